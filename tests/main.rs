@@ -1,1 +1,4 @@
 //! Stories.
+
+mod docker;
+mod engine;

@@ -18,7 +18,7 @@ use futures_util::stream::BoxStream;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 
-use super::subnet::Pool;
+use super::subnet::{Pool, Subnet};
 use super::{
     BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, ErrorKind, ImageInfo, Inspected,
     Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, Summary, VolumeInfo, VolumeSpec,
@@ -85,7 +85,8 @@ impl Engine {
     async fn connect(&self) -> Result<Docker> {
         let what = format!("connect to the container engine at {}", self.socket.display());
         let failed = |error| DockerError::from_engine(what.as_str(), error);
-        let docker = Docker::connect_with_unix(&self.socket.to_string_lossy(), CLIENT_TIMEOUT_SECONDS, &NEWEST_API).map_err(failed)?;
+        let docker = Docker::connect_with_unix(&self.socket.to_string_lossy(), CLIENT_TIMEOUT_SECONDS, &NEWEST_API)
+            .map_err(failed)?;
         let negotiated = tokio::time::timeout(CONNECT_DEADLINE, docker.negotiate_version()).await;
         let docker = negotiated.map_err(|_| DockerError::timeout(what.as_str(), CONNECT_DEADLINE))?.map_err(failed)?;
         if docker.client_version() < OLDEST_API {
@@ -97,7 +98,12 @@ impl Engine {
 
     /// Runs one operation under its deadline. When the engine turns out to be gone, or its API to have moved, the
     /// next operation negotiates anew.
-    pub(super) async fn call<T, F>(&self, what: String, deadline: Duration, operation: impl FnOnce(Arc<Docker>) -> F) -> Result<T>
+    pub(super) async fn call<T, F>(
+        &self,
+        what: String,
+        deadline: Duration,
+        operation: impl FnOnce(Arc<Docker>) -> F,
+    ) -> Result<T>
     where
         F: Future<Output = std::result::Result<T, bollard::errors::Error>>,
     {
@@ -119,9 +125,10 @@ impl Engine {
     }
 
     async fn read_info(&self) -> Result<EngineInfo> {
-        let answer = self.call("ask the container engine for its version".into(), QUERY_DEADLINE, |docker| async move {
-            Ok((docker.version().await?, docker.client_version()))
-        });
+        let answer =
+            self.call("ask the container engine for its version".into(), QUERY_DEADLINE, |docker| async move {
+                Ok((docker.version().await?, docker.client_version()))
+            });
         let (version, api) = answer.await?;
         Ok(EngineInfo {
             version: version.version.unwrap_or_default(),
@@ -133,14 +140,18 @@ impl Engine {
     async fn list_containers(&self, label: &Label) -> Result<Vec<Summary>> {
         let filters = HashMap::from([("label", vec![label.filter()])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let listed = self.call("list containers".into(), QUERY_DEADLINE, |docker| async move { docker.list_containers(Some(options)).await });
+        let listed = self.call("list containers".into(), QUERY_DEADLINE, |docker| async move {
+            docker.list_containers(Some(options)).await
+        });
         Ok(listed.await?.into_iter().map(Summary::from_engine).collect())
     }
 
     async fn create_container(&self, spec: &ContainerSpec) -> Result<String> {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         let what = format!("create container {} from {}", spec.name, spec.image);
-        let created = self.call(what, CHANGE_DEADLINE, |docker| async move { docker.create_container(Some(options), spec.to_engine()).await });
+        let created = self.call(what, CHANGE_DEADLINE, |docker| async move {
+            docker.create_container(Some(options), spec.to_engine()).await
+        });
         Ok(created.await?.id)
     }
 
@@ -148,13 +159,18 @@ impl Engine {
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
         let deadline = grace.saturating_add(STOP_MARGIN);
-        self.call(format!("stop container {container}"), deadline, |docker| async move { docker.stop_container(container, Some(options)).await }).await
+        self.call(format!("stop container {container}"), deadline, |docker| async move {
+            docker.stop_container(container, Some(options)).await
+        })
+        .await
     }
 
     async fn remove_container(&self, container: &str) -> Result<()> {
         // `v` removes anonymous volumes only; ours are all named.
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        let removed = self.call(format!("remove container {container}"), CHANGE_DEADLINE, |docker| async move { docker.remove_container(container, Some(options)).await });
+        let removed = self.call(format!("remove container {container}"), CHANGE_DEADLINE, |docker| async move {
+            docker.remove_container(container, Some(options)).await
+        });
         gone_is_fine(removed.await)
     }
 }
@@ -204,9 +220,11 @@ impl Containers for Engine {
 
     fn kill<'a>(&'a self, container: &'a str, signal: &'a str) -> BoxFuture<'a, Result<()>> {
         let options = KillContainerOptionsBuilder::new().signal(signal).build();
-        Box::pin(self.call(format!("send {signal} to container {container}"), QUERY_DEADLINE, move |docker| async move {
-            docker.kill_container(container, Some(options)).await
-        }))
+        Box::pin(self.call(
+            format!("send {signal} to container {container}"),
+            QUERY_DEADLINE,
+            move |docker| async move { docker.kill_container(container, Some(options)).await },
+        ))
     }
 
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
@@ -215,13 +233,23 @@ impl Containers for Engine {
 
     fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>> {
         let options = RenameContainerOptionsBuilder::new().name(name).build();
-        Box::pin(self.call(format!("rename container {container} to {name}"), QUERY_DEADLINE, move |docker| async move {
-            docker.rename_container(container, options).await
-        }))
+        Box::pin(self.call(
+            format!("rename container {container} to {name}"),
+            QUERY_DEADLINE,
+            move |docker| async move { docker.rename_container(container, options).await },
+        ))
     }
 
-    fn logs<'a>(&'a self, container: &'a str, query: LogQuery) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>> {
+    fn logs<'a>(
+        &'a self,
+        container: &'a str,
+        query: LogQuery,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>> {
         Box::pin(super::logs::read(self, container, query))
+    }
+
+    fn free_subnet<'a>(&'a self, reserved: &'a [Subnet]) -> BoxFuture<'a, Result<Subnet>> {
+        Box::pin(super::network::free_subnet(self, reserved))
     }
 
     fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<NetworkInfo>> {
@@ -252,7 +280,12 @@ impl Containers for Engine {
         Box::pin(super::image::inspect(self, image))
     }
 
-    fn pull<'a>(&'a self, reference: &'a str, login: Option<&'a Credentials>, lines: mpsc::Sender<Line>) -> BoxFuture<'a, Result<ImageInfo>> {
+    fn pull<'a>(
+        &'a self,
+        reference: &'a str,
+        login: Option<&'a Credentials>,
+        lines: mpsc::Sender<Line>,
+    ) -> BoxFuture<'a, Result<ImageInfo>> {
         Box::pin(super::image::pull(self, reference, login, lines))
     }
 
@@ -272,7 +305,13 @@ impl Containers for Engine {
         Box::pin(super::build::run(self, request, lines))
     }
 
-    fn copy_out<'a>(&'a self, image: &'a str, path: &'a str, name: &'a str, into: &'a mut (dyn AsyncWrite + Unpin + Send)) -> BoxFuture<'a, Result<()>> {
+    fn copy_out<'a>(
+        &'a self,
+        image: &'a str,
+        path: &'a str,
+        name: &'a str,
+        into: &'a mut (dyn AsyncWrite + Unpin + Send),
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(super::image::copy_out(self, image, path, name, into))
     }
 }

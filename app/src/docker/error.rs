@@ -85,7 +85,11 @@ impl DockerError {
 
     /// The named deadline of an operation has passed.
     pub fn timeout(what: impl Into<String>, deadline: Duration) -> Self {
-        Self::new(ErrorKind::Timeout, what, format!("no answer from the container engine within {} s", deadline.as_secs()))
+        Self::new(
+            ErrorKind::Timeout,
+            what,
+            format!("no answer from the container engine within {} s", deadline.as_secs()),
+        )
     }
 
     /// From a message of the engine that came without a status code, for example in a stream.
@@ -113,7 +117,9 @@ impl DockerError {
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
             Io::StorageFull | Io::QuotaExceeded => ErrorKind::NoSpace,
-            Io::ConnectionRefused | Io::ConnectionReset | Io::BrokenPipe | Io::UnexpectedEof | Io::NotConnected => ErrorKind::Unreachable,
+            Io::ConnectionRefused | Io::ConnectionReset | Io::BrokenPipe | Io::UnexpectedEof | Io::NotConnected => {
+                ErrorKind::Unreachable
+            }
             Io::NotFound => ErrorKind::NotFound,
             _ => classify(&error.to_string(), None),
         };
@@ -158,11 +164,31 @@ fn classify(message: &str, status: Option<u16>) -> ErrorKind {
     if says(&["no matching manifest", "does not match the specified platform", "no match for platform"]) {
         return ErrorKind::PlatformMismatch { wanted: String::new(), available: Vec::new() };
     }
-    if says(&["pull access denied", "unauthorized", "authentication required", "access forbidden", "manifest unknown", "insufficient_scope", "repository does not exist"]) {
+    if says(&[
+        "pull access denied",
+        "unauthorized",
+        "authentication required",
+        "access forbidden",
+        "manifest unknown",
+        "insufficient_scope",
+        "repository does not exist",
+    ]) {
         return ErrorKind::PullDenied;
     }
     let registry = says(&["registry", "/v2/", "docker.io", "failed to do request", "pulling from host"]);
-    if registry && says(&["dial tcp", "no such host", "i/o timeout", "connection refused", "request canceled", "tls handshake", "x509", "eof", "failed to do request"]) {
+    if registry
+        && says(&[
+            "dial tcp",
+            "no such host",
+            "i/o timeout",
+            "connection refused",
+            "request canceled",
+            "tls handshake",
+            "x509",
+            "eof",
+            "failed to do request",
+        ])
+    {
         return ErrorKind::RegistryUnreachable;
     }
     match status {
@@ -178,16 +204,32 @@ fn classify(message: &str, status: Option<u16>) -> ErrorKind {
 
 fn hint(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::Unreachable => "Check that the container engine runs (systemctl status docker) and that this process may open its socket. Running apps keep their routes meanwhile.",
-        ErrorKind::Timeout => "The engine is overloaded or hung; look at its log (journalctl -u docker). Running apps keep their routes meanwhile.",
+        ErrorKind::Unreachable => {
+            "Check that the container engine runs (systemctl status docker) and that this process may open its socket. Running apps keep their routes meanwhile."
+        }
+        ErrorKind::Timeout => {
+            "The engine is overloaded or hung; look at its log (journalctl -u docker). Running apps keep their routes meanwhile."
+        }
         ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Engine | ErrorKind::Invalid => "",
-        ErrorKind::NoSpace => "Free space on the disk that holds the engine's data (docker system df shows what uses it), then try again.",
-        ErrorKind::PullDenied => "Check the image's name and tag; for a private image, add a registry login to the project.",
-        ErrorKind::RateLimited => "Wait, or add a registry login to the project: most registries allow more to those who sign in.",
-        ErrorKind::RegistryUnreachable => "Check this machine's network, DNS and proxy setting; an image that is already on this machine needs no registry.",
+        ErrorKind::NoSpace => {
+            "Free space on the disk that holds the engine's data (docker system df shows what uses it), then try again."
+        }
+        ErrorKind::PullDenied => {
+            "Check the image's name and tag; for a private image, add a registry login to the project."
+        }
+        ErrorKind::RateLimited => {
+            "Wait, or add a registry login to the project: most registries allow more to those who sign in."
+        }
+        ErrorKind::RegistryUnreachable => {
+            "Check this machine's network, DNS and proxy setting; an image that is already on this machine needs no registry."
+        }
         ErrorKind::PlatformMismatch { .. } => "Use an image that is built for this machine's architecture.",
-        ErrorKind::BuildFailed(_) => "The end of the failing step's output is shown; run the same command in that image to reproduce it.",
-        ErrorKind::BuildOutOfMemory(_) => "Raise the build's memory limit, or let the build use less (for Node: NODE_OPTIONS=--max-old-space-size).",
+        ErrorKind::BuildFailed(_) => {
+            "The end of the failing step's output is shown; run the same command in that image to reproduce it."
+        }
+        ErrorKind::BuildOutOfMemory(_) => {
+            "Raise the build's memory limit, or let the build use less (for Node: NODE_OPTIONS=--max-old-space-size)."
+        }
         ErrorKind::BuildTooLong => "Raise the build's time limit, or look in its log for the step that waits.",
         ErrorKind::NoSubnet => "Give the network pool a larger or another address range in the configuration.",
         ErrorKind::Unsupported => "Boathouse supports Docker Engine 20.10 (API 1.41) and newer.",
@@ -203,10 +245,22 @@ mod tests {
         let cases: &[(&str, Option<u16>, ErrorKind)] = &[
             ("write /var/lib/docker/tmp/x: no space left on device", Some(500), ErrorKind::NoSpace),
             ("toomanyrequests: You have reached your pull rate limit.", Some(500), ErrorKind::RateLimited),
-            ("pull access denied for nope, repository does not exist or may require 'docker login'", Some(404), ErrorKind::PullDenied),
+            (
+                "pull access denied for nope, repository does not exist or may require 'docker login'",
+                Some(404),
+                ErrorKind::PullDenied,
+            ),
             ("manifest for alpine:nope not found: manifest unknown", Some(404), ErrorKind::PullDenied),
-            ("Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host", Some(500), ErrorKind::RegistryUnreachable),
-            ("Get \"https://registry-1.docker.io/v2/\": x509: certificate signed by unknown authority", Some(500), ErrorKind::RegistryUnreachable),
+            (
+                "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host",
+                Some(500),
+                ErrorKind::RegistryUnreachable,
+            ),
+            (
+                "Get \"https://registry-1.docker.io/v2/\": x509: certificate signed by unknown authority",
+                Some(500),
+                ErrorKind::RegistryUnreachable,
+            ),
             ("No such container: x", Some(404), ErrorKind::NotFound),
             ("Conflict. The container name \"/x\" is already in use", Some(409), ErrorKind::Conflict),
             ("error while removing network: network x id y has active endpoints", Some(403), ErrorKind::Conflict),

@@ -15,11 +15,11 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::subnet::Pool;
+use super::subnet::{Pool, Subnet};
 use super::{
     BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, EngineInfo, ErrorKind, EventAction,
-    EventObject, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, RunState, Stream, Summary,
-    VolumeInfo, VolumeSpec,
+    EventObject, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, RunState, Stream,
+    Summary, VolumeInfo, VolumeSpec,
 };
 
 const EVENTS: usize = 256;
@@ -107,7 +107,8 @@ impl Fake {
     pub fn print(&self, name: &str, text: &str) {
         let mut state = self.lock();
         let at_ms = Some(state.tick());
-        let line = Line { step: None, stream: Stream::Stdout, at_ms, bytes: Bytes::from(text.to_owned()), partial: false };
+        let line =
+            Line { step: None, stream: Stream::Stdout, at_ms, bytes: Bytes::from(text.to_owned()), partial: false };
         if let Some(container) = state.containers.get_mut(name) {
             container.lines.push(line);
         }
@@ -145,7 +146,13 @@ impl Fake {
     }
 
     /// One change: faults first, then the record, then the change, then the event.
-    fn change<'a, T: Send + 'a>(&'a self, operation: &'static str, name: &str, action: Option<EventAction>, change: impl FnOnce(&mut State) -> Result<T>) -> BoxFuture<'a, Result<T>> {
+    fn change<'a, T: Send + 'a>(
+        &'a self,
+        operation: &'static str,
+        name: &str,
+        action: Option<EventAction>,
+        change: impl FnOnce(&mut State) -> Result<T>,
+    ) -> BoxFuture<'a, Result<T>> {
         let mut state = self.lock();
         if let Err(error) = state.fault(operation) {
             return Box::pin(async { Err(error) });
@@ -161,7 +168,11 @@ impl Fake {
         Box::pin(async { result })
     }
 
-    fn query<'a, T: Send + 'a>(&'a self, operation: &'static str, answer: impl FnOnce(&State) -> Result<T>) -> BoxFuture<'a, Result<T>> {
+    fn query<'a, T: Send + 'a>(
+        &'a self,
+        operation: &'static str,
+        answer: impl FnOnce(&State) -> Result<T>,
+    ) -> BoxFuture<'a, Result<T>> {
         let mut state = self.lock();
         let result = state.fault(operation).and_then(|()| answer(&state));
         Box::pin(async { result })
@@ -192,7 +203,8 @@ impl State {
 
     /// By name or id, as the engine does.
     fn find(&self, name: &str) -> Result<&Container> {
-        let found = self.containers.get(name).or_else(|| self.containers.values().find(|container| container.id == name));
+        let found =
+            self.containers.get(name).or_else(|| self.containers.values().find(|container| container.id == name));
         found.ok_or_else(|| missing("container", name))
     }
 
@@ -204,19 +216,37 @@ impl State {
     fn event(&self, name: &str, action: EventAction) -> Option<(BTreeMap<String, String>, EngineEvent)> {
         let container = self.find(name).ok()?;
         let labels = container.spec.labels.clone();
-        let event = EngineEvent { object: EventObject::Container, id: container.id.clone(), action, attributes: labels.clone(), at_ms: self.clock_ms };
+        let event = EngineEvent {
+            object: EventObject::Container,
+            id: container.id.clone(),
+            action,
+            attributes: labels.clone(),
+            at_ms: self.clock_ms,
+        };
         Some((labels, event))
     }
 
     fn create(&mut self, spec: &ContainerSpec) -> Result<String> {
         if self.containers.contains_key(&spec.name) {
-            return Err(DockerError::new(ErrorKind::Conflict, format!("create container {}", spec.name), "the name is already in use"));
+            return Err(DockerError::new(
+                ErrorKind::Conflict,
+                format!("create container {}", spec.name),
+                "the name is already in use",
+            ));
         }
         if let Some(network) = spec.network.as_ref().filter(|network| !self.networks.contains_key(*network)) {
             return Err(missing("network", network));
         }
         let id = format!("c{:04}", self.number());
-        let container = Container { id: id.clone(), spec: spec.clone(), state: RunState::Created, address: None, started_at_ms: None, finished_at_ms: None, lines: Vec::new() };
+        let container = Container {
+            id: id.clone(),
+            spec: spec.clone(),
+            state: RunState::Created,
+            address: None,
+            started_at_ms: None,
+            finished_at_ms: None,
+            lines: Vec::new(),
+        };
         self.containers.insert(spec.name.clone(), container);
         Ok(id)
     }
@@ -242,6 +272,14 @@ impl State {
             container.address = None;
             container.finished_at_ms = Some(now);
         }
+    }
+
+    fn free_subnet(&self, reserved: &[Subnet]) -> Result<Subnet> {
+        let mut taken: Vec<_> = self.networks.values().flat_map(|network| network.subnets.clone()).collect();
+        taken.extend(reserved);
+        Pool::default()
+            .choose(&taken)
+            .ok_or_else(|| DockerError::new(ErrorKind::NoSubnet, "choose a subnet", "the pool is used up"))
     }
 
     fn image(&self, name: &str) -> Result<&ImageInfo> {
@@ -282,7 +320,14 @@ impl Container {
             RunState::Exited { .. } => RunState::Exited { code: None, out_of_memory: false },
             other => other.clone(),
         };
-        Summary { id: self.id.clone(), name: self.spec.name.clone(), image_id: self.spec.image.clone(), state, labels: self.spec.labels.clone(), addresses: self.addresses() }
+        Summary {
+            id: self.id.clone(),
+            name: self.spec.name.clone(),
+            image_id: self.spec.image.clone(),
+            state,
+            labels: self.spec.labels.clone(),
+            addresses: self.addresses(),
+        }
     }
 }
 
@@ -304,7 +349,14 @@ impl Containers for Fake {
     }
 
     fn list<'a>(&'a self, label: &'a Label) -> BoxFuture<'a, Result<Vec<Summary>>> {
-        self.query("list", |state| Ok(state.containers.values().filter(|one| carries(&one.spec.labels, label)).map(Container::summary).collect()))
+        self.query("list", |state| {
+            Ok(state
+                .containers
+                .values()
+                .filter(|one| carries(&one.spec.labels, label))
+                .map(Container::summary)
+                .collect())
+        })
     }
 
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Inspected>> {
@@ -359,7 +411,11 @@ impl Containers for Fake {
         })
     }
 
-    fn logs<'a>(&'a self, container: &'a str, query: LogQuery) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>> {
+    fn logs<'a>(
+        &'a self,
+        container: &'a str,
+        query: LogQuery,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>> {
         self.query("logs", |state| {
             let lines = &state.find(container)?.lines;
             let wanted: Vec<_> = lines.iter().filter(|line| line.at_ms >= query.since_ms).cloned().collect();
@@ -368,14 +424,29 @@ impl Containers for Fake {
         })
     }
 
+    fn free_subnet<'a>(&'a self, reserved: &'a [Subnet]) -> BoxFuture<'a, Result<Subnet>> {
+        self.query("free_subnet", |state| state.free_subnet(reserved))
+    }
+
     fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<NetworkInfo>> {
         self.change("create_network", &spec.name, None, |state| {
             if let Some(found) = state.networks.get(&spec.name) {
                 return Ok(found.clone());
             }
-            let taken: Vec<_> = state.networks.values().flat_map(|network| network.subnets.clone()).collect();
-            let subnet = Pool::default().choose(&taken).ok_or_else(|| DockerError::new(ErrorKind::NoSubnet, "create network", "the pool is used up"))?;
-            let network = NetworkInfo { id: format!("n{:04}", state.number()), name: spec.name.clone(), subnets: vec![subnet], labels: spec.labels.clone() };
+            let subnet = spec.subnet.map_or_else(|| state.free_subnet(&[]), Ok)?;
+            if state.networks.values().any(|network| network.subnets.iter().any(|other| other.overlaps(&subnet))) {
+                return Err(DockerError::new(
+                    ErrorKind::NoSubnet,
+                    "create network",
+                    "the range overlaps another network",
+                ));
+            }
+            let network = NetworkInfo {
+                id: format!("n{:04}", state.number()),
+                name: spec.name.clone(),
+                subnets: vec![subnet],
+                labels: spec.labels.clone(),
+            };
             state.networks.insert(spec.name.clone(), network.clone());
             Ok(network)
         })
@@ -383,8 +454,16 @@ impl Containers for Fake {
 
     fn remove_network<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>> {
         self.change("remove_network", network, None, |state| {
-            if state.containers.values().any(|one| one.state == RunState::Running && one.spec.network.as_deref() == Some(network)) {
-                return Err(DockerError::new(ErrorKind::Conflict, format!("remove network {network}"), "it has active endpoints"));
+            if state
+                .containers
+                .values()
+                .any(|one| one.state == RunState::Running && one.spec.network.as_deref() == Some(network))
+            {
+                return Err(DockerError::new(
+                    ErrorKind::Conflict,
+                    format!("remove network {network}"),
+                    "it has active endpoints",
+                ));
             }
             state.networks.retain(|name, found| name != network && found.id != network);
             Ok(())
@@ -392,12 +471,18 @@ impl Containers for Fake {
     }
 
     fn list_networks<'a>(&'a self, label: &'a Label) -> BoxFuture<'a, Result<Vec<NetworkInfo>>> {
-        self.query("list_networks", |state| Ok(state.networks.values().filter(|one| carries(&one.labels, label)).cloned().collect()))
+        self.query("list_networks", |state| {
+            Ok(state.networks.values().filter(|one| carries(&one.labels, label)).cloned().collect())
+        })
     }
 
     fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, Result<VolumeInfo>> {
         self.change("create_volume", &spec.name, None, |state| {
-            let volume = VolumeInfo { name: spec.name.clone(), path: format!("/fake/{}", spec.name), labels: spec.labels.clone() };
+            let volume = VolumeInfo {
+                name: spec.name.clone(),
+                path: format!("/fake/{}", spec.name),
+                labels: spec.labels.clone(),
+            };
             Ok(state.volumes.entry(spec.name.clone()).or_insert(volume).clone())
         })
     }
@@ -410,17 +495,30 @@ impl Containers for Fake {
     }
 
     fn list_volumes<'a>(&'a self, label: &'a Label) -> BoxFuture<'a, Result<Vec<VolumeInfo>>> {
-        self.query("list_volumes", |state| Ok(state.volumes.values().filter(|one| carries(&one.labels, label)).cloned().collect()))
+        self.query("list_volumes", |state| {
+            Ok(state.volumes.values().filter(|one| carries(&one.labels, label)).cloned().collect())
+        })
     }
 
     fn image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<ImageInfo>> {
         self.query("image", |state| state.image(image).cloned())
     }
 
-    fn pull<'a>(&'a self, reference: &'a str, _login: Option<&'a Credentials>, _lines: mpsc::Sender<Line>) -> BoxFuture<'a, Result<ImageInfo>> {
+    fn pull<'a>(
+        &'a self,
+        reference: &'a str,
+        _login: Option<&'a Credentials>,
+        _lines: mpsc::Sender<Line>,
+    ) -> BoxFuture<'a, Result<ImageInfo>> {
         self.change("pull", reference, None, |state| {
             let found = state.image(reference).cloned();
-            found.map_err(|_| DockerError::new(ErrorKind::PullDenied, format!("pull image {reference}"), "no such image in the fake registry"))
+            found.map_err(|_| {
+                DockerError::new(
+                    ErrorKind::PullDenied,
+                    format!("pull image {reference}"),
+                    "no such image in the fake registry",
+                )
+            })
         })
     }
 
@@ -471,7 +569,13 @@ impl Containers for Fake {
         })
     }
 
-    fn copy_out<'a>(&'a self, image: &'a str, path: &'a str, _name: &'a str, into: &'a mut (dyn AsyncWrite + Unpin + Send)) -> BoxFuture<'a, Result<()>> {
+    fn copy_out<'a>(
+        &'a self,
+        image: &'a str,
+        path: &'a str,
+        _name: &'a str,
+        into: &'a mut (dyn AsyncWrite + Unpin + Send),
+    ) -> BoxFuture<'a, Result<()>> {
         let found = self.query("copy_out", |state| {
             let key = (image.to_owned(), path.to_owned());
             state.files.get(&key).cloned().ok_or_else(|| missing("path", path))
@@ -489,7 +593,13 @@ mod tests {
 
     fn spec(name: &str) -> ContainerSpec {
         let labels = BTreeMap::from([(super::super::labels::INSTANCE.to_owned(), "i".to_owned())]);
-        ContainerSpec { name: name.into(), image: "sha256:1".into(), network: Some("n".into()), labels, ..Default::default() }
+        ContainerSpec {
+            name: name.into(),
+            image: "sha256:1".into(),
+            network: Some("n".into()),
+            labels,
+            ..Default::default()
+        }
     }
 
     #[tokio::test]

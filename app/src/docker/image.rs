@@ -6,8 +6,8 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::models::{BuildInfo, CreateImageInfo, ImageInspect};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder, ImportImageOptionsBuilder, RemoveImageOptionsBuilder,
-    TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder, ImportImageOptionsBuilder,
+    RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -42,7 +42,10 @@ pub struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("registry", &self.registry).field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("registry", &self.registry)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,14 +105,21 @@ pub(super) async fn inspect(engine: &Engine, image: &str) -> Result<ImageInfo> {
     Ok(ImageInfo::from_engine(answer.await?))
 }
 
-pub(super) async fn pull(engine: &Engine, reference: &str, login: Option<&Credentials>, lines: mpsc::Sender<Line>) -> Result<ImageInfo> {
+pub(super) async fn pull(
+    engine: &Engine,
+    reference: &str,
+    login: Option<&Credentials>,
+    lines: mpsc::Sender<Line>,
+) -> Result<ImageInfo> {
     let what = format!("pull image {reference}");
     check_reference(reference, &what)?;
     let wanted = format!("linux/{}", engine.info().await?.arch);
     let login = login.map(Credentials::to_engine);
     check_platform_before_pull(engine, reference, login.clone(), &wanted, &what).await?;
     let transfer = pull_layers(engine, reference, login, lines, &what);
-    let pulled = tokio::time::timeout(PULL_DEADLINE, transfer).await.map_err(|_| DockerError::timeout(what.as_str(), PULL_DEADLINE));
+    let pulled = tokio::time::timeout(PULL_DEADLINE, transfer)
+        .await
+        .map_err(|_| DockerError::timeout(what.as_str(), PULL_DEADLINE));
     pulled.and_then(|result| result).map_err(|error| name_platform(error, &wanted))?;
     let image = inspect(engine, reference).await?;
     if image.platform() == wanted { Ok(image) } else { Err(mismatch(what, &wanted, vec![image.platform()])) }
@@ -117,10 +127,22 @@ pub(super) async fn pull(engine: &Engine, reference: &str, login: Option<&Creden
 
 /// The registry knows before anything is downloaded. When it cannot be asked (no such API, no permission), the pull
 /// itself finds out.
-async fn check_platform_before_pull(engine: &Engine, reference: &str, login: Option<DockerCredentials>, wanted: &str, what: &str) -> Result<()> {
-    let asked = engine.call(what.to_owned(), REGISTRY_DEADLINE, |docker| async move { docker.inspect_registry_image(reference, login).await });
+async fn check_platform_before_pull(
+    engine: &Engine,
+    reference: &str,
+    login: Option<DockerCredentials>,
+    wanted: &str,
+    what: &str,
+) -> Result<()> {
+    let asked = engine.call(what.to_owned(), REGISTRY_DEADLINE, |docker| async move {
+        docker.inspect_registry_image(reference, login).await
+    });
     let Ok(answer) = asked.await else { return Ok(()) };
-    let available: Vec<String> = answer.platforms.into_iter().filter_map(|platform| Some(format!("{}/{}", platform.os?, platform.architecture?))).collect();
+    let available: Vec<String> = answer
+        .platforms
+        .into_iter()
+        .filter_map(|platform| Some(format!("{}/{}", platform.os?, platform.architecture?)))
+        .collect();
     if available.is_empty() || available.iter().any(|platform| platform == wanted) {
         return Ok(());
     }
@@ -139,7 +161,13 @@ fn name_platform(mut error: DockerError, machine: &str) -> DockerError {
     error
 }
 
-async fn pull_layers(engine: &Engine, reference: &str, login: Option<DockerCredentials>, lines: mpsc::Sender<Line>, what: &str) -> Result<()> {
+async fn pull_layers(
+    engine: &Engine,
+    reference: &str,
+    login: Option<DockerCredentials>,
+    lines: mpsc::Sender<Line>,
+    what: &str,
+) -> Result<()> {
     let docker = engine.client().await?;
     let (image, tag) = split_tag(reference);
     let options = CreateImageOptionsBuilder::new().from_image(image).tag(tag).build();
@@ -147,7 +175,13 @@ async fn pull_layers(engine: &Engine, reference: &str, login: Option<DockerCrede
     let mut last = BTreeMap::new();
     loop {
         let next = tokio::time::timeout(PULL_SILENCE, progress.next()).await;
-        match next.map_err(|_| DockerError::new(ErrorKind::RegistryUnreachable, what, format!("the registry sent nothing for {} s", PULL_SILENCE.as_secs())))? {
+        match next.map_err(|_| {
+            DockerError::new(
+                ErrorKind::RegistryUnreachable,
+                what,
+                format!("the registry sent nothing for {} s", PULL_SILENCE.as_secs()),
+            )
+        })? {
             None => return Ok(()),
             Some(Err(error)) => return engine.forget_if_gone(Err(DockerError::from_engine(what, error))),
             Some(Ok(info)) => tell(info, &mut last, &lines, what).await?,
@@ -156,7 +190,12 @@ async fn pull_layers(engine: &Engine, reference: &str, login: Option<DockerCrede
 }
 
 /// Passes on each change of a layer's state, not each of its thousand progress bars.
-async fn tell(info: CreateImageInfo, last: &mut BTreeMap<String, String>, lines: &mpsc::Sender<Line>, what: &str) -> Result<()> {
+async fn tell(
+    info: CreateImageInfo,
+    last: &mut BTreeMap<String, String>,
+    lines: &mpsc::Sender<Line>,
+    what: &str,
+) -> Result<()> {
     if let Some(message) = info.error_detail.and_then(|detail| detail.message) {
         return Err(DockerError::from_message(what, &message));
     }
@@ -185,7 +224,11 @@ fn split_tag(reference: &str) -> (&str, &str) {
 /// A reference becomes part of a URL: only what references may consist of.
 fn check_reference(reference: &str, what: &str) -> Result<()> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+".contains(&byte);
-    let valid = !reference.is_empty() && reference.len() <= MAX_REFERENCE && reference.bytes().all(fits) && !reference.contains("..") && !reference.starts_with(['/', '.', '-']);
+    let valid = !reference.is_empty()
+        && reference.len() <= MAX_REFERENCE
+        && reference.bytes().all(fits)
+        && !reference.contains("..")
+        && !reference.starts_with(['/', '.', '-']);
     if valid {
         return Ok(());
     }
@@ -206,7 +249,8 @@ pub(super) async fn remove(engine: &Engine, image: &str) -> Result<()> {
     let what = format!("remove image {image}");
     check_reference(image, &what)?;
     let options = RemoveImageOptionsBuilder::new().build();
-    let removed = engine.call(what, CHANGE_DEADLINE, |docker| async move { docker.remove_image(image, Some(options), None).await });
+    let removed = engine
+        .call(what, CHANGE_DEADLINE, |docker| async move { docker.remove_image(image, Some(options), None).await });
     gone_is_fine(removed.await.map(drop))
 }
 
@@ -226,9 +270,12 @@ pub(super) async fn load(engine: &Engine, archive: BoxStream<'static, std::io::R
         }
         Ok(loaded)
     };
-    let names = tokio::time::timeout(TRANSFER_DEADLINE, collect).await.map_err(|_| DockerError::timeout(WHAT, TRANSFER_DEADLINE))??;
+    let names = tokio::time::timeout(TRANSFER_DEADLINE, collect)
+        .await
+        .map_err(|_| DockerError::timeout(WHAT, TRANSFER_DEADLINE))??;
     if names.is_empty() {
-        return Err(DockerError::new(ErrorKind::Invalid, WHAT, "the archive contains no image").with_hint("Make it with `docker save`."));
+        return Err(DockerError::new(ErrorKind::Invalid, WHAT, "the archive contains no image")
+            .with_hint("Make it with `docker save`."));
     }
     let mut ids = Vec::new();
     for name in names {
@@ -244,7 +291,13 @@ fn loaded_name(message: &str) -> Option<&str> {
 
 /// Makes a container that never runs, reads from its file system, and removes it. If we die in between, the next
 /// call removes the left-over: the name is the caller's and stays the same.
-pub(super) async fn copy_out(engine: &Engine, image: &str, path: &str, name: &str, into: &mut (dyn AsyncWrite + Unpin + Send)) -> Result<()> {
+pub(super) async fn copy_out(
+    engine: &Engine,
+    image: &str,
+    path: &str,
+    name: &str,
+    into: &mut (dyn AsyncWrite + Unpin + Send),
+) -> Result<()> {
     let spec = ContainerSpec {
         name: name.to_owned(),
         image: image.to_owned(),
@@ -260,7 +313,13 @@ pub(super) async fn copy_out(engine: &Engine, image: &str, path: &str, name: &st
     copied.map_err(|_| DockerError::timeout(what.as_str(), TRANSFER_DEADLINE))?
 }
 
-async fn copy(engine: &Engine, container: &str, path: &str, what: &str, into: &mut (dyn AsyncWrite + Unpin + Send)) -> Result<()> {
+async fn copy(
+    engine: &Engine,
+    container: &str,
+    path: &str,
+    what: &str,
+    into: &mut (dyn AsyncWrite + Unpin + Send),
+) -> Result<()> {
     let docker = engine.client().await?;
     let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
     let mut chunks = Box::pin(docker.download_from_container(container, Some(options)));

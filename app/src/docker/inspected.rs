@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, HealthStatusEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings,
+    HealthStatusEnum,
+};
 
 /// Whether it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,7 +179,10 @@ mod tests {
 
     #[test]
     fn only_tcp_ports_count() {
-        assert_eq!(tcp_ports(vec!["8080/tcp".into(), "53/udp".into(), "80/tcp".into(), "x/tcp".into()]), vec![80, 8080]);
+        assert_eq!(
+            tcp_ports(vec!["8080/tcp".into(), "53/udp".into(), "80/tcp".into(), "x/tcp".into()]),
+            vec![80, 8080]
+        );
     }
 
     #[test]

@@ -92,6 +92,9 @@ mod tests {
     #[test]
     fn an_endless_line_is_passed_on_in_parts() {
         let lines = Splitter::default().push(&vec![b'x'; MAX_LINE * 2 + 1]);
-        assert_eq!(lines.iter().map(|(line, partial)| (line.len(), *partial)).collect::<Vec<_>>(), vec![(MAX_LINE, true); 2]);
+        assert_eq!(
+            lines.iter().map(|(line, partial)| (line.len(), *partial)).collect::<Vec<_>>(),
+            vec![(MAX_LINE, true); 2]
+        );
     }
 }

@@ -26,13 +26,23 @@ pub struct LogQuery {
     pub tail: Option<u32>,
 }
 
-pub(super) async fn read(engine: &Engine, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<Line>>> {
+pub(super) async fn read(
+    engine: &Engine,
+    container: &str,
+    query: LogQuery,
+) -> Result<BoxStream<'static, Result<Line>>> {
     let docker = engine.client().await?;
     let what = format!("read the log of container {container}");
     let tail = query.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
     // The engine takes whole seconds; the rest is cut here.
     let since = query.since_ms.map_or(0, |ms| i32::try_from(ms / 1000).unwrap_or(0));
-    let options = LogsOptionsBuilder::new().follow(query.follow).stdout(true).stderr(true).timestamps(true).since(since).tail(&tail);
+    let options = LogsOptionsBuilder::new()
+        .follow(query.follow)
+        .stdout(true)
+        .stderr(true)
+        .timestamps(true)
+        .since(since)
+        .tail(&tail);
     let frames = docker.logs(container, Some(options.build()));
     let lines = frames.filter_map(move |frame| {
         let line = frame.map(line).map_err(|error| DockerError::from_engine(what.as_str(), error));
@@ -45,7 +55,9 @@ pub(super) async fn read(engine: &Engine, container: &str, query: LogQuery) -> R
 fn line(frame: LogOutput) -> Line {
     let (stream, bytes) = match frame {
         LogOutput::StdErr { message } => (Stream::Stderr, message),
-        LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => (Stream::Stdout, message),
+        LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
+            (Stream::Stdout, message)
+        }
     };
     let (at_ms, mut bytes) = split_time(bytes);
     let partial = !bytes.ends_with(b"\n");

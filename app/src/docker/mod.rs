@@ -99,9 +99,15 @@ pub trait Containers: Send + Sync {
     /// Gives a container another name.
     fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Its output, as lines.
-    fn logs<'a>(&'a self, container: &'a str, query: LogQuery) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>>;
+    fn logs<'a>(
+        &'a self,
+        container: &'a str,
+        query: LogQuery,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>>;
 
-    /// Makes a network with a subnet of our own pool, or returns the one that has this name already.
+    /// A subnet of our own pool that overlaps no network, no route of this machine and none of `reserved`.
+    fn free_subnet<'a>(&'a self, reserved: &'a [subnet::Subnet]) -> BoxFuture<'a, Result<subnet::Subnet>>;
+    /// Makes a network, or returns the one that has this name already. [`ErrorKind::NoSubnet`] when its range is taken.
     fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<NetworkInfo>>;
     /// Removes a network. One that is gone is a success.
     fn remove_network<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>>;
@@ -118,7 +124,12 @@ pub trait Containers: Send + Sync {
     /// An image by id, digest or name.
     fn image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<ImageInfo>>;
     /// Pulls an image from its registry; refuses one that is not made for this machine.
-    fn pull<'a>(&'a self, reference: &'a str, login: Option<&'a Credentials>, lines: mpsc::Sender<Line>) -> BoxFuture<'a, Result<ImageInfo>>;
+    fn pull<'a>(
+        &'a self,
+        reference: &'a str,
+        login: Option<&'a Credentials>,
+        lines: mpsc::Sender<Line>,
+    ) -> BoxFuture<'a, Result<ImageInfo>>;
     /// Gives an image another name, `repository:tag`.
     fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Removes a name or, by id, an image. One that is gone is a success.
@@ -128,5 +139,11 @@ pub trait Containers: Send + Sync {
     /// Builds an image and returns what came out. Dropping the future cancels the build in the engine.
     fn build<'a>(&'a self, request: &'a BuildRequest, lines: mpsc::Sender<Line>) -> BoxFuture<'a, Result<ImageInfo>>;
     /// Writes a folder or file of an image as a tar stream. `name` is the container that is made for it and removed.
-    fn copy_out<'a>(&'a self, image: &'a str, path: &'a str, name: &'a str, into: &'a mut (dyn AsyncWrite + Unpin + Send)) -> BoxFuture<'a, Result<()>>;
+    fn copy_out<'a>(
+        &'a self,
+        image: &'a str,
+        path: &'a str,
+        name: &'a str,
+        into: &'a mut (dyn AsyncWrite + Unpin + Send),
+    ) -> BoxFuture<'a, Result<()>>;
 }

@@ -19,6 +19,8 @@ const ATTEMPTS: usize = 5;
 pub struct NetworkSpec {
     /// Its name, unique in the engine.
     pub name: String,
+    /// Its range; when absent, a free one of our pool.
+    pub subnet: Option<Subnet>,
     /// Labels; see [`super::labels`].
     pub labels: BTreeMap<String, String>,
 }
@@ -48,6 +50,7 @@ impl NetworkInfo {
     }
 }
 
+/// A network of this name that exists is returned as it is, whatever its range.
 pub(super) async fn create(engine: &Engine, spec: &NetworkSpec) -> Result<NetworkInfo> {
     let what = format!("create network {}", spec.name);
     let mut refused = Vec::new();
@@ -56,25 +59,54 @@ pub(super) async fn create(engine: &Engine, spec: &NetworkSpec) -> Result<Networ
         if let Some(found) = existing.iter().find(|network| network.name == spec.name) {
             return Ok(found.clone());
         }
-        let mut taken: Vec<Subnet> = existing.into_iter().flat_map(|network| network.subnets).collect();
-        taken.extend(host_routes().await);
-        taken.extend(&refused);
-        let Some(subnet) = engine.pool().choose(&taken) else {
-            let why = format!("every network of {} overlaps another network or a route of this machine", engine.pool().range);
-            return Err(DockerError::new(ErrorKind::NoSubnet, what, why));
+        let subnet = match spec.subnet {
+            Some(subnet) => subnet,
+            None => choose(engine, existing, &refused, &what).await?,
         };
         match request(engine, spec, subnet, what.clone()).await {
-            Err(error) if error.why.contains("overlaps") => refused.push(subnet),
+            Err(error) if is_overlap(&error) && spec.subnet.is_none() => refused.push(subnet),
+            Err(error) if is_overlap(&error) => {
+                return Err(DockerError::new(ErrorKind::NoSubnet, error.what, error.why));
+            }
             Err(error) if error.kind == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
-            Ok(id) => return Ok(NetworkInfo { id, name: spec.name.clone(), subnets: vec![subnet], labels: spec.labels.clone() }),
+            Ok(id) => {
+                return Ok(NetworkInfo {
+                    id,
+                    name: spec.name.clone(),
+                    subnets: vec![subnet],
+                    labels: spec.labels.clone(),
+                });
+            }
         }
     }
     Err(DockerError::new(ErrorKind::NoSubnet, what, "each subnet that seemed free was taken by another network"))
 }
 
+/// A range of our pool that overlaps no network of the engine, no route of the host and none of `reserved`.
+pub(super) async fn free_subnet(engine: &Engine, reserved: &[Subnet]) -> Result<Subnet> {
+    choose(engine, list(engine, None).await?, reserved, "choose a subnet").await
+}
+
+async fn choose(engine: &Engine, existing: Vec<NetworkInfo>, reserved: &[Subnet], what: &str) -> Result<Subnet> {
+    let mut taken: Vec<Subnet> = existing.into_iter().flat_map(|network| network.subnets).collect();
+    taken.extend(host_routes().await);
+    taken.extend(reserved);
+    let full =
+        || format!("every network of {} overlaps another network or a route of this machine", engine.pool().range);
+    engine.pool().choose(&taken).ok_or_else(|| DockerError::new(ErrorKind::NoSubnet, what, full()))
+}
+
+fn is_overlap(error: &DockerError) -> bool {
+    error.why.contains("overlaps")
+}
+
 async fn request(engine: &Engine, spec: &NetworkSpec, subnet: Subnet, what: String) -> Result<String> {
-    let range = IpamConfig { subnet: Some(subnet.to_string()), gateway: Some(subnet.gateway().to_string()), ..Default::default() };
+    let range = IpamConfig {
+        subnet: Some(subnet.to_string()),
+        gateway: Some(subnet.gateway().to_string()),
+        ..Default::default()
+    };
     let body = NetworkCreateRequest {
         name: spec.name.clone(),
         driver: Some("bridge".to_owned()),
@@ -92,7 +124,9 @@ async fn host_routes() -> Vec<Subnet> {
 }
 
 pub(super) async fn remove(engine: &Engine, network: &str) -> Result<()> {
-    let removed = engine.call(format!("remove network {network}"), CHANGE_DEADLINE, |docker| async move { docker.remove_network(network).await });
+    let removed = engine.call(format!("remove network {network}"), CHANGE_DEADLINE, |docker| async move {
+        docker.remove_network(network).await
+    });
     gone_is_fine(removed.await)
 }
 
@@ -102,6 +136,8 @@ pub(super) async fn list(engine: &Engine, label: Option<&Label>) -> Result<Vec<N
         filters.insert("label", vec![label.filter()]);
     }
     let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
-    let listed = engine.call("list networks".into(), QUERY_DEADLINE, |docker| async move { docker.list_networks(Some(options)).await });
+    let listed = engine.call("list networks".into(), QUERY_DEADLINE, |docker| async move {
+        docker.list_networks(Some(options)).await
+    });
     Ok(listed.await?.into_iter().map(NetworkInfo::from_engine).collect())
 }

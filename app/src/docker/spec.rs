@@ -164,7 +164,10 @@ impl LogRotation {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a number of processors times 1e9 is far below 2^63; `as` saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a number of processors times 1e9 is far below 2^63; `as` saturates"
+)]
 fn nano_cpus(cpus: f64) -> i64 {
     (cpus * NANO) as i64
 }

@@ -38,7 +38,10 @@ impl Pool {
     /// A pool, or why it cannot be one.
     pub fn new(range: Subnet, network_bits: u8) -> Result<Self, String> {
         if !(range.bits..=MAX_NETWORK_BITS).contains(&network_bits) {
-            return Err(format!("networks of /{network_bits} do not fit into {range}; use a length from {} to {MAX_NETWORK_BITS}", range.bits));
+            return Err(format!(
+                "networks of /{network_bits} do not fit into {range}; use a length from {} to {MAX_NETWORK_BITS}",
+                range.bits
+            ));
         }
         Ok(Self { range, network_bits })
     }

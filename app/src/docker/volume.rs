@@ -40,7 +40,9 @@ pub(super) async fn create(engine: &Engine, spec: &VolumeSpec) -> Result<VolumeI
         labels: Some(spec.labels.clone().into_iter().collect()),
         ..Default::default()
     };
-    let created = engine.call(format!("create volume {}", spec.name), CHANGE_DEADLINE, |docker| async move { docker.create_volume(body).await });
+    let created = engine.call(format!("create volume {}", spec.name), CHANGE_DEADLINE, |docker| async move {
+        docker.create_volume(body).await
+    });
     Ok(VolumeInfo::from_engine(created.await?))
 }
 
@@ -54,6 +56,7 @@ pub(super) async fn remove(engine: &Engine, volume: &str) -> Result<()> {
 pub(super) async fn list(engine: &Engine, label: &Label) -> Result<Vec<VolumeInfo>> {
     let filters = HashMap::from([("label", vec![label.filter()])]);
     let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-    let listed = engine.call("list volumes".into(), QUERY_DEADLINE, |docker| async move { docker.list_volumes(Some(options)).await });
+    let listed = engine
+        .call("list volumes".into(), QUERY_DEADLINE, |docker| async move { docker.list_volumes(Some(options)).await });
     Ok(listed.await?.volumes.unwrap_or_default().into_iter().map(VolumeInfo::from_engine).collect())
 }

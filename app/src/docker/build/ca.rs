@@ -25,7 +25,8 @@ const VARIABLES: [&str; 8] = [
     "CARGO_HTTP_CAINFO",
 ];
 /// Where distributions keep the host's certificates.
-const HOST_BUNDLES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+const HOST_BUNDLES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// The Dockerfile that is sent. One that is not UTF-8 is sent as it is: BuildKit says what it thinks of it.
 pub(super) fn trust_in_every_run(dockerfile: &[u8]) -> Vec<u8> {
@@ -36,7 +37,8 @@ pub(super) fn trust_in_every_run(dockerfile: &[u8]) -> Vec<u8> {
         match instruction.keyword.as_str() {
             "RUN" => {
                 out.push_str(&text[copied..instruction.keyword_at.end]);
-                write!(out, " --mount=type=secret,id={SECRET_ID},target={PATH},mode=0444").expect("writing to a string cannot fail");
+                write!(out, " --mount=type=secret,id={SECRET_ID},target={PATH},mode=0444")
+                    .expect("writing to a string cannot fail");
                 copied = instruction.keyword_at.end;
             }
             "FROM" => {
@@ -78,7 +80,9 @@ mod tests {
 
     #[test]
     fn every_run_gets_the_mount_and_every_stage_the_variables() {
-        let out = rewritten("# syntax=docker/dockerfile:1\nARG V=1\nFROM a AS b\nRUN --mount=type=cache,target=/c x \\\n && y\nFROM scratch\nCOPY --from=b /x /x\nRUN [\"z\"]");
+        let out = rewritten(
+            "# syntax=docker/dockerfile:1\nARG V=1\nFROM a AS b\nRUN --mount=type=cache,target=/c x \\\n && y\nFROM scratch\nCOPY --from=b /x /x\nRUN [\"z\"]",
+        );
         assert_eq!(out.matches("--mount=type=secret,id=boathouse-ca,").count(), 2);
         assert!(out.contains("RUN --mount=type=secret,id=boathouse-ca,target=/dev/boathouse-ca.pem,mode=0444 --mount=type=cache,target=/c x \\\n && y\n"));
         assert!(out.contains(",mode=0444 [\"z\"]"));

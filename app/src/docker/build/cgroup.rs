@@ -42,16 +42,19 @@ impl Guard {
 
     fn apply_below(root: &Path, limits: &BuildLimits) -> Self {
         let unified = root.join("cgroup.controllers").exists();
-        let mut guard = Self { memory: limits.memory, ..Self::default() };
+        let mut guard = Self { written: Vec::new(), memory: limits.memory, missing: None };
         for entry in entries(limits, unified) {
             let group = if unified { root.join(GROUP) } else { root.join(entry.controller).join(GROUP) };
             // The engine makes the group with its first build and keeps it; before that we make it.
-            let written = std::fs::create_dir_all(&group).and_then(|()| std::fs::write(group.join(entry.file), &entry.value));
+            let written =
+                std::fs::create_dir_all(&group).and_then(|()| std::fs::write(group.join(entry.file), &entry.value));
             match written {
                 Ok(()) => guard.written.push((group.join(entry.file), entry.lifted)),
                 Err(error) => {
                     tracing::debug!(file = %group.join(entry.file).display(), %error, "a build limit could not be set");
-                    guard.missing = Some("this machine's control groups cannot be written: the build runs without some of its limits");
+                    guard.missing = Some(
+                        "this machine's control groups cannot be written: the build runs without some of its limits",
+                    );
                 }
             }
         }
@@ -107,7 +110,11 @@ fn entries(limits: &BuildLimits, unified: bool) -> Vec<Entry> {
     entries
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of processors; `as` saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive number of processors; `as` saturates"
+)]
 fn quota(cpus: f64) -> u64 {
     (cpus * 100_000.0) as u64
 }
@@ -117,13 +124,28 @@ mod tests {
     use super::*;
     use crate::docker::BuildFailure;
 
-    const LIMITS: BuildLimits = BuildLimits { memory: Some(64 << 20), cpus: Some(1.5), pids: Some(100), wall_clock: None };
+    const LIMITS: BuildLimits =
+        BuildLimits { memory: Some(64 << 20), cpus: Some(1.5), pids: Some(100), wall_clock: None };
 
     #[test]
     fn limits_are_set_and_lifted_in_both_generations() {
         for (unified, files) in [
-            (false, [("memory/docker/buildkit/memory.limit_in_bytes", "67108864", "-1"), ("cpu/docker/buildkit/cpu.cfs_quota_us", "150000", "-1"), ("pids/docker/buildkit/pids.max", "100", "max")]),
-            (true, [("docker/buildkit/memory.max", "67108864", "max"), ("docker/buildkit/cpu.max", "150000 100000", "max"), ("docker/buildkit/pids.max", "100", "max")]),
+            (
+                false,
+                [
+                    ("memory/docker/buildkit/memory.limit_in_bytes", "67108864", "-1"),
+                    ("cpu/docker/buildkit/cpu.cfs_quota_us", "150000", "-1"),
+                    ("pids/docker/buildkit/pids.max", "100", "max"),
+                ],
+            ),
+            (
+                true,
+                [
+                    ("docker/buildkit/memory.max", "67108864", "max"),
+                    ("docker/buildkit/cpu.max", "150000 100000", "max"),
+                    ("docker/buildkit/pids.max", "100", "max"),
+                ],
+            ),
         ] {
             let root = tempfile::tempdir().unwrap();
             if unified {
@@ -149,8 +171,14 @@ mod tests {
 
     #[test]
     fn a_killed_step_under_a_limit_is_out_of_memory() {
-        let failed = |code| DockerError::new(ErrorKind::BuildFailed(Box::new(BuildFailure { step: None, exit_code: Some(code), tail: vec![] })), "build", "exit code");
-        let guard = Guard { memory: Some(64 << 20), ..Guard::default() };
+        let failed = |code| {
+            DockerError::new(
+                ErrorKind::BuildFailed(Box::new(BuildFailure { step: None, exit_code: Some(code), tail: vec![] })),
+                "build",
+                "exit code",
+            )
+        };
+        let guard = Guard { written: Vec::new(), memory: Some(64 << 20), missing: None };
         assert!(matches!(guard.explain(failed(137)).kind, ErrorKind::BuildOutOfMemory(_)));
         assert!(matches!(guard.explain(failed(1)).kind, ErrorKind::BuildFailed(_)));
         assert!(matches!(Guard::default().explain(failed(137)).kind, ErrorKind::BuildFailed(_)));

@@ -28,7 +28,12 @@ impl Sent {
 }
 
 /// Streams `context` without what is ignored; `dockerfile` is sent with the given text whatever the patterns say.
-pub(super) fn stream(context: PathBuf, ignore: IgnoreFile, dockerfile: PathBuf, text: Vec<u8>) -> (ReceiverStream<io::Result<Bytes>>, Sent) {
+pub(super) fn stream(
+    context: PathBuf,
+    ignore: IgnoreFile,
+    dockerfile: PathBuf,
+    text: Vec<u8>,
+) -> (ReceiverStream<io::Result<Bytes>>, Sent) {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let sent = Sent::default();
     let failure = sent.clone();
@@ -77,7 +82,8 @@ impl Walk {
         let mut header = tar::Header::new_gnu();
         header.set_size(dockerfile.len() as u64);
         header.set_mode(0o644);
-        let path: PathBuf = self.dockerfile.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
+        let path: PathBuf =
+            self.dockerfile.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
         self.dockerfile = path;
         self.folder(Path::new(""))?;
         self.tar.append_data(&mut header, &self.dockerfile, dockerfile)?;
@@ -87,7 +93,9 @@ impl Walk {
 
     fn folder(&mut self, relative: &Path) -> io::Result<()> {
         let path = self.root.join(relative);
-        let entries = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(|error| named(&path, &error))?;
+        let entries = fs::read_dir(&path)
+            .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+            .map_err(|error| named(&path, &error))?;
         let mut names: Vec<_> = entries.into_iter().map(|entry| entry.file_name()).collect();
         names.sort();
         for name in names {
@@ -172,7 +180,13 @@ mod tests {
     async fn names(context: &Path, ignore: &str) -> Vec<String> {
         let ignore = IgnoreFile::parse(ignore).unwrap();
         let (chunks, sent) = stream(context.to_owned(), ignore, "Dockerfile".into(), b"FROM changed".to_vec());
-        let bytes: Vec<u8> = chunks.try_fold(Vec::new(), |mut all, chunk| async move { all.extend_from_slice(&chunk); Ok(all) }).await.unwrap();
+        let bytes: Vec<u8> = chunks
+            .try_fold(Vec::new(), |mut all, chunk| async move {
+                all.extend_from_slice(&chunk);
+                Ok(all)
+            })
+            .await
+            .unwrap();
         assert!(sent.failure().is_none());
         let mut archive = tar::Archive::new(&bytes[..]);
         let mut names = Vec::new();
@@ -181,7 +195,11 @@ mod tests {
             let mut text = String::new();
             entry.read_to_string(&mut text).unwrap();
             let link = entry.link_name().unwrap().map(|target| format!("->{}", target.display())).unwrap_or_default();
-            names.push(format!("{}{link}{}", entry.path().unwrap().display(), if text.is_empty() { String::new() } else { format!("={text}") }));
+            names.push(format!(
+                "{}{link}{}",
+                entry.path().unwrap().display(),
+                if text.is_empty() { String::new() } else { format!("={text}") }
+            ));
         }
         names
     }
@@ -202,14 +220,28 @@ mod tests {
     async fn everything_is_sent_and_links_are_not_followed() {
         let folder = folder();
         let sent = names(folder.path(), "").await;
-        assert_eq!(sent, [".dockerignore=x", "link->/etc/passwd", "src", "src/a=a", "src/deep", "src/deep/b=b", "Dockerfile=FROM changed"]);
+        assert_eq!(
+            sent,
+            [
+                ".dockerignore=x",
+                "link->/etc/passwd",
+                "src",
+                "src/a=a",
+                "src/deep",
+                "src/deep/b=b",
+                "Dockerfile=FROM changed"
+            ]
+        );
     }
 
     #[tokio::test]
     async fn patterns_are_obeyed_but_the_dockerfile_is_always_sent() {
         let folder = folder();
         assert_eq!(names(folder.path(), "**").await, [".dockerignore=x", "Dockerfile=FROM changed"]);
-        assert_eq!(names(folder.path(), "*\n!src/deep/b").await, [".dockerignore=x", "src/deep/b=b", "Dockerfile=FROM changed"]);
+        assert_eq!(
+            names(folder.path(), "*\n!src/deep/b").await,
+            [".dockerignore=x", "src/deep/b=b", "Dockerfile=FROM changed"]
+        );
     }
 
     #[tokio::test]

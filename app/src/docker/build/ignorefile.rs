@@ -26,7 +26,10 @@ enum Token {
     /// `**/`: nothing, or whole folders.
     Folders,
     /// `[a-z]`, `[^a]`.
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 impl IgnoreFile {
@@ -43,7 +46,8 @@ impl IgnoreFile {
             if pattern.is_empty() {
                 continue;
             }
-            let tokens = tokenize(&pattern).ok_or_else(|| format!("line {}: `{line}` is not a valid pattern", index + 1))?;
+            let tokens =
+                tokenize(&pattern).ok_or_else(|| format!("line {}: `{line}` is not a valid pattern", index + 1))?;
             patterns.push(Pattern { tokens, takes_back });
         }
         Ok(Self { patterns })
@@ -92,7 +96,11 @@ fn tokenize(pattern: &str) -> Option<Vec<Token>> {
     while let Some(next) = chars.next() {
         let token = match next {
             '*' if chars.next_if_eq(&'*').is_some() => {
-                if chars.next_if_eq(&'/').is_some() { Token::Folders } else { Token::Anything }
+                if chars.next_if_eq(&'/').is_some() {
+                    Token::Folders
+                } else {
+                    Token::Anything
+                }
             }
             '*' => Token::Star,
             '?' => Token::One,
@@ -163,7 +171,9 @@ impl Token {
         match self {
             Self::Char(wanted) => *wanted == here,
             Self::One => here != '/',
-            Self::Class { negated, ranges } => here != '/' && ranges.iter().any(|(low, high)| (*low..=*high).contains(&here)) != *negated,
+            Self::Class { negated, ranges } => {
+                here != '/' && ranges.iter().any(|(low, high)| (*low..=*high).contains(&here)) != *negated
+            }
             Self::Star | Self::Anything | Self::Folders => false,
         }
     }
@@ -212,7 +222,14 @@ mod tests {
     #[test]
     fn the_last_match_decides() {
         let file = IgnoreFile::parse("\u{feff}*\n!src\n!package.json\nsrc/*.log\r\n! docs/keep.md\n").unwrap();
-        for (path, ignored) in [("src/main.js", false), ("src/a.log", true), ("package.json", false), ("README", true), ("docs/keep.md", false), ("docs/other.md", true)] {
+        for (path, ignored) in [
+            ("src/main.js", false),
+            ("src/a.log", true),
+            ("package.json", false),
+            ("README", true),
+            ("docs/keep.md", false),
+            ("docs/other.md", true),
+        ] {
             assert_eq!(file.ignores(path), ignored, "{path}");
         }
         assert!(file.takes_something_back());

@@ -41,7 +41,11 @@ pub(super) async fn run(engine: &Engine, request: &BuildRequest, lines: mpsc::Se
 }
 
 fn too_long(request: &BuildRequest, limit: Duration) -> DockerError {
-    DockerError::new(ErrorKind::BuildTooLong, request.what(), format!("it was not finished after {} s, its time limit", limit.as_secs()))
+    DockerError::new(
+        ErrorKind::BuildTooLong,
+        request.what(),
+        format!("it was not finished after {} s, its time limit", limit.as_secs()),
+    )
 }
 
 async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>) -> Result<String> {
@@ -75,9 +79,18 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
     }
 }
 
-async fn classic(engine: &Engine, request: &BuildRequest, dockerfile: Vec<u8>, lines: mpsc::Sender<Line>) -> Result<String> {
+async fn classic(
+    engine: &Engine,
+    request: &BuildRequest,
+    dockerfile: Vec<u8>,
+    lines: mpsc::Sender<Line>,
+) -> Result<String> {
     if !request.secrets.is_empty() {
-        let error = DockerError::new(ErrorKind::Unsupported, request.what(), "the build uses secrets, and only BuildKit keeps them out of the image");
+        let error = DockerError::new(
+            ErrorKind::Unsupported,
+            request.what(),
+            "the build uses secrets, and only BuildKit keeps them out of the image",
+        );
         return Err(error.with_hint("Update the container engine, or remove the build secrets."));
     }
     if request.ca_bundle.is_some() {
@@ -88,7 +101,13 @@ async fn classic(engine: &Engine, request: &BuildRequest, dockerfile: Vec<u8>, l
 }
 
 /// Sends the context, reads the progress to its end, and returns the image's id.
-async fn transfer(engine: &Engine, request: &BuildRequest, options: BuildImageOptions, dockerfile: Vec<u8>, mut progress: Progress) -> Result<String> {
+async fn transfer(
+    engine: &Engine,
+    request: &BuildRequest,
+    options: BuildImageOptions,
+    dockerfile: Vec<u8>,
+    mut progress: Progress,
+) -> Result<String> {
     let docker = engine.client().await?;
     let ignore = request.read_ignorefile().await?;
     let (context, sent) = context::stream(request.context.clone(), ignore, request.dockerfile.clone(), dockerfile);
@@ -98,7 +117,10 @@ async fn transfer(engine: &Engine, request: &BuildRequest, options: BuildImageOp
         match answer {
             Ok(info) => progress.take(info).await,
             Err(error) => {
-                let error = sent.failure().map_or_else(|| DockerError::from_engine(request.what(), error), |why| DockerError::from_io(request.what(), &why));
+                let error = sent.failure().map_or_else(
+                    || DockerError::from_engine(request.what(), error),
+                    |why| DockerError::from_io(request.what(), &why),
+                );
                 return engine.forget_if_gone(Err(progress.explain(error).await));
             }
         }

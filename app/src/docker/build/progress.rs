@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog};
+use bollard::models::{BuildInfo, BuildInfoAux};
 use tokio::sync::mpsc;
 
 use super::BuildRequest;
@@ -92,7 +92,11 @@ impl Progress {
             if let (Some(started), Some(completed), false) = (vertex.started, vertex.completed, step.ended) {
                 step.ended = true;
                 let seconds = elapsed(ms(started.seconds, started.nanos), ms(completed.seconds, completed.nanos));
-                said.push(if vertex.cached { "unchanged, taken from the cache".to_owned() } else { format!("done in {seconds}") });
+                said.push(if vertex.cached {
+                    "unchanged, taken from the cache".to_owned()
+                } else {
+                    format!("done in {seconds}")
+                });
             }
         }
         for text in said {
@@ -102,7 +106,8 @@ impl Progress {
 
     async fn take_log(&mut self, log: VertexLog) {
         let step = self.steps.entry(log.vertex).or_default();
-        let (stream, splitter) = if log.stream == STDERR { (Stream::Stderr, &mut step.stderr) } else { (Stream::Stdout, &mut step.stdout) };
+        let (stream, splitter) =
+            if log.stream == STDERR { (Stream::Stderr, &mut step.stderr) } else { (Stream::Stdout, &mut step.stdout) };
         let cut = splitter.push(&log.msg);
         for (bytes, _) in &cut {
             remember(&mut step.tail, bytes);
@@ -156,9 +161,17 @@ impl Progress {
         let tail = step.map_or(&self.classic_tail, |step| &step.tail);
         let text = tail.iter().cloned().collect::<Vec<_>>().join("\n");
         if DockerError::from_message(self.what.as_str(), &text).kind == ErrorKind::NoSpace {
-            return DockerError::new(ErrorKind::NoSpace, error.what, format!("{} (the step printed `no space left on device`)", error.why));
+            return DockerError::new(
+                ErrorKind::NoSpace,
+                error.what,
+                format!("{} (the step printed `no space left on device`)", error.why),
+            );
         }
-        let failure = BuildFailure { step: step.map(|step| step.name.clone()), exit_code: exit_code(&error.why), tail: tail.iter().cloned().collect() };
+        let failure = BuildFailure {
+            step: step.map(|step| step.name.clone()),
+            exit_code: exit_code(&error.why),
+            tail: tail.iter().cloned().collect(),
+        };
         DockerError::new(ErrorKind::BuildFailed(Box::new(failure)), error.what, error.why)
     }
 }
@@ -198,14 +211,31 @@ mod tests {
     async fn the_failing_step_is_named_with_the_end_of_its_output() {
         let (sender, mut receiver) = mpsc::channel(200);
         let mut progress = Progress::new(sender, &BuildRequest { tag: "t:1".into(), ..Default::default() });
-        let log = VertexLog { vertex: "b".into(), msg: (0..60).map(|n| format!("line {n}\n")).collect::<String>().into_bytes(), stream: 2, ..Default::default() };
-        let status = StatusResponse { vertexes: vec![vertex("a", "[1/2] FROM x", ""), vertex("b", "[2/2] RUN y", "")], logs: vec![log], ..Default::default() };
+        let log = VertexLog {
+            vertex: "b".into(),
+            msg: (0..60).map(|n| format!("line {n}\n")).collect::<String>().into_bytes(),
+            stream: 2,
+            ..Default::default()
+        };
+        let status = StatusResponse {
+            vertexes: vec![vertex("a", "[1/2] FROM x", ""), vertex("b", "[2/2] RUN y", "")],
+            logs: vec![log],
+            ..Default::default()
+        };
         progress.take(BuildInfo { aux: Some(BuildInfoAux::BuildKit(status)), ..Default::default() }).await;
-        let failed = StatusResponse { vertexes: vec![vertex("a", "[1/2] FROM x", "context canceled"), vertex("b", "[2/2] RUN y", "exit code: 3")], ..Default::default() };
+        let failed = StatusResponse {
+            vertexes: vec![vertex("a", "[1/2] FROM x", "context canceled"), vertex("b", "[2/2] RUN y", "exit code: 3")],
+            ..Default::default()
+        };
         progress.take(BuildInfo { aux: Some(BuildInfoAux::BuildKit(failed)), ..Default::default() }).await;
-        let error = progress.explain(DockerError::from_message("build t:1", "executor failed running [/bin/sh -c y]: exit code: 3")).await;
+        let error = progress
+            .explain(DockerError::from_message("build t:1", "executor failed running [/bin/sh -c y]: exit code: 3"))
+            .await;
         let ErrorKind::BuildFailed(failure) = error.kind else { panic!("{error:?}") };
-        assert_eq!((failure.step.as_deref(), failure.exit_code, failure.tail.len()), (Some("[2/2] RUN y"), Some(3), TAIL));
+        assert_eq!(
+            (failure.step.as_deref(), failure.exit_code, failure.tail.len()),
+            (Some("[2/2] RUN y"), Some(3), TAIL)
+        );
         assert_eq!(failure.tail.last().map(String::as_str), Some("line 59"));
         drop(progress);
         let mut lines = Vec::new();
@@ -219,7 +249,9 @@ mod tests {
     async fn a_full_disk_is_named_even_if_only_the_step_says_so() {
         let (sender, _receiver) = mpsc::channel(10);
         let mut progress = Progress::new(sender, &BuildRequest::default());
-        progress.take(BuildInfo { stream: Some("cp: write error: No space left on device\n".into()), ..Default::default() }).await;
+        progress
+            .take(BuildInfo { stream: Some("cp: write error: No space left on device\n".into()), ..Default::default() })
+            .await;
         let error = progress.explain(DockerError::from_message("build", "exit code: 1")).await;
         assert_eq!(error.kind, ErrorKind::NoSpace);
     }

@@ -39,7 +39,10 @@ impl Proxy {
         let variables = [("HTTP_PROXY", &self.http), ("HTTPS_PROXY", &self.https), ("NO_PROXY", &self.exceptions)];
         let set = variables.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
         // Programs disagree about the case.
-        set.flat_map(|(name, value)| [(name.to_owned(), value.to_owned()), (name.to_ascii_lowercase(), value.to_owned())]).collect()
+        set.flat_map(|(name, value)| {
+            [(name.to_owned(), value.to_owned()), (name.to_ascii_lowercase(), value.to_owned())]
+        })
+        .collect()
     }
 }
 
@@ -110,20 +113,31 @@ impl BuildRequest {
     pub(super) async fn read_dockerfile(&self) -> Result<Vec<u8>> {
         let shown = self.dockerfile.display();
         if !is_inside(&self.dockerfile) {
-            return Err(self.invalid(format!("the Dockerfile `{shown}` is outside the folder that is built"), "Give a path inside the component's folder."));
+            return Err(self.invalid(
+                format!("the Dockerfile `{shown}` is outside the folder that is built"),
+                "Give a path inside the component's folder.",
+            ));
         }
         let folder = tokio::fs::canonicalize(&self.context).await;
-        let folder = folder.map_err(|error| self.invalid(format!("the folder {} cannot be read: {error}", self.context.display()), ""))?;
+        let folder = folder.map_err(|error| {
+            self.invalid(format!("the folder {} cannot be read: {error}", self.context.display()), "")
+        })?;
         let Ok(path) = tokio::fs::canonicalize(self.context.join(&self.dockerfile)).await else {
             return Err(self.no_such_dockerfile().await);
         };
         if !path.starts_with(&folder) {
-            return Err(self.invalid(format!("the Dockerfile `{shown}` is a link that leads out of the folder that is built"), "Put the file itself there."));
+            return Err(self.invalid(
+                format!("the Dockerfile `{shown}` is a link that leads out of the folder that is built"),
+                "Put the file itself there.",
+            ));
         }
-        let unreadable = |error: std::io::Error| self.invalid(format!("the Dockerfile `{shown}` cannot be read: {error}"), "");
+        let unreadable =
+            |error: std::io::Error| self.invalid(format!("the Dockerfile `{shown}` cannot be read: {error}"), "");
         let about = tokio::fs::metadata(&path).await.map_err(unreadable)?;
         if !about.is_file() || about.len() > MAX_DOCKERFILE {
-            return Err(self.invalid(format!("`{shown}` is not a Dockerfile"), "Give the path of a file of at most 1 MiB."));
+            return Err(
+                self.invalid(format!("`{shown}` is not a Dockerfile"), "Give the path of a file of at most 1 MiB.")
+            );
         }
         tokio::fs::read(&path).await.map_err(unreadable)
     }
@@ -135,7 +149,10 @@ impl BuildRequest {
         } else {
             format!("Files there that look like one: {}.", found.join(", "))
         };
-        self.invalid(format!("there is no Dockerfile `{}` in the folder that is built", self.dockerfile.display()), &hint)
+        self.invalid(
+            format!("there is no Dockerfile `{}` in the folder that is built", self.dockerfile.display()),
+            &hint,
+        )
     }
 
     /// What stays out of the context: `<Dockerfile>.dockerignore` if there is one, else `.dockerignore`.
@@ -145,12 +162,15 @@ impl BuildRequest {
         for name in [PathBuf::from(own), PathBuf::from(".dockerignore")] {
             let path = self.context.join(&name);
             // A link could lead anywhere; what it says would come back in error messages.
-            let is_file = tokio::fs::symlink_metadata(&path).await.is_ok_and(|about| about.is_file() && about.len() <= MAX_DOCKERFILE);
+            let is_file = tokio::fs::symlink_metadata(&path)
+                .await
+                .is_ok_and(|about| about.is_file() && about.len() <= MAX_DOCKERFILE);
             if !is_file {
                 continue;
             }
             let text = tokio::fs::read(&path).await.map_err(|error| DockerError::from_io(self.what(), &error))?;
-            return IgnoreFile::parse(&String::from_utf8_lossy(&text)).map_err(|why| self.invalid(format!("{}: {why}", name.display()), ""));
+            return IgnoreFile::parse(&String::from_utf8_lossy(&text))
+                .map_err(|why| self.invalid(format!("{}: {why}", name.display()), ""));
         }
         Ok(IgnoreFile::default())
     }
@@ -158,7 +178,8 @@ impl BuildRequest {
 
 /// Relative and without `..`.
 fn is_inside(path: &Path) -> bool {
-    !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    !path.as_os_str().is_empty()
+        && path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 async fn dockerfiles_in(folder: &Path) -> Vec<String> {
@@ -181,7 +202,12 @@ mod tests {
     use super::*;
 
     fn request(folder: &Path, dockerfile: &str) -> BuildRequest {
-        BuildRequest { context: folder.to_owned(), dockerfile: dockerfile.into(), tag: "t:1".into(), ..Default::default() }
+        BuildRequest {
+            context: folder.to_owned(),
+            dockerfile: dockerfile.into(),
+            tag: "t:1".into(),
+            ..Default::default()
+        }
     }
 
     #[tokio::test]
@@ -213,7 +239,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let request = BuildRequest { secrets: BTreeMap::from([("token".into(), b"hunter2".to_vec())]), ..Default::default() };
+        let request =
+            BuildRequest { secrets: BTreeMap::from([("token".into(), b"hunter2".to_vec())]), ..Default::default() };
         let printed = format!("{request:?}");
         assert!(printed.contains("token") && !printed.contains("hunter2"));
     }

@@ -58,12 +58,20 @@ impl Session {
         let id = new_id(&request.what())?;
         let api = engine.client().await?.client_version();
         let opened = tokio::time::timeout(OPEN_DEADLINE, upgrade(engine, &format!("/v{api}/session"), &id)).await;
-        let socket = opened.map_err(|_| DockerError::timeout(request.what(), OPEN_DEADLINE))?.map_err(|failure| failure.explain(request))?;
+        let socket = opened
+            .map_err(|_| DockerError::timeout(request.what(), OPEN_DEADLINE))?
+            .map_err(|failure| failure.explain(request))?;
         let mut secrets = request.secrets.clone();
         if let Some(extra) = &request.ca_bundle {
             secrets.insert(ca::SECRET_ID.to_owned(), ca::with_host_certificates(extra).await);
         }
-        Ok(Self { id, what: request.what(), socket, secrets: SecretStore(secrets), logins: Logins(request.logins.clone()) })
+        Ok(Self {
+            id,
+            what: request.what(),
+            socket,
+            secrets: SecretStore(secrets),
+            logins: Logins(request.logins.clone()),
+        })
     }
 
     pub fn id(&self) -> &str {
@@ -74,7 +82,8 @@ impl Session {
     pub fn serve(self) -> impl Future<Output = DockerError> {
         let (ours, theirs) = tokio::io::duplex(BUFFER);
         // More connections never come, and an end of this stream would end the server.
-        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(Connection(theirs))]).chain(futures_util::stream::pending());
+        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(Connection(theirs))])
+            .chain(futures_util::stream::pending());
         let server = Server::builder()
             .add_service(HealthServer::new(Alive))
             .add_service(SecretsServer::new(self.secrets))
@@ -103,7 +112,11 @@ impl OpenFailure {
         match self {
             Self::Socket(error) => DockerError::from_io(request.what(), &error),
             Self::Http(error) => DockerError::new(ErrorKind::Unreachable, request.what(), error.to_string()),
-            Self::Refused(status) => DockerError::new(ErrorKind::Unsupported, request.what(), format!("the engine offers no BuildKit session (status {status})")),
+            Self::Refused(status) => DockerError::new(
+                ErrorKind::Unsupported,
+                request.what(),
+                format!("the engine offers no BuildKit session (status {status})"),
+            ),
         }
     }
 }
@@ -111,7 +124,8 @@ impl OpenFailure {
 /// `POST /session`, switched to a plain byte stream on which the engine is the gRPC client.
 async fn upgrade(engine: &Engine, path: &str, id: &str) -> std::result::Result<Upgraded, OpenFailure> {
     let stream = UnixStream::connect(engine.socket()).await.map_err(OpenFailure::Socket)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(OpenFailure::Http)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(OpenFailure::Http)?;
     let request = Request::builder()
         .method(Method::POST)
         .uri(path)
@@ -138,7 +152,8 @@ async fn upgrade(engine: &Engine, path: &str, id: &str) -> std::result::Result<U
 /// Unguessable: whoever knows it could join the session.
 fn new_id(what: &str) -> Result<String> {
     let mut bytes = [0u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| DockerError::new(ErrorKind::Engine, what, "this system gives no random numbers"))?;
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| DockerError::new(ErrorKind::Engine, what, "this system gives no random numbers"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -152,7 +167,11 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
@@ -178,15 +197,24 @@ struct Alive;
 impl Health for Alive {
     type WatchStream = BoxStream<'static, std::result::Result<HealthCheckResponse, Status>>;
 
-    async fn check(&self, _: tonic::Request<HealthCheckRequest>) -> std::result::Result<Response<HealthCheckResponse>, Status> {
+    async fn check(
+        &self,
+        _: tonic::Request<HealthCheckRequest>,
+    ) -> std::result::Result<Response<HealthCheckResponse>, Status> {
         Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving as i32 }))
     }
 
-    async fn list(&self, _: tonic::Request<HealthListRequest>) -> std::result::Result<Response<HealthListResponse>, Status> {
+    async fn list(
+        &self,
+        _: tonic::Request<HealthListRequest>,
+    ) -> std::result::Result<Response<HealthListResponse>, Status> {
         Err(Status::unimplemented("not offered"))
     }
 
-    async fn watch(&self, _: tonic::Request<HealthCheckRequest>) -> std::result::Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        _: tonic::Request<HealthCheckRequest>,
+    ) -> std::result::Result<Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("not offered"))
     }
 }
@@ -195,9 +223,16 @@ struct SecretStore(BTreeMap<String, Vec<u8>>);
 
 #[tonic::async_trait]
 impl Secrets for SecretStore {
-    async fn get_secret(&self, request: tonic::Request<GetSecretRequest>) -> std::result::Result<Response<GetSecretResponse>, Status> {
+    async fn get_secret(
+        &self,
+        request: tonic::Request<GetSecretRequest>,
+    ) -> std::result::Result<Response<GetSecretResponse>, Status> {
         let id = request.into_inner().id;
-        let data = self.0.get(&id).cloned().ok_or_else(|| Status::not_found(format!("the project has no build secret `{id}`")))?;
+        let data = self
+            .0
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Status::not_found(format!("the project has no build secret `{id}`")))?;
         Ok(Response::new(GetSecretResponse { data }))
     }
 }
@@ -213,7 +248,10 @@ impl Logins {
 
 #[tonic::async_trait]
 impl Auth for Logins {
-    async fn credentials(&self, request: tonic::Request<CredentialsRequest>) -> std::result::Result<Response<CredentialsResponse>, Status> {
+    async fn credentials(
+        &self,
+        request: tonic::Request<CredentialsRequest>,
+    ) -> std::result::Result<Response<CredentialsResponse>, Status> {
         // No login is an answer, too: the engine then asks the registry as an anonymous user.
         let found = self.find(&request.into_inner().host);
         Ok(Response::new(found.map_or_else(CredentialsResponse::default, |login| CredentialsResponse {
@@ -222,15 +260,24 @@ impl Auth for Logins {
         })))
     }
 
-    async fn fetch_token(&self, _: tonic::Request<FetchTokenRequest>) -> std::result::Result<Response<FetchTokenResponse>, Status> {
+    async fn fetch_token(
+        &self,
+        _: tonic::Request<FetchTokenRequest>,
+    ) -> std::result::Result<Response<FetchTokenResponse>, Status> {
         Err(Status::unimplemented("the engine fetches tokens itself"))
     }
 
-    async fn get_token_authority(&self, _: tonic::Request<GetTokenAuthorityRequest>) -> std::result::Result<Response<GetTokenAuthorityResponse>, Status> {
+    async fn get_token_authority(
+        &self,
+        _: tonic::Request<GetTokenAuthorityRequest>,
+    ) -> std::result::Result<Response<GetTokenAuthorityResponse>, Status> {
         Err(Status::unimplemented("the engine fetches tokens itself"))
     }
 
-    async fn verify_token_authority(&self, _: tonic::Request<VerifyTokenAuthorityRequest>) -> std::result::Result<Response<VerifyTokenAuthorityResponse>, Status> {
+    async fn verify_token_authority(
+        &self,
+        _: tonic::Request<VerifyTokenAuthorityRequest>,
+    ) -> std::result::Result<Response<VerifyTokenAuthorityResponse>, Status> {
         Err(Status::unimplemented("the engine fetches tokens itself"))
     }
 }
@@ -241,7 +288,8 @@ mod tests {
 
     #[test]
     fn logins_are_found_by_host_and_docker_hub_by_any_of_its_names() {
-        let login = |registry: &str| Credentials { registry: registry.into(), username: registry.into(), password: "x".into() };
+        let login =
+            |registry: &str| Credentials { registry: registry.into(), username: registry.into(), password: "x".into() };
         let logins = Logins(vec![login("ghcr.io"), login("docker.io")]);
         assert_eq!(logins.find("registry-1.docker.io").map(|login| login.username.as_str()), Some("docker.io"));
         assert_eq!(logins.find("ghcr.io").map(|login| login.username.as_str()), Some("ghcr.io"));
