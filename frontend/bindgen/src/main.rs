@@ -61,7 +61,10 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
     let boot_name = site.add_hashed("boot", "js", boot.as_bytes())?;
 
     let index = fs::read_to_string(frontend.join("index.html")).context("frontend/index.html")?;
-    let index = fill(&index, &[("app.css", &css_name), ("boot.js", &boot_name), ("boathouse.js", &js_name), ("boathouse.wasm", &wasm_name)])?;
+    let index = fill(
+        &index,
+        &[("app.css", &css_name), ("boot.js", &boot_name), ("boathouse.js", &js_name), ("boathouse.wasm", &wasm_name)],
+    )?;
     site.add("index.html", index.as_bytes())?;
     let public = frontend.join("public");
     if public.is_dir() {
