@@ -560,7 +560,7 @@ packages() {
   log=$(mktemp)
   say "installing ${missing[*]}"
   if ! { [ -n "${package_lists_fresh:-}" ] || ${as_root[@]+"${as_root[@]}"} apt-get update -q >"$log" 2>&1; } ||
-    ! ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+    ! ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
     tail -n 15 "$log" >&2; rm -f "$log"
     die "the packages could not be installed: ${missing[*]}" "apt-get's last lines are above"
   fi
