@@ -87,11 +87,19 @@ arguments() {
     bind=${bind:-127.0.0.1} console_host=${console_host:-boathouse.localhost}
   else
     data_dir=${data_dir:-/var/lib/boathouse} http_port=${http_port:-80} https_port=${https_port:-443}
-    bind=${bind:-[::]} console_host=${console_host:-$(hostname -f 2>/dev/null || hostname)}
+    bind=${bind:-[::]} console_host=${console_host:-$(own_name)}
   fi
   valid_port --http-port "$http_port"
   valid_port --https-port "$https_port"
   [ "$http_port" != "$https_port" ] || die "--http-port and --https-port are both $http_port" "give two different ports"
+}
+
+# This machine's full name; a bare one is completed to the name that multicast DNS gives it.
+own_name() {
+  local name
+  name=$(hostname -f 2>/dev/null || uname -n)
+  case $name in *.*) ;; *) name=$name.local ;; esac
+  printf '%s\n' "$name" | tr '[:upper:]' '[:lower:]'
 }
 
 absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
