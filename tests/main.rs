@@ -1,1 +1,5 @@
 //! Stories.
+
+mod docker;
+mod docker_build;
+mod engine;

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod docker;
 pub mod error;
 pub mod observed;
 pub mod secret;
