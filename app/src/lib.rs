@@ -1,1 +1,11 @@
-//! placeholder
+//! Boathouse: a self-hosted deployment platform in one binary. Modules in reading order; docs/ARCHITECTURE.md is the map.
+
+pub mod config;
+pub mod serve;
+pub mod state;
+pub mod task;
+pub mod error;
+pub mod secret;
+pub mod clock;
+pub mod observed;
+pub mod db;

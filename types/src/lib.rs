@@ -1,1 +1,33 @@
-//! placeholder
+//! What crosses a process boundary: ids, names, DTOs, the release state machine, errors and endpoints.
+//!
+//! Server, CLI and console all use these types, so a field has one name everywhere. Nothing here does I/O.
+
+pub mod id;
+pub mod name;
+pub mod release;
+pub mod project;
+pub mod deployment;
+pub mod env;
+pub mod host;
+pub mod access;
+pub mod event;
+pub mod log;
+pub mod system;
+pub mod error;
+pub mod path;
+
+pub use access::*;
+pub use deployment::*;
+pub use env::*;
+pub use error::*;
+pub use event::*;
+pub use host::*;
+pub use id::*;
+pub use log::*;
+pub use name::*;
+pub use project::*;
+pub use release::*;
+pub use system::*;
+
+/// Milliseconds since the Unix epoch, UTC.
+pub type Millis = i64;

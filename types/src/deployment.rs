@@ -1,0 +1,160 @@
+//! A deployment: one full running instance of a stack at one stage.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DeploymentName, GitRef, Host, Identifier, Millis, ProjectName, Release};
+
+/// What a deployment is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DeploymentStage {
+    /// Code in a persistent volume, hot reload.
+    Development,
+    /// Like production, for testing.
+    Staging,
+    /// What users see.
+    #[default]
+    Production,
+    /// Per branch or pull request.
+    Preview,
+}
+
+impl DeploymentStage {
+    /// The word used in SQL, JSON, CLI and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+            Self::Preview => "preview",
+        }
+    }
+
+    /// The stage of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Development, Self::Staging, Self::Production, Self::Preview].into_iter().find(|stage| stage.as_str() == word)
+    }
+}
+
+/// What the user wants of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Intent {
+    /// Its live release runs.
+    Running,
+    /// Nothing runs; volumes and releases stay.
+    Stopped,
+    /// It is being removed with everything that belongs to it.
+    Deleted,
+}
+
+impl Intent {
+    /// The word used in SQL and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// The intent of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Running, Self::Stopped, Self::Deleted].into_iter().find(|intent| intent.as_str() == word)
+    }
+}
+
+/// How a deployment, component or container does: green, yellow, red, grey. A parent shows the worst of its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Nothing runs, as intended.
+    Off,
+    /// Works.
+    Healthy,
+    /// Runs, with an issue, or is on its way.
+    Degraded,
+    /// Broken.
+    Down,
+}
+
+/// One container as last observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ContainerStatus {
+    /// The component or add-on.
+    pub identifier: Identifier,
+    /// The release that it belongs to.
+    pub release: i64,
+    /// The container's name at the engine.
+    pub name: String,
+    /// How it does.
+    pub health: Health,
+    /// Why, in words: "running", "exited with code 1, restart 3 in 8 s", "draining 2 requests".
+    pub reason: String,
+    /// When it was started last.
+    pub started_at: Option<Millis>,
+    /// How often it was restarted after a crash.
+    pub restarts: u32,
+}
+
+/// A deployment as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Deployment {
+    /// Its project.
+    pub project: ProjectName,
+    /// Its name.
+    pub name: DeploymentName,
+    /// What it is for.
+    pub stage: DeploymentStage,
+    /// What the user wants of it.
+    pub intent: Intent,
+    /// The branch it follows; the project's where absent.
+    pub branch: Option<GitRef>,
+    /// How it does.
+    pub health: Health,
+    /// Why, in words.
+    pub reason: String,
+    /// The release that serves.
+    pub live: Option<Release>,
+    /// The newest release that is queued, building or starting.
+    pub pending: Option<Release>,
+    /// Its public endpoints.
+    pub hosts: Vec<Host>,
+    /// Its containers as last observed.
+    pub containers: Vec<ContainerStatus>,
+    /// When it was created.
+    pub created_at: Millis,
+}
+
+/// `POST …/deployments`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewDeployment {
+    /// Its name.
+    pub name: DeploymentName,
+    /// What it is for.
+    #[serde(default)]
+    pub stage: DeploymentStage,
+    /// The branch it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<GitRef>,
+}
+
+/// `PATCH …/deployments/{deployment}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeDeployment {
+    /// The branch it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<GitRef>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<DeploymentStage>,
+}

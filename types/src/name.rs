@@ -1,0 +1,271 @@
+//! Names parsed once into types that cannot be wrong. Every field of the API that names something is one of these.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a text is not a name of the wanted kind; reads as the end of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidName {
+    /// What was meant to be named: "project name", "host name".
+    pub kind: &'static str,
+    /// The text, shortened, with control characters escaped.
+    pub given: String,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+}
+
+impl InvalidName {
+    fn new(kind: &'static str, given: &str, rule: &'static str) -> Self {
+        let given = given.chars().take(80).collect::<String>().escape_debug().to_string();
+        Self { kind, given, rule }
+    }
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not a {}: {}", self.given, self.kind, self.rule)
+    }
+}
+
+impl std::error::Error for InvalidName {}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                $check(text).map(Self).map_err(|rule| InvalidName::new($kind, text, rule))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name!(
+    /// A project's name: also the first label of its generated host names.
+    ProjectName, "project name", slug
+);
+name!(
+    /// A deployment's name, unique in its project.
+    DeploymentName, "deployment name", slug
+);
+name!(
+    /// A component's or an add-on's identifier: its internal host name and default folder.
+    Identifier, "identifier", slug
+);
+name!(
+    /// A user's name.
+    UserName, "user name", user_name
+);
+name!(
+    /// A token's name: free text for people.
+    TokenName, "token name", label
+);
+name!(
+    /// An environment variable's key (POSIX.1-2017 §8.1).
+    EnvKey, "environment variable name", env_key
+);
+name!(
+    /// A public host name in its canonical form: lower case, no trailing dot (RFC 1123 §2.1). A first label `*` is a wildcard.
+    HostName, "host name", host_name
+);
+name!(
+    /// A git branch, tag or commit that is safe to hand to git (git-check-ref-format).
+    GitRef, "git reference", git_ref
+);
+name!(
+    /// An image reference: `[registry/]name[:tag][@sha256:…]` (OCI distribution-spec).
+    ImageRef, "image reference", image_ref
+);
+name!(
+    /// A git remote: https, http, ssh, `git@host:path`, or an absolute path on the server.
+    GitUrl, "git URL", git_url
+);
+
+const SLUG_MAX: usize = 40;
+
+fn slug(text: &str) -> Result<String, &'static str> {
+    let rule = "use 1 to 40 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen";
+    let inner = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let edges = text.starts_with(|c: char| c.is_ascii_lowercase()) && !text.ends_with('-');
+    if text.len() <= SLUG_MAX && inner && edges { Ok(text.to_owned()) } else { Err(rule) }
+}
+
+fn user_name(text: &str) -> Result<String, &'static str> {
+    let allowed = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@+".contains(&b));
+    if (1..=100).contains(&text.len()) && allowed && !text.starts_with('-') {
+        Ok(text.to_owned())
+    } else {
+        Err("use 1 to 100 letters, digits and any of . _ - @ +, not starting with a hyphen")
+    }
+}
+
+fn label(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("use 1 to 100 characters without control characters")
+    }
+}
+
+fn env_key(text: &str) -> Result<String, &'static str> {
+    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let rest = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if first && rest && text.len() <= 200 {
+        Ok(text.to_owned())
+    } else {
+        Err("use letters, digits and underscores, not starting with a digit")
+    }
+}
+
+fn host_name(text: &str) -> Result<String, &'static str> {
+    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if host.is_empty() || host.len() > 253 {
+        return Err("it must have 1 to 253 characters");
+    }
+    let rest = host.strip_prefix("*.").unwrap_or(&host);
+    if !rest.split('.').all(host_label) {
+        return Err("each label has 1 to 63 letters, digits and hyphens and neither starts nor ends with a hyphen; write international names in their xn-- form");
+    }
+    if !rest.contains('.') && rest != "localhost" {
+        return Err("it needs at least two labels, as in app.example.com");
+    }
+    if rest.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
+        return Err("it looks like an IP address; a host name is needed");
+    }
+    Ok(host)
+}
+
+fn host_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+fn git_ref(text: &str) -> Result<String, &'static str> {
+    let bad = text.is_empty()
+        || text.len() > 250
+        || text.starts_with(['-', '/', '.'])
+        || text.ends_with(['/', '.'])
+        || text.ends_with(".lock")
+        || ["..", "//", "@{", "/."].iter().any(|s| text.contains(s))
+        || text.chars().any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\'\"`$;&|<>()!".contains(c));
+    if bad { Err("git-check-ref-format(1) forbids it as a branch or tag") } else { Ok(text.to_owned()) }
+}
+
+fn image_ref(text: &str) -> Result<String, &'static str> {
+    let (name, digest) = match text.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (text, None),
+    };
+    let digest_ok = digest.is_none_or(|d| {
+        d.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+    });
+    let chars_ok = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:".contains(&b));
+    let edges_ok = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    let tail = name.rsplit('/').next().unwrap_or(name);
+    let path_ok = !name.contains("//") && tail.matches(':').count() <= 1 && tail.split(':').next().is_some_and(|p| p.bytes().all(|b| !b.is_ascii_uppercase()));
+    if digest_ok && chars_ok && edges_ok && path_ok && text.len() <= 300 {
+        Ok(text.to_owned())
+    } else {
+        Err("write it as [registry/]name[:tag] or name@sha256:…, the name in lower case")
+    }
+}
+
+fn git_url(text: &str) -> Result<String, &'static str> {
+    let clean = !text.is_empty() && text.len() <= 2000 && !text.starts_with('-') && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let schemed = ["https://", "http://", "ssh://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(host_part_is_sane));
+    let scp_like = !text.contains("://")
+        && text.split_once(':').is_some_and(|(who, path)| {
+            !path.is_empty() && !path.starts_with('-') && !who.contains('/') && who.split('@').all(|part| !part.is_empty() && !part.starts_with('-'))
+        });
+    if clean && (schemed || text.starts_with('/') || scp_like) {
+        Ok(text.to_owned())
+    } else {
+        Err("use https://, http:// or ssh://, the form user@host:path, or an absolute path on the server")
+    }
+}
+
+fn host_part_is_sane(rest: &str) -> bool {
+    let authority = rest.split('/').next().unwrap_or("");
+    let host = authority.rsplit('@').next().unwrap_or("");
+    !host.is_empty() && !host.starts_with('-') && !authority.starts_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: FromStr>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(text.parse::<T>().is_ok(), "{text:?} should parse");
+        }
+        for text in bad {
+            assert!(text.parse::<T>().is_err(), "{text:?} should not parse");
+        }
+    }
+
+    #[test]
+    fn names() {
+        check::<ProjectName>(&["a", "shop-1"], &["", "-a", "a-", "A", "1a", "a b", "a\n", "ä", &"a".repeat(41)]);
+        check::<EnvKey>(&["A", "_x", "DATABASE_URL"], &["", "1A", "A-B", "A=B", "A\n"]);
+        check::<HostName>(
+            &["app.test", "APP.Example.com.", "*.app.test", "localhost", "xn--bcher-kva.example"],
+            &["", "app", "a..b", "-a.test", "a_b.test", "1.2.3.4", "*.com.*", "a b.test", "a.test/x", "a.test:80"],
+        );
+        check::<GitRef>(&["main", "v1.0", "feature/x", "0123abcd"], &["", "-x", "a..b", "a b", "a;b", "x.lock", "$(x)", "a\0"]);
+        check::<ImageRef>(
+            &["nginx", "node:22-slim", "ghcr.io/a/b:1", "localhost:5000/a", &format!("a@sha256:{}", "0".repeat(64))],
+            &["", "A", "a b", "-a", "a:", "a//b", "a@sha256:12", "a:b:c"],
+        );
+        check::<GitUrl>(
+            &["https://example.com/a.git", "ssh://git@example.com/a", "git@example.com:a/b.git", "/srv/git/a.git"],
+            &["", "ext::sh", "file:///etc", "--upload-pack=x", "ssh://-oProxyCommand=x/a", "a b", "git@-x:y", "../x"],
+        );
+    }
+
+    #[test]
+    fn host_names_are_canonical() {
+        assert_eq!("APP.Example.com.".parse::<HostName>().unwrap().as_str(), "app.example.com");
+    }
+}

@@ -1,0 +1,67 @@
+//! A project: components and add-ons, one source, shared settings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Deployment, GitRef, GitUrl, ImageRef, Millis, ProjectName};
+
+/// Where a project's code or image comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Source {
+    /// A git repository; ssh URLs use the project's deploy key.
+    Git {
+        /// The remote.
+        url: GitUrl,
+        /// The branch deployed where a deployment names none; the remote's HEAD where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        branch: Option<GitRef>,
+        /// Folder of the manifest inside the repository; the root where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+    },
+    /// Archives sent by the CLI, the console or a CI: `POST …/releases/upload`.
+    Upload,
+    /// A ready image.
+    Image {
+        /// The reference; pinned to its digest when a release resolves it.
+        image: ImageRef,
+    },
+}
+
+/// A project as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Project {
+    /// Its name.
+    pub name: ProjectName,
+    /// Where its code comes from.
+    pub source: Source,
+    /// Public half of its deploy key in OpenSSH format, where one was made.
+    pub deploy_key: Option<String>,
+    /// When it was created.
+    pub created_at: Millis,
+    /// Its deployments.
+    pub deployments: Vec<Deployment>,
+}
+
+/// `POST /projects`: also creates the first deployment, `production`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewProject {
+    /// Its name.
+    pub name: ProjectName,
+    /// Where its code comes from.
+    pub source: Source,
+}
+
+/// `PATCH /projects/{project}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeProject {
+    /// A new source; the next release uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}

@@ -1,0 +1,258 @@
+//! A release: one immutable attempt to bring a deployment to a version, and the states it may pass.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DeploymentName, Identifier, Millis, ProjectName, ReleaseId};
+
+/// Where a release stands. Draining, restarting and unhealthy are observations of containers, never states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ReleaseState {
+    /// Waiting for its turn.
+    Queued,
+    /// Fetching the source and building images.
+    Building,
+    /// Containers start and are probed.
+    Starting,
+    /// Healthy, routed; at most one per deployment.
+    Live,
+    /// Was live, has been replaced.
+    Retired,
+    /// Ended before it was live; the previous release keeps serving.
+    Failed,
+    /// Ended before it was live, by a person or by a newer release.
+    Cancelled,
+}
+
+impl ReleaseState {
+    /// All states, in the order in which a release meets them.
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Building, Self::Starting, Self::Live, Self::Retired, Self::Failed, Self::Cancelled];
+
+    /// The transition table: the only place that says which change is legal.
+    pub fn may_become(self, next: Self) -> bool {
+        use ReleaseState::*;
+        matches!(
+            (self, next),
+            (Queued, Building) | (Building, Starting) | (Starting, Live) | (Live, Retired)
+                | (Queued | Building | Starting, Failed | Cancelled)
+        )
+    }
+
+    /// True where nothing more will happen by itself.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Live | Self::Retired | Self::Failed | Self::Cancelled)
+    }
+
+    /// The word used in SQL, JSON, CLI and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Building => "building",
+            Self::Starting => "starting",
+            Self::Live => "live",
+            Self::Retired => "retired",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// The pipeline stage of a release; also the stage at which it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Fetching the tree and reading the manifest.
+    Source,
+    /// Building one image or static site per component.
+    Build,
+    /// Creating network, volumes and containers.
+    Start,
+    /// Probing the new containers from outside.
+    Health,
+    /// One transaction makes it live; the edge follows.
+    Switch,
+    /// The replaced release finishes its requests and stops.
+    Drain,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Self; 6] = [Self::Source, Self::Build, Self::Start, Self::Health, Self::Switch, Self::Drain];
+
+    /// The word used in SQL, JSON, CLI and console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Build => "build",
+            Self::Start => "start",
+            Self::Health => "health",
+            Self::Switch => "switch",
+            Self::Drain => "drain",
+        }
+    }
+
+    /// The stage of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == word)
+    }
+}
+
+/// When a pipeline stage ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StageTimes {
+    /// Which stage.
+    pub stage: Stage,
+    /// When it began.
+    pub started_at: Millis,
+    /// When it ended; absent while it runs.
+    pub finished_at: Option<Millis>,
+}
+
+/// What made the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Trigger {
+    /// A button, call or command.
+    Manual,
+    /// A return to an earlier release's manifest, digests and environment.
+    Rollback {
+        /// The release number that it repeats.
+        to: i64,
+    },
+}
+
+/// Why a release failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Failure {
+    /// The stage that failed.
+    pub stage: Stage,
+    /// What happened, why, and what to do.
+    pub message: String,
+    /// The end of the log, at most 50 lines.
+    pub log_tail: Vec<String>,
+}
+
+/// What a component became in a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseComponent {
+    /// The component.
+    pub identifier: Identifier,
+    /// Whether the edge forwards to a container or serves files.
+    pub serves: Serves,
+    /// `sha256:…` of the image, or of the static tree.
+    pub digest: Option<String>,
+    /// The port that the container listens on, once known.
+    pub port: Option<u16>,
+}
+
+/// How a component answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Serves {
+    /// By a container.
+    Container,
+    /// As files by the edge itself.
+    Files,
+}
+
+/// A release as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Release {
+    /// Row id.
+    pub id: ReleaseId,
+    /// Project that it belongs to.
+    pub project: ProjectName,
+    /// Deployment that it belongs to.
+    pub deployment: DeploymentName,
+    /// Counts from 1 per deployment.
+    pub number: i64,
+    /// Where it stands.
+    pub state: ReleaseState,
+    /// The stage that runs now, or ran last.
+    pub stage: Option<Stage>,
+    /// What made it.
+    pub trigger: Trigger,
+    /// Who asked for it.
+    pub actor: String,
+    /// The commit, where the source is git.
+    pub commit: Option<Commit>,
+    /// The branch, tag, archive name or image asked for.
+    pub reference: Option<String>,
+    /// Components, once the manifest has been read.
+    pub components: Vec<ReleaseComponent>,
+    /// Pipeline stages with their times.
+    pub stages: Vec<StageTimes>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Why it was cancelled: `by NAME` or `superseded by #N`.
+    pub cancelled: Option<String>,
+    /// When it was asked for.
+    pub created_at: Millis,
+    /// When it reached a terminal state first.
+    pub finished_at: Option<Millis>,
+    /// True where its images and files are still here, so that a rollback needs nothing else.
+    pub can_roll_back: bool,
+}
+
+/// The commit of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Commit {
+    /// The full object name.
+    pub sha: String,
+    /// First line of its message.
+    pub title: String,
+    /// Author's name.
+    pub author: String,
+}
+
+/// `POST …/releases`: deploy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewRelease {
+    /// A branch, tag or commit (git), or an image reference (image); the deployment's own where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ReleaseState::{self, *};
+
+    #[test]
+    fn terminal_states_lead_nowhere_but_live_to_retired() {
+        for from in ReleaseState::ALL {
+            for to in ReleaseState::ALL {
+                let legal = from.may_become(to);
+                assert!(!legal || !from.is_terminal() || (from, to) == (Live, Retired), "{from:?} -> {to:?}");
+                assert!(!legal || from != to);
+            }
+        }
+        assert!(!Queued.may_become(Live), "a release is built and started first");
+    }
+
+    #[test]
+    fn words_round_trip() {
+        for state in ReleaseState::ALL {
+            assert_eq!(ReleaseState::parse(state.as_str()), Some(state));
+        }
+        for stage in super::Stage::ALL {
+            assert_eq!(super::Stage::parse(stage.as_str()), Some(stage));
+        }
+    }
+}
