@@ -9,3 +9,5 @@ pub mod secret;
 pub mod clock;
 pub mod observed;
 pub mod db;
+pub mod site;
+pub mod edge;

@@ -228,10 +228,11 @@ impl<T> Observed<T> {
 
     fn saw(&mut self, bytes: &[u8]) {
         let watch = &*self.watch;
+        // HTTP/2 frames may be answers to pings; only what becomes a request counts there.
+        let Some(scan) = &mut self.scan else { return };
         if watch.active.load(Relaxed) == 0 && !watch.in_head.swap(true, Relaxed) {
             watch.since.store(watch.now(), Relaxed);
         }
-        let Some(scan) = &mut self.scan else { return };
         if !watch.armed.load(Relaxed) {
             watch.unseen.store(true, Relaxed);
         } else if let Some(end) = scan.feed(bytes, &watch.length_lines) {
