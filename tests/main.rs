@@ -1,1 +1,4 @@
 //! Stories.
+
+mod edge;
+mod edge_support;

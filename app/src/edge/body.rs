@@ -15,10 +15,8 @@ use super::files::FileBody;
 use super::pool::UpstreamBody;
 use super::watch::{Active, Watch};
 
-/// A request body must bring `MIN_BYTES` in every window of this length in which we wait for it. A limit on progress,
-/// not on total time: a slow upload of any size passes, a dribble does not.
-pub const PROGRESS_WINDOW: Duration = Duration::from_secs(30);
-/// 500 bytes per second over the window.
+/// A request body must bring this much in every window (`watch::Limits`) in which we wait for it: 500 bytes per second
+/// over 30 s. A limit on progress, not on total time: a slow upload of any size passes, a dribble does not.
 pub const MIN_BYTES: u64 = 15_000;
 
 /// Why a body ended early.
@@ -28,7 +26,7 @@ pub enum BodyError {
     #[error("the connection broke: {0}")]
     Connection(#[from] hyper::Error),
     /// The client sends too slowly.
-    #[error("the client sent less than {MIN_BYTES} bytes in {PROGRESS_WINDOW:?}")]
+    #[error("the client sent less than {MIN_BYTES} bytes in the time for so many")]
     TooSlow,
     /// The route's limit.
     #[error("the request body is larger than the route allows")]
@@ -127,16 +125,17 @@ pub enum RequestBody {
 #[derive(Debug)]
 pub struct Upload {
     incoming: Incoming,
-    /// HTTP/1 only: told when the next head may come.
-    watch: Option<Arc<Watch>>,
+    /// Told when the next head may come.
+    watch: Arc<Watch>,
     left: u64,
     progress: Progress,
     done: Arc<AtomicBool>,
 }
 
 /// Judges how fast a client sends, counting only the time we wait for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
+    length: Duration,
     window: Option<Pin<Box<Sleep>>>,
     bytes: u64,
     /// The last poll found nothing: what comes next, we waited for.
@@ -146,17 +145,16 @@ struct Progress {
 }
 
 impl RequestBody {
-    /// Takes a request's body. `max` is the route's limit; `watch` is given for HTTP/1.
-    pub fn new(incoming: Incoming, max: Option<u64>, watch: Option<Arc<Watch>>) -> Self {
+    /// Takes a request's body. `max` is the route's limit.
+    pub fn new(incoming: Incoming, max: Option<u64>, watch: &Arc<Watch>) -> Self {
         if incoming.is_end_stream() {
-            if let Some(watch) = watch {
-                watch.expect_head();
-            }
+            watch.expect_head();
             return Self::Empty;
         }
         let left = max.unwrap_or(u64::MAX);
+        let progress = Progress::new(watch.limits().body_window);
         let done = Arc::new(AtomicBool::new(false));
-        Self::Stream(Box::new(Upload { incoming, watch, left, progress: Progress::default(), done }))
+        Self::Stream(Box::new(Upload { incoming, watch: Arc::clone(watch), left, progress, done }))
     }
 
     /// Becomes true when the upload has ended, well or not. `None` when there is none.
@@ -221,6 +219,10 @@ impl Upload {
 }
 
 impl Progress {
+    fn new(length: Duration) -> Self {
+        Self { length, window: None, bytes: 0, waiting: false, stale: false }
+    }
+
     fn received(&mut self, bytes: u64) {
         self.stale |= !std::mem::take(&mut self.waiting);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -234,13 +236,13 @@ impl Progress {
             Some(window) => {
                 if fresh {
                     self.bytes = 0;
-                    window.as_mut().reset(Instant::now() + PROGRESS_WINDOW);
+                    window.as_mut().reset(Instant::now() + self.length);
                 }
                 window
             }
             empty => {
                 self.bytes = 0;
-                empty.insert(Box::pin(tokio::time::sleep(PROGRESS_WINDOW)))
+                empty.insert(Box::pin(tokio::time::sleep(self.length)))
             }
         };
         loop {
@@ -249,7 +251,7 @@ impl Progress {
                 return Poll::Ready(BodyError::TooSlow);
             }
             self.bytes = 0;
-            window.as_mut().reset(Instant::now() + PROGRESS_WINDOW);
+            window.as_mut().reset(Instant::now() + self.length);
         }
     }
 }
@@ -257,9 +259,7 @@ impl Progress {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.done.store(true, Relaxed);
-        if let Some(watch) = &self.watch {
-            watch.expect_head();
-        }
+        self.watch.expect_head();
     }
 }
 
@@ -267,27 +267,29 @@ impl Drop for Upload {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_dribble_is_cut_and_a_slow_reader_is_not_blamed_on_the_client() {
-        let mut progress = Progress::default();
+    #[tokio::test]
+    async fn a_dribble_is_cut_and_a_busy_application_is_not_blamed_on_the_client() {
+        let window = Duration::from_millis(100);
+        let mut progress = Progress::new(window);
         let dribble = async {
             loop {
                 let slow = std::future::poll_fn(|cx| progress.poll_too_slow(cx));
-                if tokio::time::timeout(Duration::from_secs(10), slow).await.is_ok() {
+                if tokio::time::timeout(window / 10, slow).await.is_ok() {
                     return;
                 }
                 progress.received(1);
             }
         };
-        tokio::time::timeout(Duration::from_secs(41), dribble).await.expect("cut within 40 s");
+        tokio::time::timeout(window * 20, dribble).await.expect("cut");
 
-        let mut progress = Progress::default();
-        for _ in 0..5 {
-            // The application is busy for a minute; meanwhile the client filled what it could.
-            tokio::time::sleep(Duration::from_secs(60)).await;
+        let mut progress = Progress::new(window);
+        for _ in 0..3 {
+            // The application is busy for longer than a window; meanwhile the client filled what it could.
+            tokio::time::sleep(window * 2).await;
             progress.received(100);
-            let slow = std::future::poll_fn(|cx| progress.poll_too_slow(cx));
-            assert!(tokio::time::timeout(Duration::from_secs(1), slow).await.is_err());
+            let mut slow = std::pin::pin!(std::future::poll_fn(|cx| progress.poll_too_slow(cx)));
+            let first = std::future::poll_fn(|cx| Poll::Ready(slow.as_mut().poll(cx).is_pending())).await;
+            assert!(first, "the client gets a new window");
             progress.received(100);
         }
     }

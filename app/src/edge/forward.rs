@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Body, BodyError, RequestBody};
-use super::in_flight::Guard;
+use crate::observed::InFlightGuard;
 use super::pool::{self, Connection, UpstreamBody};
 use super::routes::{Route, Target, Upstream};
 use super::{headers, pages};
@@ -122,7 +122,7 @@ fn upstreams(route: &Route) -> &[Arc<Upstream>] {
 }
 
 /// The open upstream with the fewest requests that did not just refuse.
-fn pick(upstreams: &[Arc<Upstream>], refused: u64) -> Option<(usize, Arc<Upstream>, Guard)> {
+fn pick(upstreams: &[Arc<Upstream>], refused: u64) -> Option<(usize, Arc<Upstream>, InFlightGuard)> {
     if let [only] = upstreams {
         return only.in_flight.enter().map(|guard| (0, Arc::clone(only), guard));
     }
@@ -143,7 +143,7 @@ fn pick(upstreams: &[Arc<Upstream>], refused: u64) -> Option<(usize, Arc<Upstrea
 async fn attempt(
     route: &Route,
     upstream: &Arc<Upstream>,
-    guard: Guard,
+    guard: InFlightGuard,
     request: &mut Outgoing,
 ) -> Result<Response<Body>, Failure> {
     if request.upgrade.is_some() {
@@ -214,7 +214,7 @@ async fn within<T>(limit: Duration, uploaded: Option<Arc<AtomicBool>>, work: imp
 async fn switch_protocols(
     route: &Route,
     upstream: &Upstream,
-    guard: Guard,
+    guard: InFlightGuard,
     request: &mut Outgoing,
 ) -> Result<Response<Body>, Failure> {
     let (mut sender, driver) = pool::open_for_upgrade(upstream).await.map_err(Failure::Connect)?;

@@ -24,10 +24,8 @@ use super::body::Body;
 use super::pool;
 use super::serve::{Client, MAX_HEAD, Shared};
 use super::tls::{ACME_ALPN, H2_ALPN};
-use super::watch::{FIRST_BYTE_TIMEOUT, Observed, Verdict, Watch};
+use super::watch::{Observed, Verdict, Watch};
 
-/// A handshake is done within this time.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After which a connection that was asked to end and did not is cut.
 const LAST_GRACE: Duration = Duration::from_secs(5);
 /// How long accepting rests when the process has no file descriptor left.
@@ -268,18 +266,18 @@ struct Connection {
 
 impl Connection {
     async fn plain(self) {
-        let watch = Watch::new();
+        let watch = Watch::new(self.shared.limits);
         let client = Client::plain(self.shared, self.peer, self.address, Arc::clone(&watch));
         http1(self.stream, client, watch, self.stop).await;
     }
 
     async fn secure(self, tls: TlsAcceptor) {
-        let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(self.stream)).await {
+        let stream = match tokio::time::timeout(self.shared.limits.first_byte, tls.accept(self.stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(peer = %self.peer, %error, "a handshake failed"),
             Err(_) => return tracing::debug!(peer = %self.peer, "a handshake took too long"),
         };
-        let watch = Watch::new();
+        let watch = Watch::new(self.shared.limits);
         let session = stream.get_ref().1;
         let h2 = match session.alpn_protocol() {
             // The handshake itself was the validation.
@@ -374,7 +372,7 @@ where
 /// Runs a connection until it ends, its client dawdles, or the edge stops.
 async fn supervise(connection: impl Graceful, watch: &Watch, stop: CancellationToken) {
     let mut connection = std::pin::pin!(connection);
-    let mut timer = std::pin::pin!(tokio::time::sleep(FIRST_BYTE_TIMEOUT));
+    let mut timer = std::pin::pin!(tokio::time::sleep(watch.limits().first_byte));
     let (mut stopping, mut ending) = (false, false);
     loop {
         tokio::select! {

@@ -11,7 +11,6 @@ pub mod files;
 pub mod headers;
 pub mod pages;
 pub mod watch;
-pub mod in_flight;
 pub mod tls;
 pub mod standalone;
 
@@ -19,3 +18,4 @@ pub use listen::{Config, Edge, StartError};
 pub use routes::{Address, Policy, Route, Table, Target, Upstream};
 pub use serve::Shared;
 pub use tls::Certificates;
+pub use watch::Limits;

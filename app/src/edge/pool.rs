@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::body::{BodyError, RequestBody};
-use super::in_flight::Guard;
+use crate::observed::InFlightGuard;
 use super::routes::{Address, Upstream};
 
 /// A connection to an application is made within this time or not at all.
@@ -184,12 +184,12 @@ pub struct UpstreamBody {
     incoming: Incoming,
     connection: Option<Connection>,
     ended: bool,
-    _guard: Guard,
+    _guard: InFlightGuard,
 }
 
 impl UpstreamBody {
     /// `connection` is `None` when its driver runs elsewhere.
-    pub fn new(incoming: Incoming, connection: Option<Connection>, guard: Guard) -> Self {
+    pub fn new(incoming: Incoming, connection: Option<Connection>, guard: InFlightGuard) -> Self {
         let ended = incoming.is_end_stream();
         Self { incoming, connection, ended, _guard: guard }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::files::Site;
-use super::in_flight::InFlight;
+use crate::observed::InFlight;
 
 /// How long an application may think before its first response byte, unless its route says otherwise.
 pub const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);

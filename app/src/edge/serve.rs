@@ -15,7 +15,7 @@ use super::body::{Body, RequestBody};
 use super::forward::{Outgoing, forward};
 use super::routes::{Route, Table, Target, canonical_host, has_dot_segment, is_host};
 use super::tls::Certificates;
-use super::watch::{Framing, Watch};
+use super::watch::{Framing, Limits, Watch};
 use super::{files, headers, pages};
 
 /// Fields a request head may have, cookie crumbs of HTTP/2 counted one by one.
@@ -34,6 +34,8 @@ pub struct Shared {
     pub certificates: Arc<ArcSwap<Certificates>>,
     /// The port that redirects to HTTPS name.
     pub https_port: u16,
+    /// How much time clients have.
+    pub limits: Limits,
 }
 
 /// One client connection.
@@ -200,7 +202,7 @@ impl Client {
         let protocol = if self.framed { switch_to(&head) } else { None };
         let switches = protocol.is_some();
         headers::prepare_request(&mut head.headers, &self.known, host, protocol);
-        let body = RequestBody::new(incoming, max, self.framed.then(|| Arc::clone(&self.watch)));
+        let body = RequestBody::new(incoming, max, &self.watch);
         let path = head.uri.path_and_query().cloned();
         let shared = Arc::clone(&self.shared);
         let host = head.headers.get(header::HOST).cloned();
@@ -215,7 +217,7 @@ impl Client {
 
     /// Lets hyper drain or drop a body nobody reads, and the next head be scanned.
     fn discard(&self, incoming: Incoming) {
-        drop(RequestBody::new(incoming, Some(0), self.framed.then(|| Arc::clone(&self.watch))));
+        drop(RequestBody::new(incoming, None, &self.watch));
     }
 
     /// Who asks.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::listen::{Config, Edge, StartError};
 use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
 use super::serve::Shared;
+use super::watch::Limits;
 use super::tls::{self, CertificateError, Certificates};
 
 /// Requests in progress at the end get this long.
@@ -105,6 +106,7 @@ pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
         table: Arc::new(ArcSwap::from_pointee(table)),
         certificates: Arc::clone(&certificates),
         https_port: args.https.first().map_or(443, SocketAddr::port),
+        limits: Limits::default(),
     };
     Ok(Edge::start(&config, Arc::new(shared), tls::server_config(certificates)?)?)
 }

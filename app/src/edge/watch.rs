@@ -14,14 +14,33 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A request head must be complete this long after its first byte.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection without a request in progress is closed after this long.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// A connection that never sent a byte is closed after this long.
-pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client that takes nothing of what we have for it is cut after this long.
-pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much time clients have. Progress counts, never the total.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From a connection to its first byte, and for a handshake.
+    pub first_byte: Duration,
+    /// From the first byte of a request head to its last.
+    pub head: Duration,
+    /// Without a request in progress.
+    pub idle: Duration,
+    /// Taking nothing of what we have for the client.
+    pub write_stall: Duration,
+    /// A request body brings `body::MIN_BYTES` in each such window in which we wait for it.
+    pub body_window: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            write_stall: Duration::from_secs(60),
+            body_window: Duration::from_secs(30),
+        }
+    }
+}
+
 /// How often a busy connection's timer looks.
 const BUSY_CHECK: Duration = Duration::from_secs(30);
 
@@ -29,6 +48,7 @@ const BUSY_CHECK: Duration = Duration::from_secs(30);
 /// atomics are never contended and only there to keep the futures `Send`.
 #[derive(Debug)]
 pub struct Watch {
+    limits: Limits,
     start: Instant,
     /// Milliseconds after `start` at which the present phase began.
     since: AtomicU64,
@@ -72,8 +92,9 @@ pub enum Verdict {
 
 impl Watch {
     /// For a connection just accepted.
-    pub fn new() -> Arc<Self> {
+    pub fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
+            limits,
             start: Instant::now(),
             since: AtomicU64::new(0),
             active: AtomicU32::new(0),
@@ -96,6 +117,11 @@ impl Watch {
         self.in_head.store(false, Relaxed);
         self.served.store(true, Relaxed);
         Active(Arc::clone(self))
+    }
+
+    /// The limits of this connection.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Judges the head that was just parsed (HTTP/1 only).
@@ -122,15 +148,15 @@ impl Watch {
         }
         let spent = Duration::from_millis(self.now().saturating_sub(self.since.load(Relaxed)));
         let (limit, end) = if self.in_head.load(Relaxed) {
-            (HEAD_TIMEOUT, Verdict::Slow)
+            (self.limits.head, Verdict::Slow)
         } else if self.served.load(Relaxed) {
-            (IDLE_TIMEOUT, Verdict::Idle)
+            (self.limits.idle, Verdict::Idle)
         } else {
-            (FIRST_BYTE_TIMEOUT, Verdict::Slow)
+            (self.limits.first_byte, Verdict::Slow)
         };
         match limit.checked_sub(spent) {
             // A head may begin at any moment while idle: never sleep past the deadline it would have.
-            Some(left) if !left.is_zero() => Verdict::Wait(left.min(HEAD_TIMEOUT)),
+            Some(left) if !left.is_zero() => Verdict::Wait(left.min(self.limits.head)),
             _ => end,
         }
     }
@@ -251,7 +277,7 @@ impl<T> Observed<T> {
         }
         if !self.stalled {
             self.stalled = true;
-            let deadline = tokio::time::Instant::now() + WRITE_STALL_TIMEOUT;
+            let deadline = tokio::time::Instant::now() + self.watch.limits.write_stall;
             match &mut self.stall {
                 Some(stall) => stall.as_mut().reset(deadline),
                 None => self.stall = Some(Box::pin(tokio::time::sleep_until(deadline))),
@@ -338,7 +364,7 @@ mod tests {
 
     #[test]
     fn the_body_is_not_taken_for_a_head() {
-        let watch = Watch::new();
+        let watch = Watch::new(Limits::default());
         let mut io = Observed::new(tokio::io::empty(), Arc::clone(&watch), true);
         io.saw(b"POST / HTTP/1.1\r\nContent-Length: 40\r\n\r\n\r\nContent-Length: 7\r\n");
         assert_eq!(watch.framing(false), Framing::Clear);
@@ -351,10 +377,10 @@ mod tests {
         assert_eq!(watch.framing(true), Framing::Ambiguous);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_dawdles_is_told_from_who_rests() {
-        let watch = Watch::new();
-        assert!(matches!(watch.check(), Verdict::Wait(left) if left <= FIRST_BYTE_TIMEOUT));
+    #[test]
+    fn who_dawdles_is_told_from_who_rests() {
+        let watch = Watch::new(Limits::default());
+        assert!(matches!(watch.check(), Verdict::Wait(left) if left <= Limits::default().first_byte));
         let active = watch.begin();
         assert_eq!(watch.check(), Verdict::Wait(BUSY_CHECK));
         drop(active);
