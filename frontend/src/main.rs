@@ -1,8 +1,20 @@
 //! The console: a single-page application over the public API.
 
-use leptos::prelude::*;
-use leptos_router::components::*;
+mod app;
+mod session;
+mod api;
+mod stream;
+mod live;
+mod pages;
+mod components;
+mod log_store;
+mod log_buffer;
+mod ansi;
+mod dotenv;
+mod palette;
+mod format;
+mod download;
 
 fn main() {
-    leptos::mount::mount_to_body(|| view! { <Router><Routes fallback=|| "x"><Route path=leptos_router::path!("/") view=|| "hi"/></Routes></Router> });
+    leptos::mount::mount_to_body(app::App);
 }
