@@ -8,6 +8,7 @@ pub mod observed;
 pub mod db;
 pub mod stack;
 pub mod docker;
+pub mod supervisor;
 pub mod edge;
 pub mod site;
 pub mod error;
