@@ -10,4 +10,5 @@ mod docker;
 mod docker_build;
 mod engine;
 mod edge;
+mod edge_acme;
 mod edge_support;
