@@ -67,8 +67,9 @@ impl Answer {
     /// The error envelope; panics on a success and where kind and status disagree.
     pub fn error(&self) -> ErrorBody {
         assert!(!self.status.is_success(), "{} succeeded: {}", self.asked, self.text());
-        let envelope: boathouse_types::ApiError = serde_json::from_slice(&self.body)
-            .unwrap_or_else(|e| panic!("{} answered {} without the envelope ({e}): {}", self.asked, self.status, self.text()));
+        let envelope: boathouse_types::ApiError = serde_json::from_slice(&self.body).unwrap_or_else(|e| {
+            panic!("{} answered {} without the envelope ({e}): {}", self.asked, self.status, self.text())
+        });
         assert_eq!(envelope.error.kind.status(), self.status.as_u16(), "{}", self.asked);
         envelope.error
     }

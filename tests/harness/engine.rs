@@ -25,7 +25,9 @@ impl Engine {
     /// Connects; panics with what to do when no engine answers.
     pub async fn connect() -> Self {
         Self::try_connect().await.unwrap_or_else(|error| {
-            panic!("no container engine answers at {SOCKET} ({error}): run ./tests/run, which starts one, or start Docker")
+            panic!(
+                "no container engine answers at {SOCKET} ({error}): run ./tests/run, which starts one, or start Docker"
+            )
         })
     }
 

@@ -36,7 +36,9 @@ fn a_repository_is_cloned_over_http_with_and_without_password() {
 async fn a_repository_is_cloned_over_ssh_by_whoever_has_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
-    assert!(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap().success());
+    assert!(
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap().success()
+    );
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     let (slot, repo) = (Slot::lease(), repo());
     let ssh = GitSsh::start(&slot, &public).await;
