@@ -7,3 +7,8 @@
 
 mod harness;
 mod tidy;
+mod docker;
+mod docker_build;
+mod engine;
+mod edge;
+mod edge_support;
