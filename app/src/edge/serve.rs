@@ -133,7 +133,11 @@ impl Client {
         }
         let Some(route) = paths.find(path) else { return Ok(Found::Nothing) };
         if !self.tls && route.policy.https {
-            return Ok(if path.starts_with(ACME_PATH) { Found::Nothing } else { Found::Https(self.https_address(host, head)) });
+            return Ok(if path.starts_with(ACME_PATH) {
+                Found::Nothing
+            } else {
+                Found::Https(self.https_address(host, head))
+            });
         }
         Ok(Found::Route(Arc::clone(route)))
     }
@@ -187,7 +191,13 @@ impl Client {
         }
     }
 
-    async fn forward(&self, route: Arc<Route>, host: HeaderValue, mut head: Parts, incoming: Incoming) -> Response<Body> {
+    async fn forward(
+        &self,
+        route: Arc<Route>,
+        host: HeaderValue,
+        mut head: Parts,
+        incoming: Incoming,
+    ) -> Response<Body> {
         if let Some(expect) = head.headers.get(header::EXPECT)
             && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
         {
@@ -404,7 +414,8 @@ mod tests {
 
     #[test]
     fn crumbs_become_one_cookie() {
-        let mut headers = head("/", Version::HTTP_2, &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]).headers;
+        let mut headers =
+            head("/", Version::HTTP_2, &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]).headers;
         join_cookies(&mut headers).unwrap();
         assert_eq!(headers.get_all(header::COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::listen::{Config, Edge, StartError};
 use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
 use super::serve::Shared;
-use super::watch::Limits;
 use super::tls::{self, CertificateError, Certificates};
+use super::watch::Limits;
 
 /// Requests in progress at the end get this long.
 const GRACE: Duration = Duration::from_secs(10);
@@ -90,16 +90,16 @@ pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
         return Err(StandaloneError::NoAddress);
     }
     let table = read_routes(&args.routes)?;
-    let certificates = match (&args.cert, &args.key) {
-        (Some(cert), Some(key)) => {
-            let pair = tls::certified_key(&read(cert)?, &read(key)?).map_err(|error| {
-                StandaloneError::Certificate { cert: cert.clone(), key: key.clone(), error }
-            })?;
-            // One certificate for every name: whoever gives it answers for that.
-            Certificates::new(Some(pair))
-        }
-        _ => Certificates::default(),
-    };
+    let certificates =
+        match (&args.cert, &args.key) {
+            (Some(cert), Some(key)) => {
+                let pair = tls::certified_key(&read(cert)?, &read(key)?)
+                    .map_err(|error| StandaloneError::Certificate { cert: cert.clone(), key: key.clone(), error })?;
+                // One certificate for every name: whoever gives it answers for that.
+                Certificates::new(Some(pair))
+            }
+            _ => Certificates::default(),
+        };
     let certificates = Arc::new(ArcSwap::from_pointee(certificates));
     let config = Config { http: args.http.clone(), https: args.https.clone(), threads: args.threads.map(usize::from) };
     let shared = Shared {
@@ -152,7 +152,10 @@ mod tests {
             ("{\"routes\":[{\"host\":\"a.test\",\"upstreams\":[]}]}", "no upstream"),
             ("{\"routes\":[{\"host\":\"a b\",\"upstreams\":[\"127.0.0.1:1\"]}]}", "not a host name"),
             ("{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"localhost\"]}]}", "expected {"),
-            ("{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"127.0.0.1:1\"]},{\"host\":\"A.\",\"upstreams\":[\"127.0.0.1:1\"]}]}", "twice"),
+            (
+                "{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"127.0.0.1:1\"]},{\"host\":\"A.\",\"upstreams\":[\"127.0.0.1:1\"]}]}",
+                "twice",
+            ),
             ("{\"routes\":[],\"more\":1}", "unknown field"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
