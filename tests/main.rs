@@ -10,6 +10,8 @@ mod tidy;
 mod docker;
 mod docker_build;
 mod engine;
+mod supervisor;
+mod supervisor_stage;
 mod edge;
 mod edge_acme;
 mod edge_support;

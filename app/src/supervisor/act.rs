@@ -48,7 +48,7 @@ impl Supervisor {
                 (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
                 (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,
                 (Action::Adopt { id, from, to }, _) => supervisor.adopt(&id, from, to).await,
-                (Action::Retire { id, running, addon, .. }, _) => supervisor.retire(&name, &id, running, addon).await,
+                (Action::Retire(retirement), _) => supervisor.retire(&retirement).await,
                 _ => Ok(()),
             };
             if let Err(error) = result {

@@ -44,14 +44,29 @@ pub(super) enum Action {
     Discard { name: String, id: String, why: &'static str },
     /// An add-on that did not change goes over to the next release.
     Adopt { id: String, from: String, to: String },
-    /// Nobody wants it any more: drain, stop, remove, forget.
-    Retire { name: String, id: String, running: bool, addon: bool },
+    /// Nobody wants it any more: drain, stop, remove.
+    Retire(Retirement),
     /// Nobody wants it and it is gone.
     Forget { name: String },
     /// The deployment is deleted and has no container left.
     RemoveNetwork(DeploymentId),
     /// The deployment is deleted and has no container left.
     RemoveVolumes(DeploymentId),
+}
+
+/// How a container ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Retirement {
+    /// Its recorded name.
+    pub name: String,
+    /// The engine's id.
+    pub id: String,
+    /// It runs; otherwise it is only removed.
+    pub running: bool,
+    /// Requests may be under way: let them finish.
+    pub drain: bool,
+    /// Its record ends, too; not where its release lives and may need it back.
+    pub forget: bool,
 }
 
 impl Action {
@@ -61,7 +76,7 @@ impl Action {
             Self::Rename { name, .. } | Self::Create { name } | Self::Start { name } | Self::Discard { name, .. } => {
                 Some(name)
             }
-            Self::Retire { name, .. } | Self::Forget { name } => Some(name),
+            Self::Retire(Retirement { name, .. }) | Self::Forget { name } => Some(name),
             Self::Adopt { to, .. } => Some(to),
             Self::MakeNetwork(_) | Self::RemoveNetwork(_) | Self::RemoveVolumes(_) => None,
         }
@@ -240,7 +255,13 @@ impl<'a> Picture<'a> {
         if addon && !superseded && self.present.iter().any(has_users) {
             return;
         }
-        actions.push(Action::Retire { name: row.name.clone(), id: container.id.clone(), running, addon });
+        actions.push(Action::Retire(Retirement {
+            name: row.name.clone(),
+            id: container.id.clone(),
+            running,
+            drain: !addon,
+            forget: !superseded,
+        }));
     }
 
     /// The manifest of a release that nobody wants is not read; its containers say what they were.

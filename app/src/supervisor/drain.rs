@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use super::Supervisor;
 use super::desired::STOP_GRACE;
+use super::diff::Retirement;
 use crate::docker::DockerError;
 use crate::observed::Phase;
 
 impl Supervisor {
     /// As a job: a pass never waits for it.
-    pub(super) async fn retire(&self, name: &str, id: &str, running: bool, addon: bool) -> Result<(), DockerError> {
-        if running {
-            if !addon {
+    pub(super) async fn retire(&self, retirement: &Retirement) -> Result<(), DockerError> {
+        let Retirement { name, id, running, drain, forget } = retirement;
+        if *running {
+            if *drain {
                 self.drain(name).await;
             }
             self.engine.stop(id, STOP_GRACE).await?;
         }
         self.engine.remove(id).await?;
         tracing::info!(container = name, "container stopped and removed");
-        if let Err(error) = self.forget(name.to_owned()).await {
+        if *forget && let Err(error) = self.forget(name.clone()).await {
             tracing::warn!(container = name, %error, "the record of a removed container could not be ended; the next pass tries again");
         }
         Ok(())
