@@ -11,6 +11,7 @@ mod docker;
 mod docker_build;
 mod engine;
 mod supervisor;
+mod supervisor_engine;
 mod supervisor_stage;
 mod edge;
 mod edge_acme;
