@@ -6,6 +6,7 @@
 )]
 
 mod harness;
+mod tidy;
 mod docker;
 mod docker_build;
 mod engine;
