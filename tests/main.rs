@@ -12,4 +12,5 @@ mod docker_build;
 mod engine;
 mod edge;
 mod edge_acme;
+mod edge_h2;
 mod edge_support;
