@@ -15,4 +15,5 @@ mod supervisor_engine;
 mod supervisor_stage;
 mod edge;
 mod edge_acme;
+mod edge_h2;
 mod edge_support;
