@@ -49,7 +49,8 @@ new_enough() {
   [ -n "$version" ] && [ -x "$(dirname "$1")/rustc" ] && [ "$(printf '%s\n' "$rust_needed" "$version" | sort -V | head -n 1)" = "$rust_needed" ]
 }
 
-cargo_native() { RUSTC="$(dirname "$native_cargo")/rustc" "$native_cargo" "$@"; }
+# Its own folder comes first on the PATH, so that it finds its own rustc, rustfmt and clippy.
+cargo_native() { PATH="$(dirname "$native_cargo"):$PATH" "$native_cargo" "$@"; }
 
 # Runs `cargo build` for the console; its own target folder, because its compiler may not be the native one.
 cargo_wasm() {

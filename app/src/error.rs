@@ -83,7 +83,9 @@ impl From<InvalidName> for Error {
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::StorageFull {
-            return unavailable("the disk is full").hint("Free space on the disk that holds the data directory; nothing was lost.").caused_by(error);
+            return unavailable("the disk is full")
+                .hint("Free space on the disk that holds the data directory; nothing was lost.")
+                .caused_by(error);
         }
         internal(format!("input/output failed: {error}")).caused_by(error)
     }

@@ -100,7 +100,10 @@ impl Tasks {
         let mut running = std::mem::take(&mut *lock(&self.0.running));
         let all = async { while running.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, all).await.is_err() {
-            tracing::warn!(grace_ms = grace.as_millis() as u64, "background tasks did not stop in time and were aborted");
+            tracing::warn!(
+                grace_ms = grace.as_millis() as u64,
+                "background tasks did not stop in time and were aborted"
+            );
             running.abort_all();
         }
     }

@@ -33,7 +33,9 @@ impl DeploymentStage {
 
     /// The stage of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Development, Self::Staging, Self::Production, Self::Preview].into_iter().find(|stage| stage.as_str() == word)
+        [Self::Development, Self::Staging, Self::Production, Self::Preview]
+            .into_iter()
+            .find(|stage| stage.as_str() == word)
     }
 }
 

@@ -30,8 +30,15 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// All kinds.
     pub const ALL: [Self; 9] = [
-        Self::Invalid, Self::Unauthenticated, Self::Forbidden, Self::NotFound, Self::Conflict, Self::TooLarge,
-        Self::TooManyRequests, Self::Unavailable, Self::Internal,
+        Self::Invalid,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::TooManyRequests,
+        Self::Unavailable,
+        Self::Internal,
     ];
 
     /// The HTTP status code.

@@ -2,19 +2,19 @@
 //!
 //! Server, CLI and console all use these types, so a field has one name everywhere. Nothing here does I/O.
 
-pub mod id;
-pub mod name;
-pub mod release;
-pub mod project;
+pub mod access;
 pub mod deployment;
 pub mod env;
-pub mod host;
-pub mod access;
-pub mod event;
-pub mod log;
-pub mod system;
 pub mod error;
+pub mod event;
+pub mod host;
+pub mod id;
+pub mod log;
+pub mod name;
 pub mod path;
+pub mod project;
+pub mod release;
+pub mod system;
 
 pub use access::*;
 pub use deployment::*;

@@ -123,7 +123,8 @@ name!(
 const SLUG_MAX: usize = 40;
 
 fn slug(text: &str) -> Result<String, &'static str> {
-    let rule = "use 1 to 40 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen";
+    let rule =
+        "use 1 to 40 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen";
     let inner = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let edges = text.starts_with(|c: char| c.is_ascii_lowercase()) && !text.ends_with('-');
     if text.len() <= SLUG_MAX && inner && edges { Ok(text.to_owned()) } else { Err(rule) }
@@ -164,7 +165,9 @@ fn host_name(text: &str) -> Result<String, &'static str> {
     }
     let rest = host.strip_prefix("*.").unwrap_or(&host);
     if !rest.split('.').all(host_label) {
-        return Err("each label has 1 to 63 letters, digits and hyphens and neither starts nor ends with a hyphen; write international names in their xn-- form");
+        return Err(
+            "each label has 1 to 63 letters, digits and hyphens and neither starts nor ends with a hyphen; write international names in their xn-- form",
+        );
     }
     if !rest.contains('.') && rest != "localhost" {
         return Err("it needs at least two labels, as in app.example.com");
@@ -202,9 +205,12 @@ fn image_ref(text: &str) -> Result<String, &'static str> {
         d.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
     });
     let chars_ok = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:".contains(&b));
-    let edges_ok = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    let edges_ok =
+        name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
     let tail = name.rsplit('/').next().unwrap_or(name);
-    let path_ok = !name.contains("//") && tail.matches(':').count() <= 1 && tail.split(':').next().is_some_and(|p| p.bytes().all(|b| !b.is_ascii_uppercase()));
+    let path_ok = !name.contains("//")
+        && tail.matches(':').count() <= 1
+        && tail.split(':').next().is_some_and(|p| p.bytes().all(|b| !b.is_ascii_uppercase()));
     if digest_ok && chars_ok && edges_ok && path_ok && text.len() <= 300 {
         Ok(text.to_owned())
     } else {
@@ -213,11 +219,18 @@ fn image_ref(text: &str) -> Result<String, &'static str> {
 }
 
 fn git_url(text: &str) -> Result<String, &'static str> {
-    let clean = !text.is_empty() && text.len() <= 2000 && !text.starts_with('-') && !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    let schemed = ["https://", "http://", "ssh://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(host_part_is_sane));
+    let clean = !text.is_empty()
+        && text.len() <= 2000
+        && !text.starts_with('-')
+        && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let schemed =
+        ["https://", "http://", "ssh://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(host_part_is_sane));
     let scp_like = !text.contains("://")
         && text.split_once(':').is_some_and(|(who, path)| {
-            !path.is_empty() && !path.starts_with('-') && !who.contains('/') && who.split('@').all(|part| !part.is_empty() && !part.starts_with('-'))
+            !path.is_empty()
+                && !path.starts_with('-')
+                && !who.contains('/')
+                && who.split('@').all(|part| !part.is_empty() && !part.starts_with('-'))
         });
     if clean && (schemed || text.starts_with('/') || scp_like) {
         Ok(text.to_owned())
@@ -253,7 +266,10 @@ mod tests {
             &["app.test", "APP.Example.com.", "*.app.test", "localhost", "xn--bcher-kva.example"],
             &["", "app", "a..b", "-a.test", "a_b.test", "1.2.3.4", "*.com.*", "a b.test", "a.test/x", "a.test:80"],
         );
-        check::<GitRef>(&["main", "v1.0", "feature/x", "0123abcd"], &["", "-x", "a..b", "a b", "a;b", "x.lock", "$(x)", "a\0"]);
+        check::<GitRef>(
+            &["main", "v1.0", "feature/x", "0123abcd"],
+            &["", "-x", "a..b", "a b", "a;b", "x.lock", "$(x)", "a\0"],
+        );
         check::<ImageRef>(
             &["nginx", "node:22-slim", "ghcr.io/a/b:1", "localhost:5000/a", &format!("a@sha256:{}", "0".repeat(64))],
             &["", "A", "a b", "-a", "a:", "a//b", "a@sha256:12", "a:b:c"],

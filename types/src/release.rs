@@ -35,7 +35,10 @@ impl ReleaseState {
         use ReleaseState::*;
         matches!(
             (self, next),
-            (Queued, Building) | (Building, Starting) | (Starting, Live) | (Live, Retired)
+            (Queued, Building)
+                | (Building, Starting)
+                | (Starting, Live)
+                | (Live, Retired)
                 | (Queued | Building | Starting, Failed | Cancelled)
         )
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
+use wasm_bindgen_cli_support::{Bindgen, Output};
 
 const BROTLI_QUALITY: u32 = 11;
 const BROTLI_WINDOW: u32 = 24;
@@ -41,7 +42,7 @@ struct Site {
 }
 
 fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
-    let mut bindings = wasm_bindgen_cli_support::Bindgen::new()
+    let mut bindings = Bindgen::new()
         .input_path(wasm)
         .out_name("boathouse")
         .web(true)?
@@ -51,24 +52,42 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
         .remove_producers_section(true)
         .generate_output()
         .context("the compiled console has no usable bindings")?;
-    if !bindings.snippets().is_empty() || !bindings.local_modules().is_empty() {
-        bail!("a crate of the console brings JavaScript snippets along: pack them here, or drop the crate");
-    }
     let wasm_name = site.add_hashed("boathouse", "wasm", &bindings.wasm_mut().emit_wasm())?;
-    let js_name = site.add_hashed("boathouse", "js", bindings.js().as_bytes())?;
+    let js = place_snippets(&bindings, site)?;
+    let js_name = site.add_hashed("boathouse", "js", js.as_bytes())?;
     let css = fs::read(frontend.join("style/app.css")).context("frontend/style/app.css")?;
     let css_name = site.add_hashed("app", "css", &css)?;
     let boot = boot_module(&js_name, &wasm_name);
     let boot_name = site.add_hashed("boot", "js", boot.as_bytes())?;
 
     let index = fs::read_to_string(frontend.join("index.html")).context("frontend/index.html")?;
-    let index = fill(&index, &[("app.css", &css_name), ("boot.js", &boot_name), ("boathouse.js", &js_name), ("boathouse.wasm", &wasm_name)])?;
+    let index = fill(
+        &index,
+        &[("app.css", &css_name), ("boot.js", &boot_name), ("boathouse.js", &js_name), ("boathouse.wasm", &wasm_name)],
+    )?;
     site.add("index.html", index.as_bytes())?;
     let public = frontend.join("public");
     if public.is_dir() {
         copy_public(&public, &public, site)?;
     }
     Ok(())
+}
+
+/// Writes the modules that crates of the console bring along and returns the bindings, which import them by their new names.
+fn place_snippets(bindings: &Output, site: &mut Site) -> Result<String> {
+    let mut js = bindings.js().to_owned();
+    let inline = bindings.snippets().iter().flat_map(|(owner, list)| {
+        list.iter().enumerate().map(move |(index, text)| (format!("./snippets/{owner}/inline{index}.js"), text))
+    });
+    let local = bindings.local_modules().iter().map(|(path, text)| (format!("./snippets/{path}"), text));
+    for (import, text) in inline.chain(local) {
+        let name = site.add_hashed("snippet", "js", text.as_bytes())?;
+        js = js.replace(&import, &format!("./{name}"));
+    }
+    if !bindings.npm_dependencies().is_empty() {
+        bail!("a crate of the console needs npm packages, which are not packed: drop the crate");
+    }
+    Ok(js)
 }
 
 /// A module of its own, because the console's content security policy forbids inline scripts.

@@ -1,0 +1,146 @@
+//! What the server is told at its start: flags and environment, parsed completely before anything is opened.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use boathouse_types::HostName;
+
+/// Flags of `boathouse serve`; each has an environment variable.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeArgs {
+    /// Where all state lives
+    #[arg(long, env = "BOATHOUSE_DATA_DIR", default_value = "/var/lib/boathouse")]
+    pub data_dir: PathBuf,
+    /// Address for HTTP: redirects to HTTPS, and hosts without TLS
+    #[arg(long, env = "BOATHOUSE_HTTP", default_value = "[::]:80")]
+    pub http: SocketAddr,
+    /// Address for HTTPS
+    #[arg(long, env = "BOATHOUSE_HTTPS", default_value = "[::]:443")]
+    pub https: SocketAddr,
+    /// Host name of the console
+    #[arg(long, env = "BOATHOUSE_CONSOLE_HOST", default_value = "boathouse.localhost")]
+    pub console_host: HostName,
+    /// Domain of generated host names
+    #[arg(long, env = "BOATHOUSE_BASE_DOMAIN", default_value = "localhost")]
+    pub base_domain: HostName,
+    /// The container engine: a unix socket
+    #[arg(long, env = "BOATHOUSE_DOCKER", default_value = "/var/run/docker.sock")]
+    pub docker: PathBuf,
+    /// Addresses for deployments' networks, in CIDR notation
+    #[arg(long, env = "BOATHOUSE_NETWORK_POOL", default_value = "10.231.0.0/16")]
+    pub network_pool: String,
+    /// ACME directory (RFC 8555 §7.1.1)
+    #[arg(long, env = "BOATHOUSE_ACME_DIRECTORY", default_value = "https://acme-v02.api.letsencrypt.org/directory")]
+    pub acme_directory: String,
+    /// E-mail address that the ACME CA may write to
+    #[arg(long, env = "BOATHOUSE_ACME_CONTACT")]
+    pub acme_contact: Option<String>,
+    /// Public addresses of this machine, where it stands behind NAT; host names must point to one of them
+    #[arg(long, env = "BOATHOUSE_PUBLIC_ADDRESS", value_delimiter = ',')]
+    pub public_address: Vec<std::net::IpAddr>,
+    /// DNS server for the check that a name points here; the system's where absent
+    #[arg(long, env = "BOATHOUSE_RESOLVER", hide = true)]
+    pub resolver: Option<SocketAddr>,
+    /// Proxy for builds, git and outgoing calls
+    #[arg(long, env = "BOATHOUSE_PROXY")]
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy
+    #[arg(long, env = "BOATHOUSE_NO_PROXY", value_delimiter = ',')]
+    pub no_proxy: Vec<String>,
+    /// Extra CA certificates (PEM) for builds, git and outgoing calls
+    #[arg(long, env = "BOATHOUSE_CA_BUNDLE")]
+    pub ca_bundle: Option<PathBuf>,
+    /// Memory that one build may use, in MiB; 0 for no limit
+    #[arg(long, env = "BOATHOUSE_BUILD_MEMORY", default_value_t = 2048)]
+    pub build_memory: u64,
+    /// Seconds that one build may take
+    #[arg(long, env = "BOATHOUSE_BUILD_TIMEOUT", default_value_t = 1800)]
+    pub build_timeout: u64,
+    /// Builds at the same time
+    #[arg(long, env = "BOATHOUSE_BUILDS", default_value_t = 1)]
+    pub builds: usize,
+    /// Seconds that a replaced release has to finish its requests
+    #[arg(long, env = "BOATHOUSE_DRAIN_TIMEOUT", default_value_t = 30)]
+    pub drain_timeout: u64,
+    /// Releases whose images and files are kept for rollback, per deployment
+    #[arg(long, env = "BOATHOUSE_KEEP", default_value_t = 10)]
+    pub keep: usize,
+    /// Log level: error, warn, info, debug, trace, or target=level pairs
+    #[arg(long, env = "BOATHOUSE_LOG", default_value = "info")]
+    pub log: String,
+    /// Log format
+    #[arg(long, env = "BOATHOUSE_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// How the server writes its own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The paths below the data directory.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// The data directory itself.
+    pub root: PathBuf,
+}
+
+impl Paths {
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("boathouse.db")
+    }
+    /// The key that seals secrets.
+    pub fn secret_key(&self) -> PathBuf {
+        self.root.join("secret.key")
+    }
+    /// The API's socket for the machine's administrator.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("boathouse.sock")
+    }
+    /// The API's socket for the edge.
+    pub fn console_socket(&self) -> PathBuf {
+        self.root.join("console.sock")
+    }
+    /// The internal CA's root certificate.
+    pub fn ca(&self) -> PathBuf {
+        self.root.join("ca.pem")
+    }
+    /// Mirrors of remotes.
+    pub fn git(&self) -> PathBuf {
+        self.root.join("git")
+    }
+    /// Uploaded archives.
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+    /// Checkouts and build contexts of releases that are being built.
+    pub fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+    /// Static trees by digest.
+    pub fn sites(&self) -> PathBuf {
+        self.root.join("sites")
+    }
+    /// Pipeline logs.
+    pub fn releases(&self) -> PathBuf {
+        self.root.join("releases")
+    }
+    /// Container logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+    /// Copies of the database from before migrations.
+    pub fn backups(&self) -> PathBuf {
+        self.root.join("backups")
+    }
+    /// All folders that must exist.
+    pub fn folders(&self) -> [PathBuf; 7] {
+        [self.git(), self.uploads(), self.work(), self.sites(), self.releases(), self.logs(), self.backups()]
+    }
+}

@@ -1,0 +1,98 @@
+//! Migrations: numbered, append-only, each in one transaction, with a backup of the file before the first.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::clock;
+use crate::error::{Result, conflict, internal};
+
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_access", include_str!("../../../migrations/0001_access.sql")),
+    ("0002_projects", include_str!("../../../migrations/0002_projects.sql")),
+    ("0003_releases", include_str!("../../../migrations/0003_releases.sql")),
+    ("0004_objects", include_str!("../../../migrations/0004_objects.sql")),
+    ("0005_certificates", include_str!("../../../migrations/0005_certificates.sql")),
+    ("0006_events", include_str!("../../../migrations/0006_events.sql")),
+];
+
+/// Brings the file to this binary's schema.
+pub fn migrate(connection: &mut Connection, path: &Path, backups: &Path) -> Result<()> {
+    refuse_newer(connection)?;
+    let done = version(connection)?;
+    if done == MIGRATIONS.len() {
+        return Ok(());
+    }
+    if done > 0 {
+        back_up(connection, path, backups, done)?;
+    }
+    for (index, (name, sql)) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction
+            .execute_batch(sql)
+            .map_err(|error| internal(format!("migration {name} failed and was undone: {error}")).caused_by(error))?;
+        transaction.pragma_update(None, "user_version", index as i64 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// A schema from the future is refused before anything is written.
+pub fn refuse_newer(connection: &Connection) -> Result<()> {
+    let found = version(connection)?;
+    if found <= MIGRATIONS.len() {
+        return Ok(());
+    }
+    Err(conflict(format!("the database has schema {found}, this binary knows {} at most: it was written by a newer Boathouse", MIGRATIONS.len()))
+        .hint("Start the newer binary again, or restore the backup that was made before the upgrade (data directory, folder backups)."))
+}
+
+fn version(connection: &Connection) -> Result<usize> {
+    let version: i64 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+fn back_up(connection: &Connection, path: &Path, backups: &Path, version: usize) -> Result<()> {
+    std::fs::create_dir_all(backups)?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let target = backups.join(format!("{stem}-schema{version}-{}.db", clock::now()));
+    connection.execute("vacuum into ?1", [target.to_string_lossy()])?;
+    tracing::info!(file = %target.display(), "database backed up before migrating");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::open;
+
+    #[test]
+    fn refuses_a_newer_schema_and_backs_up_an_older() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, backups) = (dir.path().join("b.db"), dir.path().join("backups"));
+        let mut connection = open::writer(&path).unwrap();
+        migrate(&mut connection, &path, &backups).unwrap();
+        assert!(!backups.exists(), "a new database needs no backup");
+
+        connection.pragma_update(None, "user_version", 999).unwrap();
+        let error = migrate(&mut connection, &path, &backups).unwrap_err();
+        assert!(error.message.contains("newer Boathouse"), "{error}");
+
+        // An older schema: undo the last migration by hand, then migrate again.
+        connection.execute_batch("drop table event").unwrap();
+        connection.pragma_update(None, "user_version", MIGRATIONS.len() as i64 - 1).unwrap();
+        migrate(&mut connection, &path, &backups).unwrap();
+        assert_eq!(std::fs::read_dir(&backups).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = open::writer(&dir.path().join("b.db")).unwrap();
+        migrate(&mut connection, &dir.path().join("b.db"), dir.path()).unwrap();
+        let loose: i64 = connection
+            .query_row("select count(*) from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite_%' and strict = 0", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(loose, 0);
+    }
+}

@@ -1,0 +1,187 @@
+//! Objects at the engine: networks, volumes, containers. Recorded before they are made, forgotten after they are gone.
+
+use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseId, ReleaseState, VolumeId};
+use rusqlite::params;
+
+use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
+use crate::clock;
+use crate::error::Result;
+
+/// A recorded container and why it exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerRow {
+    /// Its name at the engine.
+    pub name: String,
+    /// Component or add-on.
+    pub identifier: Identifier,
+    /// Its release.
+    pub release_id: ReleaseId,
+    /// The release's number.
+    pub release_number: i64,
+    /// The release's state.
+    pub release_state: ReleaseState,
+    /// Its deployment.
+    pub deployment_id: DeploymentId,
+    /// What the user wants of the deployment.
+    pub intent: Intent,
+}
+
+/// A deployment's network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkRow {
+    /// Its deployment.
+    pub deployment_id: DeploymentId,
+    /// Its name at the engine.
+    pub name: String,
+    /// Its subnet in CIDR notation.
+    pub subnet: String,
+    /// What the user wants of the deployment.
+    pub intent: Intent,
+}
+
+/// A deployment's volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeRow {
+    /// Row id.
+    pub id: VolumeId,
+    /// Its deployment.
+    pub deployment_id: DeploymentId,
+    /// The identifier in the manifest.
+    pub identifier: Identifier,
+    /// Its name at the engine.
+    pub name: String,
+}
+
+/// A container's name: readable, and unique over all instances on one engine.
+pub fn container_name(instance: &str, project: &str, deployment: &str, number: i64, identifier: &Identifier) -> String {
+    format!("bh-{instance}-{project}-{deployment}-{number}-{identifier}")
+}
+
+/// A network's name.
+pub fn network_name(instance: &str, project: &str, deployment: &str) -> String {
+    format!("bh-{instance}-{project}-{deployment}")
+}
+
+/// A volume's name.
+pub fn volume_name(instance: &str, project: &str, deployment: &str, identifier: &Identifier) -> String {
+    format!("bh-{instance}-{project}-{deployment}-{identifier}")
+}
+
+/// Records a container that is about to be made; again is no error.
+pub fn record_container(tx: &Transaction<'_>, release: ReleaseId, identifier: &Identifier, name: &str) -> Result<()> {
+    tx.execute(
+        "insert into container (release_id, identifier, name) values (?1, ?2, ?3) on conflict (release_id, identifier) do nothing",
+        params![release.0, identifier.as_str(), name],
+    )?;
+    Ok(())
+}
+
+/// Forgets a container that is gone from the engine.
+pub fn forget_container(tx: &Transaction<'_>, name: &str) -> Result<()> {
+    tx.execute("delete from container where name = ?1", [name])?;
+    Ok(())
+}
+
+/// All recorded containers.
+pub fn containers(connection: &Connection) -> Result<Vec<ContainerRow>> {
+    let mut statement = connection.prepare_cached(
+        "select c.name, c.identifier, r.id, r.number, r.state, d.id, d.intent
+         from container c join release r on r.id = c.release_id join deployment d on d.id = r.deployment_id order by c.id",
+    )?;
+    let rows = statement
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
+        })?
+        .collect::<rusqlite::Result<Vec<(String, String, i64, i64, String, i64, String)>>>()?;
+    rows.into_iter()
+        .map(|(name, identifier, release, number, state, deployment, intent)| {
+            Ok(ContainerRow {
+                name,
+                identifier: parsed("identifier", identifier)?,
+                release_id: ReleaseId(release),
+                release_number: number,
+                release_state: ReleaseState::parse(&state).ok_or_else(|| bad_column("state", &state))?,
+                deployment_id: DeploymentId(deployment),
+                intent: Intent::parse(&intent).ok_or_else(|| bad_column("intent", &intent))?,
+            })
+        })
+        .collect()
+}
+
+/// Records a network that is about to be made; returns the recorded one, which may be older.
+pub fn record_network(tx: &Transaction<'_>, deployment: DeploymentId, name: &str, subnet: &str) -> Result<NetworkRow> {
+    tx.execute(
+        "insert into network (deployment_id, name, subnet) values (?1, ?2, ?3) on conflict (deployment_id) do nothing",
+        params![deployment.0, name, subnet],
+    )?;
+    let found = networks(tx)?.into_iter().find(|network| network.deployment_id == deployment);
+    found.ok_or_else(|| crate::error::internal("a network was recorded and is not there"))
+}
+
+/// Forgets a network that is gone, or whose subnet turned out to be taken.
+pub fn forget_network(tx: &Transaction<'_>, deployment: DeploymentId) -> Result<()> {
+    tx.execute("delete from network where deployment_id = ?1", [deployment.0])?;
+    Ok(())
+}
+
+/// All recorded networks.
+pub fn networks(connection: &Connection) -> Result<Vec<NetworkRow>> {
+    let mut statement = connection
+        .prepare_cached("select n.deployment_id, n.name, n.subnet, d.intent from network n join deployment d on d.id = n.deployment_id order by n.id")?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<Vec<(i64, String, String, String)>>>()?;
+    rows.into_iter()
+        .map(|(deployment, name, subnet, intent)| {
+            let intent = Intent::parse(&intent).ok_or_else(|| bad_column("intent", &intent))?;
+            Ok(NetworkRow { deployment_id: DeploymentId(deployment), name, subnet, intent })
+        })
+        .collect()
+}
+
+/// Records a volume that is about to be made; again is no error.
+pub fn record_volume(
+    tx: &Transaction<'_>,
+    deployment: DeploymentId,
+    identifier: &Identifier,
+    name: &str,
+) -> Result<()> {
+    tx.execute(
+        "insert into volume (deployment_id, identifier, name, created_at) values (?1, ?2, ?3, ?4) on conflict (deployment_id, identifier) do nothing",
+        params![deployment.0, identifier.as_str(), name, clock::now()],
+    )?;
+    Ok(())
+}
+
+/// Forgets a volume that is gone.
+pub fn forget_volume(tx: &Transaction<'_>, name: &str) -> Result<()> {
+    tx.execute("delete from volume where name = ?1", [name])?;
+    Ok(())
+}
+
+/// The volumes of a deployment.
+pub fn volumes(connection: &Connection, deployment: DeploymentId) -> Result<Vec<VolumeRow>> {
+    let mut statement =
+        connection.prepare_cached("select id, identifier, name from volume where deployment_id = ?1 order by id")?;
+    let rows = statement
+        .query_map([deployment.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<Vec<(i64, String, String)>>>()?;
+    rows.into_iter()
+        .map(|(id, identifier, name)| {
+            Ok(VolumeRow {
+                id: VolumeId(id),
+                deployment_id: deployment,
+                identifier: parsed("identifier", identifier)?,
+                name,
+            })
+        })
+        .collect()
+}
+
+/// True where any kept release uses the image of that digest.
+pub fn image_is_used(connection: &Connection, digest: &str) -> Result<bool> {
+    let found: Option<i64> = connection
+        .query_row("select 1 from image i join release r on r.id = i.release_id where i.digest = ?1 and r.discarded_at is null limit 1", [digest], |row| row.get(0))
+        .optional()?;
+    Ok(found.is_some())
+}

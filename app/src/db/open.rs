@@ -1,0 +1,57 @@
+//! Opening connections: pragmas, and the refusal of file systems on which WAL is not safe.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Result, unavailable};
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// File systems that pass locks and shared memory over a wire (statfs(2) f_type), by name.
+const NETWORK: [(u32, &str); 8] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x0102_1997, "9p"),
+    (0x00c3_6400, "Ceph"),
+    (0x7375_7245, "Coda"),
+    (0x5346_414f, "AFS"),
+];
+
+/// SQLite's write-ahead log needs shared memory and working locks: a network file system corrupts it.
+pub fn refuse_network_file_system(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let stat = rustix::fs::statfs(folder)
+        .map_err(|error| unavailable(format!("the data directory {} cannot be examined: {error}", folder.display())))?;
+    match NETWORK.iter().find(|(magic, _)| *magic == stat.f_type as u32) {
+        None => Ok(()),
+        Some((_, name)) => Err(unavailable(format!(
+            "the data directory {} lies on a network file system ({name}), which corrupts SQLite databases",
+            folder.display()
+        ))
+        .hint("Put the data directory on a local disk: boathouse serve --data-dir PATH")),
+    }
+}
+
+/// The one connection that writes.
+pub fn writer(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    // First of all: switching to WAL needs a lock that another process may hold for a moment.
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // An acknowledged write survives power loss.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub fn reader(path: &Path) -> Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}

@@ -1,0 +1,125 @@
+//! Projects.
+
+use boathouse_types::{Millis, ProjectId, ProjectName, Source};
+use rusqlite::{Row, params};
+
+use super::{Connection, OptionalExtension, Transaction, on_unique, parsed};
+use crate::clock;
+use crate::error::{Result, conflict, not_found};
+
+/// A project's row.
+#[derive(Debug, Clone)]
+pub struct ProjectRow {
+    /// Row id.
+    pub id: ProjectId,
+    /// Its name.
+    pub name: ProjectName,
+    /// Where its code comes from.
+    pub source: Source,
+    /// Public half of its deploy key.
+    pub deploy_key_public: Option<String>,
+    /// When it was created.
+    pub created_at: Millis,
+}
+
+/// Creates it.
+pub fn create(tx: &Transaction<'_>, name: &ProjectName, source: &Source) -> Result<ProjectId> {
+    tx.execute(
+        "insert into project (name, source, created_at) values (?1, ?2, ?3)",
+        params![name.as_str(), serde_json::to_string(source)?, clock::now()],
+    )
+    .map_err(|error| {
+        on_unique(error, || {
+            conflict(format!("a project named \"{name}\" exists already"))
+                .hint("Choose another name, or deploy to the existing project.")
+        })
+    })?;
+    Ok(ProjectId(tx.last_insert_rowid()))
+}
+
+/// All projects by name.
+pub fn list(connection: &Connection) -> Result<Vec<ProjectRow>> {
+    let mut statement = connection.prepare_cached("select * from project order by name")?;
+    let rows = statement.query_map([], raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    rows.into_iter().map(resolve).collect()
+}
+
+/// The project of that name.
+pub fn by_name(connection: &Connection, name: &ProjectName) -> Result<ProjectRow> {
+    let row = connection
+        .prepare_cached("select * from project where name = ?1")?
+        .query_row([name.as_str()], raw)
+        .optional()?;
+    row.map(resolve).unwrap_or_else(|| {
+        Err(not_found(format!("there is no project named \"{name}\""))
+            .hint("`boathouse project list` shows the projects."))
+    })
+}
+
+/// The project of that id.
+pub fn by_id(connection: &Connection, id: ProjectId) -> Result<ProjectRow> {
+    let row = connection.prepare_cached("select * from project where id = ?1")?.query_row([id.0], raw).optional()?;
+    row.map(resolve).unwrap_or_else(|| Err(not_found("the project was deleted")))
+}
+
+/// Changes its source.
+pub fn set_source(tx: &Transaction<'_>, id: ProjectId, source: &Source) -> Result<()> {
+    tx.execute("update project set source = ?2 where id = ?1", params![id.0, serde_json::to_string(source)?])?;
+    Ok(())
+}
+
+/// What a project's sealed deploy key is bound to.
+pub fn deploy_key_aad(id: ProjectId) -> String {
+    format!("project:{id}:deploy-key")
+}
+
+/// Stores a deploy key: the public half and the sealed private half.
+pub fn set_deploy_key(tx: &Transaction<'_>, id: ProjectId, public: &str, sealed: &[u8]) -> Result<()> {
+    tx.execute(
+        "update project set deploy_key_public = ?2, deploy_key_sealed = ?3 where id = ?1",
+        params![id.0, public, sealed],
+    )?;
+    Ok(())
+}
+
+/// The sealed private half of its deploy key.
+pub fn deploy_key(connection: &Connection, id: ProjectId) -> Result<Option<Vec<u8>>> {
+    Ok(connection
+        .query_row("select deploy_key_sealed from project where id = ?1", [id.0], |row| row.get(0))
+        .optional()?
+        .flatten())
+}
+
+/// Removes a project that has no deployments left.
+pub fn remove(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
+    tx.execute("delete from project where id = ?1", [id.0])?;
+    Ok(())
+}
+
+struct Raw {
+    id: i64,
+    name: String,
+    source: String,
+    deploy_key_public: Option<String>,
+    created_at: i64,
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok(Raw {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        source: row.get("source")?,
+        deploy_key_public: row.get("deploy_key_public")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+fn resolve(raw: Raw) -> Result<ProjectRow> {
+    Ok(ProjectRow {
+        id: ProjectId(raw.id),
+        name: parsed("project name", raw.name)?,
+        source: serde_json::from_str(&raw.source)?,
+        deploy_key_public: raw.deploy_key_public,
+        created_at: raw.created_at,
+    })
+}

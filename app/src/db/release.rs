@@ -1,0 +1,396 @@
+//! Releases. One compare-and-set writer changes states; what each change implies happens in the same transaction.
+
+use boathouse_types::{
+    Commit, DeploymentId, DeploymentName, Failure, Identifier, Millis, ProjectName, ReleaseComponent, ReleaseId,
+    ReleaseState, Serves, Source, Stage, StageTimes, Trigger,
+};
+use rusqlite::{Row, params};
+
+use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
+use crate::clock;
+use crate::error::{Result, conflict, internal, not_found};
+use crate::stack::Stack;
+
+/// A release's row with the names it hangs under.
+#[derive(Debug, Clone)]
+pub struct ReleaseRow {
+    /// Row id.
+    pub id: ReleaseId,
+    /// Its deployment.
+    pub deployment_id: DeploymentId,
+    /// Its project's name.
+    pub project: ProjectName,
+    /// Its deployment's name.
+    pub deployment: DeploymentName,
+    /// Counts from 1 per deployment.
+    pub number: i64,
+    /// Where it stands.
+    pub state: ReleaseState,
+    /// The stage that runs, or ran last.
+    pub stage: Option<Stage>,
+    /// What made it.
+    pub trigger: Trigger,
+    /// Who asked for it.
+    pub actor: String,
+    /// The source as it was when it was asked for.
+    pub source: Source,
+    /// Branch, tag, commit, archive name or image asked for.
+    pub reference: Option<String>,
+    /// The commit, once fetched.
+    pub commit: Option<Commit>,
+    /// The uploaded archive's file name under `uploads/`.
+    pub upload: Option<String>,
+    /// The stack, once parsed.
+    pub manifest: Option<Stack>,
+    /// The sealed environment snapshot: JSON of component → key → value.
+    pub env_sealed: Option<Vec<u8>>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Why it was cancelled.
+    pub cancelled: Option<String>,
+    /// Somebody asked to cancel it; the worker will.
+    pub cancel_wanted: Option<String>,
+    /// When it was asked for.
+    pub created_at: Millis,
+    /// When it was done: live and the old one drained, failed or cancelled.
+    pub finished_at: Option<Millis>,
+    /// When its images and files were cleaned away.
+    pub discarded_at: Option<Millis>,
+}
+
+/// What a new release starts from.
+#[derive(Debug, Clone)]
+pub struct NewRow<'a> {
+    /// What made it.
+    pub trigger: &'a Trigger,
+    /// Who asked for it.
+    pub actor: &'a str,
+    /// The project's source now.
+    pub source: &'a Source,
+    /// Branch, tag, commit, archive name or image asked for.
+    pub reference: Option<&'a str>,
+    /// The uploaded archive's file name.
+    pub upload: Option<&'a str>,
+}
+
+const SELECT: &str = "select r.*, d.name as deployment, p.name as project
+  from release r join deployment d on d.id = r.deployment_id join project p on p.id = d.project_id";
+
+/// What a release's environment snapshot is bound to.
+pub fn env_aad(id: ReleaseId) -> String {
+    format!("release:{id}:env")
+}
+
+/// Inserts a queued release.
+pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) -> Result<ReleaseId> {
+    tx.execute(
+        "insert into release (deployment_id, number, state, trigger, actor, source, reference, upload, created_at)
+         values (?1, (select coalesce(max(number), 0) + 1 from release where deployment_id = ?1), 'queued', ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            deployment.0,
+            serde_json::to_string(new.trigger)?,
+            new.actor,
+            serde_json::to_string(new.source)?,
+            new.reference,
+            new.upload,
+            clock::now()
+        ],
+    )?;
+    Ok(ReleaseId(tx.last_insert_rowid()))
+}
+
+/// The only writer of `state`: compares and sets, and refuses what the transition table does not allow.
+///
+/// Returns false where the release was no longer in `from`: somebody else was faster, look again.
+pub fn transition(tx: &Transaction<'_>, id: ReleaseId, from: ReleaseState, to: ReleaseState) -> Result<bool> {
+    if !from.may_become(to) {
+        return Err(internal(format!("a release cannot go from {} to {}", from.as_str(), to.as_str())));
+    }
+    let changed = tx.execute(
+        "update release set state = ?3 where id = ?1 and state = ?2",
+        params![id.0, from.as_str(), to.as_str()],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Fails a release that is not live yet.
+pub fn fail(tx: &Transaction<'_>, row: &ReleaseRow, failure: &Failure) -> Result<bool> {
+    finish(tx, row, ReleaseState::Failed, |id| {
+        tx.execute("update release set failure = ?2 where id = ?1", params![id.0, serde_json::to_string(failure)?])?;
+        Ok(())
+    })
+}
+
+/// Cancels a release that is not live yet; `why` reads `by NAME` or `superseded by #N`.
+pub fn cancel(tx: &Transaction<'_>, row: &ReleaseRow, why: &str) -> Result<bool> {
+    finish(tx, row, ReleaseState::Cancelled, |id| {
+        tx.execute("update release set cancelled = ?2 where id = ?1", params![id.0, why])?;
+        Ok(())
+    })
+}
+
+fn finish(
+    tx: &Transaction<'_>,
+    row: &ReleaseRow,
+    to: ReleaseState,
+    detail: impl FnOnce(ReleaseId) -> Result<()>,
+) -> Result<bool> {
+    if !transition(tx, row.id, row.state, to)? {
+        return Ok(false);
+    }
+    detail(row.id)?;
+    let now = clock::now();
+    tx.execute("update release set finished_at = ?2 where id = ?1", params![row.id.0, now])?;
+    tx.execute(
+        "update release_stage set finished_at = ?2 where release_id = ?1 and finished_at is null",
+        params![row.id.0, now],
+    )?;
+    Ok(true)
+}
+
+/// Makes a starting release live and retires the one before it. Returns the retired one.
+pub fn go_live(tx: &Transaction<'_>, row: &ReleaseRow) -> Result<Option<ReleaseId>> {
+    let old: Option<i64> = tx
+        .query_row("select id from release where deployment_id = ?1 and state = 'live'", [row.deployment_id.0], |r| {
+            r.get(0)
+        })
+        .optional()?;
+    if let Some(old) = old {
+        transition(tx, ReleaseId(old), ReleaseState::Live, ReleaseState::Retired)?;
+    }
+    if !transition(tx, row.id, ReleaseState::Starting, ReleaseState::Live)? {
+        return Err(conflict(format!("release #{} is no longer starting", row.number)));
+    }
+    Ok(old.map(ReleaseId))
+}
+
+/// Marks a live release as done: routed, and the one before it drained.
+pub fn set_finished(tx: &Transaction<'_>, id: ReleaseId) -> Result<()> {
+    let now = clock::now();
+    tx.execute("update release set finished_at = ?2 where id = ?1 and finished_at is null", params![id.0, now])?;
+    tx.execute(
+        "update release_stage set finished_at = ?2 where release_id = ?1 and finished_at is null",
+        params![id.0, now],
+    )?;
+    Ok(())
+}
+
+/// Notes a wish to cancel; the worker, which owns what runs, carries it out.
+pub fn want_cancel(tx: &Transaction<'_>, id: ReleaseId, why: &str) -> Result<()> {
+    tx.execute("update release set cancel_wanted = ?2 where id = ?1 and cancel_wanted is null", params![id.0, why])?;
+    Ok(())
+}
+
+/// Enters a pipeline stage and ends the one before; entering again after a crash keeps the first start.
+pub fn enter_stage(tx: &Transaction<'_>, id: ReleaseId, stage: Stage) -> Result<()> {
+    let now = clock::now();
+    tx.execute(
+        "update release_stage set finished_at = ?3 where release_id = ?1 and stage <> ?2 and finished_at is null",
+        params![id.0, stage.as_str(), now],
+    )?;
+    tx.execute(
+        "insert into release_stage (release_id, stage, started_at) values (?1, ?2, ?3)
+         on conflict (release_id, stage) do update set finished_at = null",
+        params![id.0, stage.as_str(), now],
+    )?;
+    tx.execute("update release set stage = ?2 where id = ?1", params![id.0, stage.as_str()])?;
+    Ok(())
+}
+
+/// Stores the commit that was fetched.
+pub fn set_commit(tx: &Transaction<'_>, id: ReleaseId, commit: &Commit) -> Result<()> {
+    tx.execute("update release set commit_json = ?2 where id = ?1", params![id.0, serde_json::to_string(commit)?])?;
+    Ok(())
+}
+
+/// Stores the parsed stack, with a row per component and add-on.
+pub fn set_manifest(tx: &Transaction<'_>, id: ReleaseId, stack: &Stack) -> Result<()> {
+    tx.execute("update release set manifest = ?2 where id = ?1", params![id.0, serde_json::to_string(stack)?])?;
+    for component in stack.in_start_order() {
+        tx.execute(
+            "insert into release_component (release_id, identifier, serves, port) values (?1, ?2, ?3, ?4)
+             on conflict (release_id, identifier) do nothing",
+            params![id.0, component.identifier.as_str(), serves_str(component.serves()), component.port],
+        )?;
+    }
+    Ok(())
+}
+
+/// Stores the sealed environment snapshot.
+pub fn set_env(tx: &Transaction<'_>, id: ReleaseId, sealed: &[u8]) -> Result<()> {
+    tx.execute("update release set env_sealed = ?2 where id = ?1", params![id.0, sealed])?;
+    Ok(())
+}
+
+/// Stores what a component became. An image's digest is kept from clean-up while the release is.
+pub fn set_digest(
+    tx: &Transaction<'_>,
+    id: ReleaseId,
+    component: &Identifier,
+    serves: Serves,
+    digest: &str,
+) -> Result<()> {
+    tx.execute(
+        "update release_component set digest = ?3 where release_id = ?1 and identifier = ?2",
+        params![id.0, component.as_str(), digest],
+    )?;
+    if serves == Serves::Container {
+        tx.execute(
+            "insert into image (digest, release_id) values (?1, ?2) on conflict do nothing",
+            params![digest, id.0],
+        )?;
+    }
+    Ok(())
+}
+
+/// Stores the port that a component's container was found to listen on.
+pub fn set_port(tx: &Transaction<'_>, id: ReleaseId, component: &Identifier, port: u16) -> Result<()> {
+    tx.execute(
+        "update release_component set port = ?3 where release_id = ?1 and identifier = ?2",
+        params![id.0, component.as_str(), port],
+    )?;
+    Ok(())
+}
+
+/// The release of that id.
+pub fn by_id(connection: &Connection, id: ReleaseId) -> Result<ReleaseRow> {
+    list_where(connection, "where r.id = ?1", [id.0])?
+        .into_iter()
+        .next()
+        .ok_or_else(|| not_found("the release was deleted"))
+}
+
+/// The release of that number.
+pub fn by_number(connection: &Connection, deployment: DeploymentId, number: i64) -> Result<ReleaseRow> {
+    list_where(connection, "where r.deployment_id = ?1 and r.number = ?2", [deployment.0, number])?
+        .into_iter()
+        .next()
+        .ok_or_else(|| {
+            not_found(format!("this deployment has no release #{number}"))
+                .hint("`boathouse release list` shows its releases.")
+        })
+}
+
+/// Releases of a deployment below `before`, newest first.
+pub fn of_deployment(
+    connection: &Connection,
+    deployment: DeploymentId,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<ReleaseRow>> {
+    list_where(
+        connection,
+        "where r.deployment_id = ?1 and r.number < ?2 order by r.number desc limit ?3",
+        params![deployment.0, before.unwrap_or(i64::MAX), limit as i64],
+    )
+}
+
+/// The live release of a deployment.
+pub fn live(connection: &Connection, deployment: DeploymentId) -> Result<Option<ReleaseRow>> {
+    Ok(list_where(connection, "where r.deployment_id = ?1 and r.state = 'live'", [deployment.0])?.into_iter().next())
+}
+
+/// The newest release that is queued, building or starting.
+pub fn pending(connection: &Connection, deployment: DeploymentId) -> Result<Option<ReleaseRow>> {
+    let tail =
+        "where r.deployment_id = ?1 and r.state in ('queued', 'building', 'starting') order by r.number desc limit 1";
+    Ok(list_where(connection, tail, [deployment.0])?.into_iter().next())
+}
+
+/// Everything that the worker must bring to an end, oldest first: unfinished states, and live ones that are not yet drained.
+pub fn unfinished(connection: &Connection) -> Result<Vec<ReleaseRow>> {
+    list_where(
+        connection,
+        "where r.finished_at is null and r.state in ('queued', 'building', 'starting', 'live') order by r.id",
+        [],
+    )
+}
+
+/// Releases whose containers are wanted: starting or live, of deployments that are to run.
+pub fn wanted(connection: &Connection) -> Result<Vec<ReleaseRow>> {
+    list_where(connection, "where r.state in ('starting', 'live') and d.intent = 'running' order by r.id", [])
+}
+
+/// What the components of a release became.
+pub fn components(connection: &Connection, id: ReleaseId) -> Result<Vec<ReleaseComponent>> {
+    let mut statement = connection.prepare_cached(
+        "select identifier, serves, digest, port from release_component where release_id = ?1 order by identifier",
+    )?;
+    let rows = statement
+        .query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<Vec<(String, String, Option<String>, Option<u16>)>>>()?;
+    rows.into_iter()
+        .map(|(identifier, serves, digest, port)| {
+            Ok(ReleaseComponent {
+                identifier: parsed("component", identifier)?,
+                serves: if serves == "files" { Serves::Files } else { Serves::Container },
+                digest,
+                port,
+            })
+        })
+        .collect()
+}
+
+/// The stages of a release with their times, in the pipeline's order.
+pub fn stages(connection: &Connection, id: ReleaseId) -> Result<Vec<StageTimes>> {
+    let mut statement =
+        connection.prepare_cached("select stage, started_at, finished_at from release_stage where release_id = ?1")?;
+    let rows = statement
+        .query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<Vec<(String, i64, Option<i64>)>>>()?;
+    let mut stages = rows
+        .into_iter()
+        .map(|(word, started_at, finished_at)| {
+            let stage = Stage::parse(&word).ok_or_else(|| bad_column("stage", &word))?;
+            Ok(StageTimes { stage, started_at, finished_at })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    stages.sort_by_key(|times| Stage::ALL.iter().position(|stage| *stage == times.stage));
+    Ok(stages)
+}
+
+fn serves_str(serves: Serves) -> &'static str {
+    match serves {
+        Serves::Container => "container",
+        Serves::Files => "files",
+    }
+}
+
+fn list_where(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<ReleaseRow>> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} {tail}"))?;
+    let mut rows = statement.query(params)?;
+    let mut list = Vec::new();
+    while let Some(row) = rows.next()? {
+        list.push(from_row(row)?);
+    }
+    Ok(list)
+}
+
+fn from_row(row: &Row<'_>) -> Result<ReleaseRow> {
+    let json = |column: &str| row.get::<_, Option<String>>(column);
+    let state: String = row.get("state")?;
+    let stage: Option<String> = row.get("stage")?;
+    Ok(ReleaseRow {
+        id: ReleaseId(row.get("id")?),
+        deployment_id: DeploymentId(row.get("deployment_id")?),
+        project: parsed("project name", row.get("project")?)?,
+        deployment: parsed("deployment name", row.get("deployment")?)?,
+        number: row.get("number")?,
+        state: ReleaseState::parse(&state).ok_or_else(|| bad_column("state", &state))?,
+        stage: stage.map(|word| Stage::parse(&word).ok_or_else(|| bad_column("stage", &word))).transpose()?,
+        trigger: serde_json::from_str(&row.get::<_, String>("trigger")?)?,
+        actor: row.get("actor")?,
+        source: serde_json::from_str(&row.get::<_, String>("source")?)?,
+        reference: row.get("reference")?,
+        commit: json("commit_json")?.map(|text| serde_json::from_str(&text)).transpose()?,
+        upload: row.get("upload")?,
+        manifest: json("manifest")?.map(|text| serde_json::from_str(&text)).transpose()?,
+        env_sealed: row.get("env_sealed")?,
+        failure: json("failure")?.map(|text| serde_json::from_str(&text)).transpose()?,
+        cancelled: row.get("cancelled")?,
+        cancel_wanted: row.get("cancel_wanted")?,
+        created_at: row.get("created_at")?,
+        finished_at: row.get("finished_at")?,
+        discarded_at: row.get("discarded_at")?,
+    })
+}

@@ -1,0 +1,279 @@
+//! What is true right now, in memory only: containers and their addresses, requests in flight, the engine, what is routed.
+//!
+//! Supervisor and edge write, everyone reads. Nothing here is stored: after a restart it is observed anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use boathouse_types::{DeploymentId, EngineStatus, Identifier, Millis, ReleaseId};
+use tokio::sync::{Notify, watch};
+
+/// A container of ours as last seen.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Component or add-on.
+    pub identifier: Identifier,
+    /// Its release.
+    pub release_id: ReleaseId,
+    /// Its deployment.
+    pub deployment_id: DeploymentId,
+    /// The engine's id of it, where it exists.
+    pub engine_id: Option<String>,
+    /// What it does.
+    pub phase: Phase,
+    /// Its address in the deployment's network, taken from the engine at each start.
+    pub address: Option<IpAddr>,
+    /// The port that answered the probe.
+    pub port: Option<u16>,
+    /// When it was started last.
+    pub started_at: Option<Millis>,
+    /// How often it was restarted after a crash.
+    pub restarts: u32,
+    /// The last failed probe or exit, in words.
+    pub problem: Option<String>,
+    /// Requests that are on their way through it.
+    pub in_flight: Arc<InFlight>,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Recorded, not there yet.
+    Missing,
+    /// Runs, not yet found healthy.
+    Starting,
+    /// Runs and answers.
+    Healthy,
+    /// Runs, but no longer answers.
+    Unhealthy,
+    /// Has ended and waits for its next start.
+    Exited {
+        /// Its exit code.
+        code: i64,
+        /// The kernel killed it for its memory.
+        out_of_memory: bool,
+    },
+    /// Gets no new requests and finishes those it has.
+    Draining,
+}
+
+/// The shared picture. Cheap to clone.
+#[derive(Clone)]
+pub struct Observed(Arc<Inner>);
+
+struct Inner {
+    state: Mutex<State>,
+    version: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    containers: BTreeMap<String, Container>,
+    routed: Option<BTreeSet<ReleaseId>>,
+    engine: Option<EngineStatus>,
+}
+
+impl Default for Observed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observed {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self(Arc::new(Inner { state: Mutex::default(), version: watch::Sender::new(0) }))
+    }
+
+    /// The container of that name.
+    pub fn container(&self, name: &str) -> Option<Container> {
+        self.lock().containers.get(name).cloned()
+    }
+
+    /// All containers by name.
+    pub fn containers(&self) -> Vec<(String, Container)> {
+        self.lock().containers.iter().map(|(name, container)| (name.clone(), container.clone())).collect()
+    }
+
+    /// The containers of one release by name.
+    pub fn of_release(&self, release: ReleaseId) -> Vec<(String, Container)> {
+        self.lock()
+            .containers
+            .iter()
+            .filter(|(_, c)| c.release_id == release)
+            .map(|(name, c)| (name.clone(), c.clone()))
+            .collect()
+    }
+
+    /// The containers of one deployment by name.
+    pub fn of_deployment(&self, deployment: DeploymentId) -> Vec<(String, Container)> {
+        self.lock()
+            .containers
+            .iter()
+            .filter(|(_, c)| c.deployment_id == deployment)
+            .map(|(name, c)| (name.clone(), c.clone()))
+            .collect()
+    }
+
+    /// Changes or adds the container of that name.
+    pub fn put(&self, name: &str, container: Container) {
+        self.lock().containers.insert(name.to_owned(), container);
+        self.changed();
+    }
+
+    /// Changes the container of that name, where it is known.
+    pub fn update(&self, name: &str, change: impl FnOnce(&mut Container)) {
+        if let Some(container) = self.lock().containers.get_mut(name) {
+            change(container);
+        }
+        self.changed();
+    }
+
+    /// Forgets the container of that name.
+    pub fn remove(&self, name: &str) {
+        self.lock().containers.remove(name);
+        self.changed();
+    }
+
+    /// The engine as last seen; before the first look it counts as not reachable.
+    pub fn engine(&self) -> EngineStatus {
+        let unseen = || EngineStatus {
+            reachable: false,
+            version: None,
+            api_version: None,
+            problem: Some("the container engine has not answered yet".into()),
+        };
+        self.lock().engine.clone().unwrap_or_else(unseen)
+    }
+
+    /// Notes how the engine does; returns true where that changed.
+    pub fn set_engine(&self, engine: EngineStatus) -> bool {
+        let changed = self.lock().engine.replace(engine.clone()) != Some(engine);
+        if changed {
+            self.changed();
+        }
+        changed
+    }
+
+    /// Notes which releases the edge's current table routes to.
+    pub fn set_routed(&self, releases: BTreeSet<ReleaseId>) {
+        self.lock().routed = Some(releases);
+        self.changed();
+    }
+
+    /// True where the edge routes to the release. False for all before the edge has made its first table.
+    pub fn is_routed(&self, release: ReleaseId) -> bool {
+        self.lock().routed.as_ref().is_some_and(|routed| routed.contains(&release))
+    }
+
+    /// True once the edge has made a table; before that, nothing may be drained.
+    pub fn has_routes(&self) -> bool {
+        self.lock().routed.is_some()
+    }
+
+    /// Wakes at each change. Wait for a condition, not for a change: check, then await.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    fn changed(&self) {
+        self.0.version.send_modify(|version| *version += 1);
+    }
+
+    // A panic while holding this lock leaves plain data behind; going on is right.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Requests on their way to one upstream. Once closed it takes no new ones; then it becomes idle and stays so.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    // The lowest bit says closed, the rest counts: one atomic decides both, so none slips in after the close.
+    state: AtomicU64,
+    idle: Notify,
+}
+
+const CLOSED: u64 = 1;
+const ONE: u64 = 2;
+
+impl InFlight {
+    /// Open and idle.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Counts one request until the guard is dropped; `None` once closed: look at the routes again.
+    pub fn enter(self: &Arc<Self>) -> Option<InFlightGuard> {
+        let entered = self
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| (state & CLOSED == 0).then_some(state + ONE));
+        entered.is_ok().then(|| InFlightGuard(self.clone()))
+    }
+
+    /// Takes no new requests from now on.
+    pub fn close(&self) {
+        if self.state.fetch_or(CLOSED, Ordering::AcqRel) / ONE == 0 {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// True once closed.
+    pub fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// How many requests are on their way.
+    pub fn count(&self) -> u64 {
+        self.state.load(Ordering::Acquire) / ONE
+    }
+
+    /// Waits until it is closed and nothing is on its way.
+    pub async fn wait_idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.state.load(Ordering::Acquire) == CLOSED {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+/// One request on its way.
+#[derive(Debug)]
+pub struct InFlightGuard(Arc<InFlight>);
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        if self.0.state.fetch_sub(ONE, Ordering::AcqRel) == ONE + CLOSED {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn closing_waits_for_the_last_request_and_takes_no_new_one() {
+        let in_flight = InFlight::new();
+        let guard = in_flight.enter().expect("open");
+        in_flight.close();
+        assert!(in_flight.enter().is_none());
+        let waiting = tokio::spawn({
+            let in_flight = in_flight.clone();
+            async move { in_flight.wait_idle().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(guard);
+        waiting.await.unwrap();
+        assert_eq!(in_flight.count(), 0);
+    }
+}

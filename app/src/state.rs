@@ -1,0 +1,66 @@
+//! The handles that every part of the server gets. Built once in `serve`, passed on, cheap to clone.
+
+use std::sync::Arc;
+
+use boathouse_types::Millis;
+
+use crate::config::{Paths, ServeArgs};
+use crate::db::Db;
+use crate::observed::Observed;
+use crate::secret::SecretKey;
+use crate::task::{Poke, Tasks};
+
+/// The server's shared handles.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What [`App`] derefs to.
+pub struct Inner {
+    /// What the server was told at its start.
+    pub config: ServeArgs,
+    /// Where things are on the disk.
+    pub paths: Paths,
+    /// Intent.
+    pub db: Db,
+    /// Seals and opens secrets.
+    pub key: SecretKey,
+    /// What is true right now.
+    pub observed: Observed,
+    /// Wakes the reconcilers.
+    pub pokes: Pokes,
+    /// The background tasks.
+    pub tasks: Tasks,
+    /// Names this instance at the engine.
+    pub instance: String,
+    /// When the process started.
+    pub started_at: Millis,
+}
+
+/// One poke per reconciler, and one for whoever streams events.
+#[derive(Clone, Default)]
+pub struct Pokes {
+    /// The release worker.
+    pub release: Poke,
+    /// The supervisor.
+    pub supervisor: Poke,
+    /// The edge's routes.
+    pub edge: Poke,
+    /// The edge's certificates.
+    pub certificates: Poke,
+    /// Readers of the event stream.
+    pub events: Arc<tokio::sync::Notify>,
+}
+
+impl App {
+    /// Binds the handles together.
+    pub fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
