@@ -6,9 +6,14 @@
 )]
 
 mod harness;
-mod tidy;
+
+mod bad_input;
 mod docker;
 mod docker_build;
-mod engine;
 mod edge;
 mod edge_support;
+mod engine;
+mod redeploy;
+mod repositories;
+mod state;
+mod tidy;
