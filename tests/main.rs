@@ -11,6 +11,7 @@ mod bad_input;
 mod docker;
 mod docker_build;
 mod edge;
+mod edge_acme;
 mod edge_support;
 mod engine;
 mod redeploy;

@@ -75,7 +75,8 @@ impl Site {
 
     fn find(&self, path: &str, accept_html: bool) -> Found<'_> {
         let rest = path.strip_prefix(&self.base).unwrap_or(path);
-        let Some(name) = decode(rest) else { return Found::Nothing(None) };
+        let nowhere = Found::Nothing(self.entries.get("404.html"));
+        let Some(name) = decode(rest) else { return nowhere };
         let folder = name.is_empty() || name.ends_with('/');
         let name = name.trim_end_matches('/');
         let index = if name.is_empty() { "index.html".to_owned() } else { format!("{name}/index.html") };
@@ -89,7 +90,7 @@ impl Site {
         let is_page = accept_html || !name.rsplit('/').next().unwrap_or_default().contains('.');
         match self.entries.get("index.html") {
             Some(entry) if self.spa && is_page => Found::File(entry),
-            _ => Found::Nothing(self.entries.get("404.html")),
+            _ => nowhere,
         }
     }
 }
