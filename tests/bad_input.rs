@@ -194,8 +194,7 @@ async fn raw_upload(server: &Server, length: &str, bytes: u64) -> String {
     };
     tokio::select! {
         () = sending => unreachable!("it never ends"),
-        answer = answer => answer,
-        () = tokio::time::sleep(seconds(120)) => panic!("no answer to an upload"),
+        answer = tokio::time::timeout(seconds(120), answer) => answer.expect("an answer to an upload"),
     }
 }
 
