@@ -1,12 +1,15 @@
 //! Boathouse: a self-hosted deployment platform in one binary. Modules in reading order; docs/ARCHITECTURE.md is the map.
 
-pub mod clock;
 pub mod config;
-pub mod db;
-pub mod error;
-pub mod observed;
-pub mod secret;
 pub mod serve;
-pub mod stack;
 pub mod state;
 pub mod task;
+pub mod observed;
+pub mod db;
+pub mod stack;
+pub mod docker;
+pub mod edge;
+pub mod site;
+pub mod error;
+pub mod secret;
+pub mod clock;

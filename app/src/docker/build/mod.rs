@@ -1,0 +1,177 @@
+//! Builds an image from a folder: BuildKit through the engine's API, the classic builder where there is no BuildKit.
+//!
+//! Dropping the future of [`run`] closes the connection, and the engine ends the build and its processes. The layer
+//! cache stays. What BuildKit reports is turned into lines; the last ones of a failing step become its error.
+
+mod ca;
+mod cgroup;
+mod context;
+mod dockerfile;
+mod ignorefile;
+mod progress;
+mod request;
+mod session;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+pub use request::{BuildLimits, BuildRequest, Builder, Proxy};
+
+use self::progress::Progress;
+use self::session::Session;
+use super::engine::Engine;
+use super::{Containers, DockerError, ErrorKind, ImageInfo, Line, Result};
+
+/// A build that says nothing and has no limit of its own is ended after this.
+const DEFAULT_WALL_CLOCK: Duration = Duration::from_secs(60 * 60);
+/// The classic builder's CPU period, in microseconds.
+const CPU_PERIOD: i32 = 100_000;
+
+/// Builds the image and returns it.
+pub(super) async fn run(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>) -> Result<ImageInfo> {
+    let limit = request.limits.wall_clock.unwrap_or(DEFAULT_WALL_CLOCK);
+    let built = tokio::time::timeout(limit, build(engine, request, lines)).await;
+    let built = built.unwrap_or_else(|_| Err(too_long(request, limit)));
+    let id = built.map_err(|error| cgroup::explain(error, &request.limits))?;
+    engine.image(&id).await
+}
+
+fn too_long(request: &BuildRequest, limit: Duration) -> DockerError {
+    DockerError::new(
+        ErrorKind::BuildTooLong,
+        request.what(),
+        format!("it was not finished after {} s, its time limit", limit.as_secs()),
+    )
+}
+
+async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>) -> Result<String> {
+    let dockerfile = request.read_dockerfile().await?;
+    let session = match request.builder {
+        Builder::Classic => None,
+        Builder::BuildKit => Some(Session::open(engine, request).await?),
+        Builder::Auto => match Session::open(engine, request).await {
+            Ok(session) => Some(session),
+            Err(error) if error.kind == ErrorKind::Unsupported => {
+                say(&lines, "this engine has no BuildKit: using the classic builder").await;
+                None
+            }
+            Err(error) => return Err(error),
+        },
+    };
+    let Some(session) = session else { return classic(engine, request, dockerfile, lines).await };
+    let dockerfile = match &request.ca_bundle {
+        Some(_) => ca::trust_in_every_run(&dockerfile),
+        None => dockerfile,
+    };
+    let limits = cgroup::Guard::apply(&request.limits).await;
+    if let Some(missing) = limits.missing() {
+        say(&lines, missing).await;
+    }
+    let options = buildkit_options(request, session.id());
+    let progress = Progress::new(lines, request);
+    tokio::select! {
+        result = transfer(engine, request, options, dockerfile, progress) => result,
+        error = session.serve() => Err(error),
+    }
+}
+
+async fn classic(
+    engine: &Engine,
+    request: &BuildRequest,
+    dockerfile: Vec<u8>,
+    lines: mpsc::Sender<Line>,
+) -> Result<String> {
+    if !request.secrets.is_empty() {
+        let error = DockerError::new(
+            ErrorKind::Unsupported,
+            request.what(),
+            "the build uses secrets, and only BuildKit keeps them out of the image",
+        );
+        return Err(error.with_hint("Update the container engine, or remove the build secrets."));
+    }
+    if request.ca_bundle.is_some() {
+        say(&lines, "the extra CA certificates are not used: the classic builder cannot mount them").await;
+    }
+    let progress = Progress::new(lines, request);
+    transfer(engine, request, classic_options(request), dockerfile, progress).await
+}
+
+/// Sends the context, reads the progress to its end, and returns the image's id.
+async fn transfer(
+    engine: &Engine,
+    request: &BuildRequest,
+    options: BuildImageOptions,
+    dockerfile: Vec<u8>,
+    mut progress: Progress,
+) -> Result<String> {
+    let docker = engine.client().await?;
+    let ignore = request.read_ignorefile().await?;
+    let (context, sent) = context::stream(request.context.clone(), ignore, request.dockerfile.clone(), dockerfile);
+    let logins = request.logins.iter().map(|login| (login.registry.clone(), login.to_engine())).collect();
+    let mut answers = docker.build_image(options, Some(logins), Some(bollard::body_try_stream(context)));
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(info) => progress.take(info).await,
+            Err(error) => {
+                let error = sent.failure().map_or_else(
+                    || DockerError::from_engine(request.what(), error),
+                    |why| DockerError::from_io(request.what(), &why),
+                );
+                return engine.forget_if_gone(Err(progress.explain(error).await));
+            }
+        }
+    }
+    progress.finish().await
+}
+
+async fn say(lines: &mpsc::Sender<Line>, text: &str) {
+    // Nobody listens any more: the build goes on all the same.
+    lines.send(Line::progress(None, text)).await.ok();
+}
+
+fn common_options(request: &BuildRequest) -> BuildImageOptionsBuilder {
+    let labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
+    let mut args: HashMap<String, String> = request.proxy.build_args();
+    args.extend(request.args.clone());
+    let mut options = BuildImageOptionsBuilder::new()
+        .dockerfile(&slashes(&request.dockerfile))
+        .t(&request.tag)
+        .rm(true)
+        .forcerm(true)
+        .nocache(request.no_cache)
+        .labels(&labels)
+        .buildargs(&args);
+    if let Some(target) = &request.target {
+        options = options.target(target);
+    }
+    options
+}
+
+fn buildkit_options(request: &BuildRequest, session: &str) -> BuildImageOptions {
+    common_options(request).version(BuilderVersion::BuilderBuildKit).session(session).build()
+}
+
+fn classic_options(request: &BuildRequest) -> BuildImageOptions {
+    let mut options = common_options(request).version(BuilderVersion::BuilderV1);
+    if let Some(memory) = request.limits.memory.and_then(|memory| i32::try_from(memory).ok()) {
+        options = options.memory(memory).memswap(memory);
+    }
+    if let Some(cpus) = request.limits.cpus {
+        options = options.cpuperiod(CPU_PERIOD).cpuquota(quota(cpus));
+    }
+    options.build()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and no machine has 20,000 processors")]
+fn quota(cpus: f64) -> i32 {
+    (cpus * f64::from(CPU_PERIOD)) as i32
+}
+
+fn slashes(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,317 @@
+//! The Docker engine over its socket: connection and containers. The API version is negotiated at each connect,
+//! so that an engine that was upgraded or downgraded while we run is met on its own terms.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+};
+use bollard::{ClientVersion, Docker};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use tokio::io::AsyncWrite;
+use tokio::sync::mpsc;
+
+use super::subnet::{Pool, Subnet};
+use super::{
+    BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, ErrorKind, ImageInfo, Inspected,
+    Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, Summary, VolumeInfo, VolumeSpec,
+};
+
+/// Connecting and agreeing on a version.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Questions that the engine answers from memory.
+pub(super) const QUERY_DEADLINE: Duration = Duration::from_secs(15);
+/// Changes that touch the disk or the kernel.
+pub(super) const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// Added to a container's own grace before we give up on a stop.
+const STOP_MARGIN: Duration = Duration::from_secs(20);
+/// The client library's own limit to the first byte of an answer; ours, per operation, are all shorter.
+const CLIENT_TIMEOUT_SECONDS: u64 = 2 * 60 * 60;
+/// The newest API whose fields we use. Engines from 29 on refuse clients below 1.44.
+const NEWEST_API: ClientVersion = ClientVersion { major_version: 1, minor_version: 47 };
+/// Docker Engine 20.10.
+const OLDEST_API: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
+
+/// What the engine says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// For example `20.10.24`.
+    pub version: String,
+    /// The API version that we agreed on.
+    pub api: String,
+    /// For example `amd64`, in the words of image platforms.
+    pub arch: String,
+}
+
+/// A Docker engine. Cheap to make: it connects when first used and reconnects by itself.
+#[derive(Debug)]
+pub struct Engine {
+    socket: PathBuf,
+    pool: Pool,
+    client: ArcSwapOption<Docker>,
+}
+
+impl Engine {
+    /// An engine behind a unix socket; our networks come from `pool`.
+    pub fn new(socket: impl Into<PathBuf>, pool: Pool) -> Self {
+        Self { socket: socket.into(), pool, client: ArcSwapOption::empty() }
+    }
+
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The negotiated client, connecting if there is none.
+    pub(super) async fn client(&self) -> Result<Arc<Docker>> {
+        if let Some(client) = self.client.load_full() {
+            return Ok(client);
+        }
+        let client = Arc::new(self.connect().await?);
+        self.client.store(Some(client.clone()));
+        Ok(client)
+    }
+
+    async fn connect(&self) -> Result<Docker> {
+        let what = format!("connect to the container engine at {}", self.socket.display());
+        let failed = |error| DockerError::from_engine(what.as_str(), error);
+        let docker = Docker::connect_with_unix(&self.socket.to_string_lossy(), CLIENT_TIMEOUT_SECONDS, &NEWEST_API)
+            .map_err(failed)?;
+        let negotiated = tokio::time::timeout(CONNECT_DEADLINE, docker.negotiate_version()).await;
+        let docker = negotiated.map_err(|_| DockerError::timeout(what.as_str(), CONNECT_DEADLINE))?.map_err(failed)?;
+        if docker.client_version() < OLDEST_API {
+            let why = format!("the engine speaks only API {}", docker.client_version());
+            return Err(DockerError::new(ErrorKind::Unsupported, what, why));
+        }
+        Ok(docker)
+    }
+
+    /// Runs one operation under its deadline. When the engine turns out to be gone, or its API to have moved, the
+    /// next operation negotiates anew.
+    pub(super) async fn call<T, F>(
+        &self,
+        what: String,
+        deadline: Duration,
+        operation: impl FnOnce(Arc<Docker>) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<T, bollard::errors::Error>>,
+    {
+        let client = self.client().await?;
+        let result = match tokio::time::timeout(deadline, operation(client)).await {
+            Ok(answer) => answer.map_err(|error| DockerError::from_engine(what, error)),
+            Err(_) => Err(DockerError::timeout(what, deadline)),
+        };
+        self.forget_if_gone(result)
+    }
+
+    pub(super) fn forget_if_gone<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Unsupported)
+        {
+            self.client.store(None);
+        }
+        result
+    }
+
+    async fn read_info(&self) -> Result<EngineInfo> {
+        let answer =
+            self.call("ask the container engine for its version".into(), QUERY_DEADLINE, |docker| async move {
+                Ok((docker.version().await?, docker.client_version()))
+            });
+        let (version, api) = answer.await?;
+        Ok(EngineInfo {
+            version: version.version.unwrap_or_default(),
+            api: api.to_string(),
+            arch: version.arch.unwrap_or_default(),
+        })
+    }
+
+    async fn list_containers(&self, label: &Label) -> Result<Vec<Summary>> {
+        let filters = HashMap::from([("label", vec![label.filter()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let listed = self.call("list containers".into(), QUERY_DEADLINE, |docker| async move {
+            docker.list_containers(Some(options)).await
+        });
+        Ok(listed.await?.into_iter().map(Summary::from_engine).collect())
+    }
+
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<String> {
+        let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
+        let what = format!("create container {} from {}", spec.name, spec.image);
+        let created = self.call(what, CHANGE_DEADLINE, |docker| async move {
+            docker.create_container(Some(options), spec.to_engine()).await
+        });
+        Ok(created.await?.id)
+    }
+
+    async fn stop_container(&self, container: &str, grace: Duration) -> Result<()> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        let deadline = grace.saturating_add(STOP_MARGIN);
+        self.call(format!("stop container {container}"), deadline, |docker| async move {
+            docker.stop_container(container, Some(options)).await
+        })
+        .await
+    }
+
+    async fn remove_container(&self, container: &str) -> Result<()> {
+        // `v` removes anonymous volumes only; ours are all named.
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let removed = self.call(format!("remove container {container}"), CHANGE_DEADLINE, |docker| async move {
+            docker.remove_container(container, Some(options)).await
+        });
+        gone_is_fine(removed.await)
+    }
+}
+
+/// Removing what is not there, or is being removed, is a success.
+pub(super) fn gone_is_fine(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if error.kind == ErrorKind::Conflict && error.why.contains("already in progress") => Ok(()),
+        other => other,
+    }
+}
+
+impl Containers for Engine {
+    fn info(&self) -> BoxFuture<'_, Result<EngineInfo>> {
+        Box::pin(self.read_info())
+    }
+
+    fn events(&self, label: Label) -> BoxFuture<'_, Result<BoxStream<'static, Result<EngineEvent>>>> {
+        Box::pin(super::events::subscribe(self, label))
+    }
+
+    fn list<'a>(&'a self, label: &'a Label) -> BoxFuture<'a, Result<Vec<Summary>>> {
+        Box::pin(self.list_containers(label))
+    }
+
+    fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<Inspected>> {
+        let answer = self.call(format!("inspect container {container}"), QUERY_DEADLINE, move |docker| async move {
+            docker.inspect_container(container, None::<InspectContainerOptions>).await
+        });
+        Box::pin(async { Ok(Inspected::from_engine(answer.await?)) })
+    }
+
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.create_container(spec))
+    }
+
+    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.call(format!("start container {container}"), CHANGE_DEADLINE, move |docker| async move {
+            docker.start_container(container, None::<StartContainerOptions>).await
+        }))
+    }
+
+    fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.stop_container(container, grace))
+    }
+
+    fn kill<'a>(&'a self, container: &'a str, signal: &'a str) -> BoxFuture<'a, Result<()>> {
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        Box::pin(self.call(
+            format!("send {signal} to container {container}"),
+            QUERY_DEADLINE,
+            move |docker| async move { docker.kill_container(container, Some(options)).await },
+        ))
+    }
+
+    fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.remove_container(container))
+    }
+
+    fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        let options = RenameContainerOptionsBuilder::new().name(name).build();
+        Box::pin(self.call(
+            format!("rename container {container} to {name}"),
+            QUERY_DEADLINE,
+            move |docker| async move { docker.rename_container(container, options).await },
+        ))
+    }
+
+    fn logs<'a>(
+        &'a self,
+        container: &'a str,
+        query: LogQuery,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>> {
+        Box::pin(super::logs::read(self, container, query))
+    }
+
+    fn free_subnet<'a>(&'a self, reserved: &'a [Subnet]) -> BoxFuture<'a, Result<Subnet>> {
+        Box::pin(super::network::free_subnet(self, reserved))
+    }
+
+    fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<NetworkInfo>> {
+        Box::pin(super::network::create(self, spec))
+    }
+
+    fn remove_network<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::network::remove(self, network))
+    }
+
+    fn list_networks<'a>(&'a self, label: &'a Label) -> BoxFuture<'a, Result<Vec<NetworkInfo>>> {
+        Box::pin(super::network::list(self, Some(label)))
+    }
+
+    fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, Result<VolumeInfo>> {
+        Box::pin(super::volume::create(self, spec))
+    }
+
+    fn remove_volume<'a>(&'a self, volume: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::volume::remove(self, volume))
+    }
+
+    fn list_volumes<'a>(&'a self, label: &'a Label) -> BoxFuture<'a, Result<Vec<VolumeInfo>>> {
+        Box::pin(super::volume::list(self, label))
+    }
+
+    fn image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<ImageInfo>> {
+        Box::pin(super::image::inspect(self, image))
+    }
+
+    fn pull<'a>(
+        &'a self,
+        reference: &'a str,
+        login: Option<&'a Credentials>,
+        lines: mpsc::Sender<Line>,
+    ) -> BoxFuture<'a, Result<ImageInfo>> {
+        Box::pin(super::image::pull(self, reference, login, lines))
+    }
+
+    fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::image::tag(self, image, name))
+    }
+
+    fn remove_image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::image::remove(self, image))
+    }
+
+    fn load<'a>(&'a self, archive: BoxStream<'static, std::io::Result<Bytes>>) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(super::image::load(self, archive))
+    }
+
+    fn build<'a>(&'a self, request: &'a BuildRequest, lines: mpsc::Sender<Line>) -> BoxFuture<'a, Result<ImageInfo>> {
+        Box::pin(super::build::run(self, request, lines))
+    }
+
+    fn copy_out<'a>(
+        &'a self,
+        image: &'a str,
+        path: &'a str,
+        name: &'a str,
+        into: &'a mut (dyn AsyncWrite + Unpin + Send),
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::image::copy_out(self, image, path, name, into))
+    }
+}
