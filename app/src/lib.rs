@@ -13,3 +13,7 @@ pub mod site;
 pub mod error;
 pub mod secret;
 pub mod clock;
+pub mod api;
+pub mod auth;
+pub mod backup;
+pub mod ui;

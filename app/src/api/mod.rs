@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod health;
 mod host;
+mod intent;
 mod log;
 mod openapi;
 mod project;
@@ -39,6 +40,7 @@ use crate::auth::{Throttle, setup as setup_token};
 use crate::error::{Result, unavailable};
 use crate::state::App;
 
+pub use error::no_route;
 pub use openapi::document;
 pub use route::{Need, Route};
 pub use table::routes;

@@ -7,12 +7,11 @@ use serde::Deserialize;
 
 use super::answer::{read, write};
 use super::view::project::show;
-use crate::auth::Actor;
+use crate::auth::{Actor, deploy_key};
 use crate::db::event::{self, About};
 use crate::db::{deployment, project};
-use crate::error::{Result, internal, invalid};
+use crate::error::{Result, invalid};
 use crate::state::App;
-use crate::{git, secret};
 
 /// The deployment that every project begins with.
 const FIRST: &str = "production";
@@ -92,10 +91,10 @@ pub async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn deploy_key(app: Data<App>, actor: Actor, name: Path<ProjectName>) -> Result<Json<Project>> {
+pub async fn make_deploy_key(app: Data<App>, actor: Actor, name: Path<ProjectName>) -> Result<Json<Project>> {
     write(&app, move |tx, app| {
         let row = project::by_name(tx, &name)?;
-        let pair = git::keys::ed25519(&format!("boathouse {name}"));
+        let pair = deploy_key::make(&format!("boathouse {name}"))?;
         let sealed = app.key.seal(&project::deploy_key_aad(row.id), pair.private.as_bytes());
         project::set_deploy_key(tx, row.id, &pair.public, &sealed)?;
         let message = format!("{} made a deploy key for {name}", actor.label());
