@@ -45,18 +45,27 @@ async fn a_container_lives_and_dies() {
     test.engine.start(&id).await.unwrap();
     let seen = test.engine.inspect(&id).await.unwrap();
     assert!(seen.is_running() && seen.started_at_ms.is_some());
-    assert_eq!((seen.name.as_str(), &seen.image_id, &seen.exposed_ports[..]), (spec.name.as_str(), &image.id, &[8080][..]));
+    assert_eq!(
+        (seen.name.as_str(), &seen.image_id, &seen.exposed_ports[..]),
+        (spec.name.as_str(), &image.id, &[8080][..])
+    );
     let address = seen.addresses[&network];
     until("the program to answer", || async { tokio::net::TcpStream::connect((address, 8080)).await.ok() }).await;
 
     test.engine.rename(&id, &test.name("other")).await.unwrap();
     let listed = test.engine.list(&test.label()).await.unwrap();
-    assert_eq!(listed.iter().map(|one| (one.name.clone(), one.state.clone())).collect::<Vec<_>>(), [(test.name("other"), RunState::Running)]);
+    assert_eq!(
+        listed.iter().map(|one| (one.name.clone(), one.state.clone())).collect::<Vec<_>>(),
+        [(test.name("other"), RunState::Running)]
+    );
     assert_eq!(listed[0].addresses[&network], address);
 
     test.engine.kill(&id, "SIGKILL").await.unwrap();
     until("the end", || async { (!test.engine.inspect(&id).await.unwrap().is_running()).then_some(()) }).await;
-    assert_eq!(test.engine.inspect(&id).await.unwrap().state, RunState::Exited { code: Some(137), out_of_memory: false });
+    assert_eq!(
+        test.engine.inspect(&id).await.unwrap().state,
+        RunState::Exited { code: Some(137), out_of_memory: false }
+    );
     test.engine.remove(&id).await.unwrap();
     test.engine.remove(&id).await.unwrap();
     assert!(test.engine.inspect(&id).await.unwrap_err().is_not_found());
@@ -81,7 +90,10 @@ async fn stopping_asks_first_and_kills_after_the_grace() {
     let begin = Instant::now();
     test.engine.stop(&id, Duration::from_secs(1)).await.unwrap();
     assert!(begin.elapsed() >= Duration::from_secs(1) && begin.elapsed() < Duration::from_secs(15));
-    assert_eq!(test.engine.inspect(&id).await.unwrap().state, RunState::Exited { code: Some(137), out_of_memory: false });
+    assert_eq!(
+        test.engine.inspect(&id).await.unwrap().state,
+        RunState::Exited { code: Some(137), out_of_memory: false }
+    );
 }
 
 #[tokio::test]
@@ -104,9 +116,12 @@ async fn output_comes_as_lines_with_times_and_odd_bytes() {
     let test = TestEngine::new();
     let image = test.probe_image().await;
     let id = test.engine.create(&test.spec("chatty", &image, &["print", "3"])).await.unwrap();
-    let follow = LogQuery { follow: true, ..Default::default() };
     test.engine.start(&id).await.unwrap();
-    let lines: Vec<_> = tokio::time::timeout(PATIENCE, test.engine.logs(&id, follow).await.unwrap().try_collect()).await.unwrap().unwrap();
+    let follow = LogQuery { follow: true, ..Default::default() };
+    let followed = test.engine.logs(&id, follow).await.unwrap().try_collect::<Vec<_>>();
+    let followed = tokio::time::timeout(PATIENCE, followed).await.unwrap().unwrap();
+    assert!(followed.len() >= 6, "{followed:?}");
+    let lines: Vec<_> = test.engine.logs(&id, LogQuery::default()).await.unwrap().try_collect().await.unwrap();
     assert_eq!(lines.len(), 7, "{lines:?}");
     let out: Vec<_> = lines.iter().filter(|line| line.stream == Stream::Stdout).collect();
     assert_eq!(&out[0].bytes[..], b"out 0 \xff");

@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use boathouse::docker::subnet::Pool;
-use boathouse::docker::{BuildRequest, Builder, ContainerSpec, Containers, Engine, ImageInfo, Label, Line, NetworkSpec, labels};
+use boathouse::docker::{
+    BuildRequest, Builder, ContainerSpec, Containers, Engine, ImageInfo, Label, Line, NetworkSpec, labels,
+};
 use tokio::sync::mpsc;
 
 /// How long a test waits for something that should happen at once.
@@ -72,7 +74,8 @@ impl TestEngine {
     /// An image whose entry point is the test program.
     pub async fn probe_image(&self) -> ImageInfo {
         let folder = tempfile::tempdir().unwrap();
-        let request = self.request(folder.path(), "FROM scratch\nCOPY probe /probe\nEXPOSE 8080\nENTRYPOINT [\"/probe\"]\n");
+        let request =
+            self.request(folder.path(), "FROM scratch\nCOPY probe /probe\nEXPOSE 8080\nENTRYPOINT [\"/probe\"]\n");
         let (lines, _) = mpsc::channel::<Line>(1);
         self.engine.build(&request, lines).await.unwrap()
     }

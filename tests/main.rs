@@ -1,4 +1,10 @@
-//! Stories.
+//! Stories: the real binary against the real engine, told from outside. One binary, so that it links once; one file per theme.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the stories start processes and read the environment; the product may not")]
 
+mod harness;
 mod docker;
+mod docker_build;
 mod engine;
+mod edge;
+mod edge_support;

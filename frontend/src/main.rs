@@ -1,1 +1,20 @@
-fn main() {}
+//! The console: a single-page application over the public API.
+
+mod app;
+mod session;
+mod api;
+mod stream;
+mod live;
+mod pages;
+mod components;
+mod log_store;
+mod log_buffer;
+mod ansi;
+mod dotenv;
+mod palette;
+mod format;
+mod download;
+
+fn main() {
+    leptos::mount::mount_to_body(app::App);
+}

@@ -45,6 +45,13 @@ int main(int argc, char **argv) {
         while ((c = getc(file)) != EOF) putchar(c);
         return 0;
     }
+    if (!strcmp(verb, "grep")) {
+        char line[4096];
+        FILE *file = fopen(argv[2], "r");
+        if (!file) { perror(argv[2]); return 1; }
+        while (fgets(line, sizeof line, file)) if (strstr(line, argv[3])) fputs(line, stdout);
+        return 0;
+    }
     if (!strcmp(verb, "env")) {
         for (int i = 2; i < argc; i++) printf("%s=%s\n", argv[i], getenv(argv[i]) ? getenv(argv[i]) : "");
         return 0;

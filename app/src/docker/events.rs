@@ -1,6 +1,7 @@
 //! What happens in the engine, as it happens. Events only wake the supervisor; the truth is what it then lists.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptionsBuilder;
@@ -86,7 +87,10 @@ pub(super) async fn subscribe(engine: &Engine, label: Label) -> Result<BoxStream
     let docker = engine.client().await?;
     let types = ["container", "network", "volume"].map(str::to_owned).to_vec();
     let filters = HashMap::from([("label", vec![label.filter()]), ("type", types)]);
-    let options = EventsOptionsBuilder::new().filters(&filters).build();
+    // The request is sent when the stream is first polled; `since` brings what happens until then.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
+    let options = EventsOptionsBuilder::new().filters(&filters).since(&since).build();
     let events = docker.events(Some(options)).filter_map(|event| async {
         match event {
             Ok(message) => EngineEvent::from_engine(message).map(Ok),

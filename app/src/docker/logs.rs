@@ -18,7 +18,8 @@ const MAX_TIMESTAMP: usize = 40;
 /// Which part of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogQuery {
-    /// Stay and pass on what is still to come.
+    /// Stay and pass on what is still to come, until the container ends. Engines are known to lose the very last lines
+    /// then: whoever needs them reads once more from the time of the last line.
     pub follow: bool,
     /// Nothing before this, in milliseconds since 1970 UTC.
     pub since_ms: Option<i64>,

@@ -159,8 +159,8 @@ impl LogRotation {
             ("max-size".to_owned(), format!("{}k", self.file_kib)),
             ("max-file".to_owned(), self.files.to_string()),
         ]);
-        // Named, because the engine's default may be set to one that cannot be read back.
-        HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(config) }
+        // Unlike `json-file` it keeps bytes that are not UTF-8; named, because the engine's default may be one that cannot be read back.
+        HostConfigLogConfig { typ: Some("local".to_owned()), config: Some(config) }
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(host.nano_cpus, Some(500_000_000));
         assert_eq!(host.pids_limit, Some(DEFAULT_PIDS));
         let log = host.log_config.unwrap();
-        assert_eq!(log.typ.as_deref(), Some("json-file"));
+        assert_eq!(log.typ.as_deref(), Some("local"));
         let options = log.config.unwrap();
         assert_eq!(options.get("max-size").map(String::as_str), Some("10240k"));
         assert_eq!(options.get("max-file").map(String::as_str), Some("3"));

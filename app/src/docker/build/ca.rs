@@ -13,6 +13,8 @@ use super::dockerfile;
 /// Id of the secret in the build session.
 pub(super) const SECRET_ID: &str = "boathouse-ca";
 const PATH: &str = "/dev/boathouse-ca.pem";
+/// What is put between `RUN` and the rest; left out again where a step is named to people.
+pub(super) const MOUNT: &str = " --mount=type=secret,id=boathouse-ca,target=/dev/boathouse-ca.pem,mode=0444";
 /// Node, OpenSSL (and with it Ruby, PHP, Rust, Go), curl, git, requests and pip, npm, AWS and gcloud tools.
 const VARIABLES: [&str; 8] = [
     "NODE_EXTRA_CA_CERTS",
@@ -37,8 +39,7 @@ pub(super) fn trust_in_every_run(dockerfile: &[u8]) -> Vec<u8> {
         match instruction.keyword.as_str() {
             "RUN" => {
                 out.push_str(&text[copied..instruction.keyword_at.end]);
-                write!(out, " --mount=type=secret,id={SECRET_ID},target={PATH},mode=0444")
-                    .expect("writing to a string cannot fail");
+                out.push_str(MOUNT);
                 copied = instruction.keyword_at.end;
             }
             "FROM" => {
@@ -89,6 +90,11 @@ mod tests {
         assert_eq!(out.matches("ARG NODE_EXTRA_CA_CERTS=/dev/boathouse-ca.pem\n").count(), 2);
         assert!(out.starts_with("# syntax=docker/dockerfile:1\nARG V=1\nFROM a AS b\nARG NODE_EXTRA"));
         assert!(!out.contains("ENV"));
+    }
+
+    #[test]
+    fn the_mount_names_the_secret_and_the_path() {
+        assert!(MOUNT.contains(&format!("id={SECRET_ID},")) && MOUNT.contains(&format!("target={PATH},")));
     }
 
     #[test]

@@ -22,7 +22,6 @@ const KILLED: i64 = 137;
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     written: Vec<(PathBuf, &'static str)>,
-    memory: Option<u64>,
     missing: Option<&'static str>,
 }
 
@@ -42,7 +41,10 @@ impl Guard {
 
     fn apply_below(root: &Path, limits: &BuildLimits) -> Self {
         let unified = root.join("cgroup.controllers").exists();
-        let mut guard = Self { written: Vec::new(), memory: limits.memory, missing: None };
+        let mut guard = Self::default();
+        if unified {
+            enable_controllers(root);
+        }
         for entry in entries(limits, unified) {
             let group = if unified { root.join(GROUP) } else { root.join(entry.controller).join(GROUP) };
             // The engine makes the group with its first build and keeps it; before that we make it.
@@ -65,16 +67,16 @@ impl Guard {
     pub fn missing(&self) -> Option<&'static str> {
         self.missing
     }
+}
 
-    /// A step that was killed under a memory limit was most likely killed for it.
-    pub fn explain(&self, error: DockerError) -> DockerError {
-        match (&error.kind, self.memory) {
-            (ErrorKind::BuildFailed(failure), Some(limit)) if failure.exit_code == Some(KILLED) => {
-                let why = format!("out of memory (limit {} MiB): {}", limit >> 20, error.why);
-                DockerError::new(ErrorKind::BuildOutOfMemory(failure.clone()), error.what, why)
-            }
-            _ => error,
+/// A step that was killed under a memory limit was most likely killed for it.
+pub(super) fn explain(error: DockerError, limits: &BuildLimits) -> DockerError {
+    match (&error.kind, limits.memory) {
+        (ErrorKind::BuildFailed(failure), Some(limit)) if failure.exit_code == Some(KILLED) => {
+            let why = format!("out of memory (limit {} MiB): {}", limit >> 20, error.why);
+            DockerError::new(ErrorKind::BuildOutOfMemory(failure.clone()), error.what, why)
         }
+        _ => error,
     }
 }
 
@@ -85,6 +87,15 @@ impl Drop for Guard {
                 tracing::warn!(file = %path.display(), %error, "a build limit could not be lifted");
             }
         }
+    }
+}
+
+/// Where the engine has built nothing yet, the group's controllers are still off. If they cannot be switched on, the
+/// writes that follow fail and say so.
+fn enable_controllers(root: &Path) {
+    std::fs::create_dir_all(root.join(GROUP)).ok();
+    for group in [root.to_owned(), root.join("docker")] {
+        std::fs::write(group.join("cgroup.subtree_control"), "+memory +cpu +pids").ok();
     }
 }
 
@@ -178,9 +189,8 @@ mod tests {
                 "exit code",
             )
         };
-        let guard = Guard { written: Vec::new(), memory: Some(64 << 20), missing: None };
-        assert!(matches!(guard.explain(failed(137)).kind, ErrorKind::BuildOutOfMemory(_)));
-        assert!(matches!(guard.explain(failed(1)).kind, ErrorKind::BuildFailed(_)));
-        assert!(matches!(Guard::default().explain(failed(137)).kind, ErrorKind::BuildFailed(_)));
+        assert!(matches!(explain(failed(137), &LIMITS).kind, ErrorKind::BuildOutOfMemory(_)));
+        assert!(matches!(explain(failed(1), &LIMITS).kind, ErrorKind::BuildFailed(_)));
+        assert!(matches!(explain(failed(137), &BuildLimits::default()).kind, ErrorKind::BuildFailed(_)));
     }
 }

@@ -36,7 +36,8 @@ const CPU_PERIOD: i32 = 100_000;
 pub(super) async fn run(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>) -> Result<ImageInfo> {
     let limit = request.limits.wall_clock.unwrap_or(DEFAULT_WALL_CLOCK);
     let built = tokio::time::timeout(limit, build(engine, request, lines)).await;
-    let id = built.unwrap_or_else(|_| Err(too_long(request, limit)))?;
+    let built = built.unwrap_or_else(|_| Err(too_long(request, limit)));
+    let id = built.map_err(|error| cgroup::explain(error, &request.limits))?;
     engine.image(&id).await
 }
 
@@ -74,7 +75,7 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
     let options = buildkit_options(request, session.id());
     let progress = Progress::new(lines, request);
     tokio::select! {
-        result = transfer(engine, request, options, dockerfile, progress) => result.map_err(|error| limits.explain(error)),
+        result = transfer(engine, request, options, dockerfile, progress) => result,
         error = session.serve() => Err(error),
     }
 }

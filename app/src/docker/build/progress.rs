@@ -6,7 +6,7 @@ use bollard::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog};
 use bollard::models::{BuildInfo, BuildInfoAux};
 use tokio::sync::mpsc;
 
-use super::BuildRequest;
+use super::{BuildRequest, ca};
 use crate::docker::line::Splitter;
 use crate::docker::{BuildFailure, DockerError, ErrorKind, Line, Result, Stream};
 
@@ -73,7 +73,8 @@ impl Progress {
         }
     }
 
-    async fn take_vertex(&mut self, vertex: Vertex) {
+    async fn take_vertex(&mut self, mut vertex: Vertex) {
+        vertex.name = vertex.name.replace(ca::MOUNT, "");
         let step = self.steps.entry(vertex.digest.clone()).or_default();
         step.name.clone_from(&vertex.name);
         let mut said = Vec::new();

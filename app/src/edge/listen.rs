@@ -1,0 +1,401 @@
+//! The edge's threads: one runtime and one socket per address each, connections from accept to close.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::body::Body;
+use super::pool;
+use super::serve::{Client, MAX_HEAD, Shared};
+use super::tls::{ACME_ALPN, H2_ALPN};
+use super::watch::{Observed, Verdict, Watch};
+
+/// After which a connection that was asked to end and did not is cut.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+/// How long accepting rests when the process has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Dead peers of quiet connections are found by the kernel after this long.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const BACKLOG: i32 = 4096;
+/// How often a thread looks through its idle connections.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Threads for reading files, per edge thread.
+const FILE_THREADS: usize = 4;
+/// What a connection reads ahead; the limits below keep one connection's memory below 1 MiB or so.
+const READ_AHEAD: usize = 64 * 1024;
+const H2_STREAMS: u32 = 128;
+const H2_STREAM_WINDOW: u32 = 256 * 1024;
+const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+const H2_SEND_BUFFER: usize = 64 * 1024;
+/// Streams that a client resets before they are served (CVE-2023-44487), and that it makes us reset (CVE-2025-8671).
+const H2_PENDING_RESETS: usize = 20;
+const H2_LOCAL_RESETS: usize = 100;
+const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
+const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where to listen.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses for plain HTTP.
+    pub http: Vec<SocketAddr>,
+    /// Addresses for HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// Threads; `None` for one per core.
+    pub threads: Option<usize>,
+}
+
+/// Why the edge cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Someone else has the port.
+    #[error("{0} is already in use: stop the program that listens there (`ss -ltnp` names it) or choose another port")]
+    Taken(SocketAddr),
+    /// A port below 1024 without the right to it.
+    #[error(
+        "no permission to listen on {0}: run as root, choose a port above 1023, or allow it with \
+         `sysctl net.ipv4.ip_unprivileged_port_start=80`"
+    )]
+    Forbidden(SocketAddr),
+    /// Anything else.
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: io::Error },
+    /// No thread, no runtime.
+    #[error("cannot start a thread of the edge: {0}")]
+    Thread(io::Error),
+}
+
+/// The running edge.
+#[derive(Debug)]
+pub struct Edge {
+    threads: Vec<thread::JoinHandle<()>>,
+    stop: CancellationToken,
+    cut: CancellationToken,
+    /// The plain addresses, with the ports that were really taken.
+    pub http: Vec<SocketAddr>,
+    /// The TLS addresses, likewise.
+    pub https: Vec<SocketAddr>,
+}
+
+/// One listening address on one thread.
+struct Listener {
+    socket: StdListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Edge {
+    /// Takes the ports and starts the threads.
+    pub fn start(config: &Config, shared: Arc<Shared>, tls: Arc<ServerConfig>) -> Result<Self, StartError> {
+        raise_file_limit();
+        let count = config.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
+        let http = config.http.iter().map(|address| probe(*address)).collect::<Result<Vec<_>, _>>()?;
+        let https = config.https.iter().map(|address| probe(*address)).collect::<Result<Vec<_>, _>>()?;
+        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let mut edge = Self { threads: Vec::new(), stop, cut, http, https };
+        // All sockets before the first thread: half an edge is none.
+        let mut sets = Vec::new();
+        for _ in 0..count {
+            let plain = edge.http.iter().map(|address| (*address, None));
+            let secure = edge.https.iter().map(|address| (*address, Some(TlsAcceptor::from(Arc::clone(&tls)))));
+            let set = plain.chain(secure).map(|(address, tls)| {
+                Ok(Listener { socket: listen(address, true).map_err(|error| explain(address, error))?, address, tls })
+            });
+            sets.push(set.collect::<Result<Vec<_>, StartError>>()?);
+        }
+        for (number, listeners) in sets.into_iter().enumerate() {
+            let (shared, stop, cut) = (Arc::clone(&shared), edge.stop.clone(), edge.cut.clone());
+            let thread = thread::Builder::new().name(format!("edge-{number}"));
+            let thread = thread.spawn(move || run(listeners, &shared, &stop, cut)).map_err(StartError::Thread)?;
+            edge.threads.push(thread);
+        }
+        Ok(edge)
+    }
+
+    /// Stops accepting, lets requests in progress finish for `grace` at most, then cuts what is left.
+    pub async fn shut_down(mut self, grace: Duration) {
+        self.stop.cancel();
+        let threads = std::mem::take(&mut self.threads);
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let mut joined = std::pin::pin!(joined);
+        if tokio::time::timeout(grace, joined.as_mut()).await.is_err() {
+            self.cut.cancel();
+            drop(joined.await);
+        }
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if !self.threads.is_empty() {
+            // Nobody waits for a drain.
+            self.cut.cancel();
+        }
+    }
+}
+
+/// Takes an address for a moment without sharing it, so that another program on it is noticed; with `SO_REUSEPORT`
+/// alone the two would silently share the port. Returns the address with its real port.
+fn probe(address: SocketAddr) -> Result<SocketAddr, StartError> {
+    listen(address, false).and_then(|socket| socket.local_addr()).map_err(|error| explain(address, error))
+}
+
+fn explain(address: SocketAddr, error: io::Error) -> StartError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::Taken(address),
+        io::ErrorKind::PermissionDenied => StartError::Forbidden(address),
+        _ => StartError::Listen { address, error },
+    }
+}
+
+fn listen(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit both: no system call per connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4))?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Each connection is a file, and each proxied one two: the usual soft limit of 1024 is for programs that select().
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+fn run(listeners: Vec<Listener>, shared: &Arc<Shared>, stop: &CancellationToken, cut: CancellationToken) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(FILE_THREADS).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "a thread of the edge has no runtime"),
+    };
+    runtime.block_on(async {
+        let connections = tokio_util::task::TaskTracker::new();
+        for listener in listeners {
+            connections.spawn(accept(listener, Arc::clone(shared), stop.clone(), connections.clone()));
+        }
+        connections.spawn(sweep(stop.clone()));
+        connections.close();
+        tokio::select! {
+            () = connections.wait() => {}
+            () = cut.cancelled() => {}
+        }
+    });
+}
+
+async fn sweep(stop: CancellationToken) {
+    while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
+        pool::sweep();
+    }
+}
+
+async fn accept(
+    listener: Listener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    connections: tokio_util::task::TaskTracker,
+) {
+    let Listener { socket, address, tls } = listener;
+    let socket = match TcpListener::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(%address, %error, "an address cannot be listened on"),
+    };
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = Connection { stream, peer, address, shared: Arc::clone(&shared), stop: stop.clone() };
+                match &tls {
+                    None => drop(connections.spawn(connection.plain())),
+                    Some(tls) => drop(connections.spawn(connection.secure(tls.clone()))),
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%address, %error, "accepting a connection failed; trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Errors of `accept` that belong to a client that is gone already.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// A connection just accepted.
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+}
+
+impl Connection {
+    async fn plain(self) {
+        let watch = Watch::new(self.shared.limits);
+        let client = Client::plain(self.shared, self.peer, self.address, Arc::clone(&watch));
+        http1(self.stream, client, watch, self.stop).await;
+    }
+
+    async fn secure(self, tls: TlsAcceptor) {
+        let stream = match tokio::time::timeout(self.shared.limits.first_byte, tls.accept(self.stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(peer = %self.peer, %error, "a handshake failed"),
+            Err(_) => return tracing::debug!(peer = %self.peer, "a handshake took too long"),
+        };
+        let watch = Watch::new(self.shared.limits);
+        let session = stream.get_ref().1;
+        let h2 = match session.alpn_protocol() {
+            // The handshake itself was the validation.
+            Some(ACME_ALPN) => return,
+            protocol => protocol == Some(H2_ALPN),
+        };
+        let sni = session.server_name();
+        let client = Client::tls(self.shared, self.peer, self.address, sni, Arc::clone(&watch), h2);
+        if h2 {
+            http2(stream, client, watch, self.stop).await;
+        } else {
+            http1(stream, client, watch, self.stop).await;
+        }
+    }
+}
+
+async fn http1<T>(stream: T, client: Client, watch: Arc<Watch>, stop: CancellationToken)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let client = Arc::new(client);
+    let service = service_fn(move |request| answer(Arc::clone(&client), request));
+    let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch), true));
+    // The number of fields stays at hyper's 100: with a limit of its own, each head would cost two allocations.
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(READ_AHEAD)
+        .serve_connection(io, service)
+        .with_upgrades();
+    supervise(connection, &watch, stop).await;
+}
+
+async fn http2<T>(stream: T, client: Client, watch: Arc<Watch>, stop: CancellationToken)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let client = Arc::new(client);
+    let service = service_fn(move |request| answer(Arc::clone(&client), request));
+    let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch), false));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
+        .initial_stream_window_size(H2_STREAM_WINDOW)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .max_send_buf_size(H2_SEND_BUFFER)
+        .max_pending_accept_reset_streams(H2_PENDING_RESETS)
+        .max_local_error_reset_streams(H2_LOCAL_RESETS)
+        .keep_alive_interval(H2_PING_INTERVAL)
+        .keep_alive_timeout(H2_PING_TIMEOUT)
+        .serve_connection(io, service);
+    supervise(connection, &watch, stop).await;
+}
+
+async fn answer(
+    client: Arc<Client>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Body>, std::convert::Infallible> {
+    Ok(client.answer(request).await)
+}
+
+/// Both kinds of hyper's connections.
+trait Graceful: Future<Output = hyper::Result<()>> {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
+where
+    S: hyper::service::HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
+where
+    S: hyper::service::HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Runs a connection until it ends, its client dawdles, or the edge stops.
+async fn supervise(connection: impl Graceful, watch: &Watch, stop: CancellationToken) {
+    let mut connection = std::pin::pin!(connection);
+    let mut timer = std::pin::pin!(tokio::time::sleep(watch.limits().first_byte));
+    let (mut stopping, mut ending) = (false, false);
+    loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::trace!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().finish();
+            }
+            () = timer.as_mut() => match watch.check() {
+                Verdict::Wait(next) => timer.as_mut().reset(Instant::now() + next),
+                Verdict::Idle if !ending => {
+                    ending = true;
+                    connection.as_mut().finish();
+                    timer.as_mut().reset(Instant::now() + LAST_GRACE);
+                }
+                Verdict::Idle | Verdict::Slow => return,
+            },
+        }
+    }
+}

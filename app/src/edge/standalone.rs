@@ -1,0 +1,165 @@
+//! The edge alone, from a file: for benchmarks, and for whoever wants a proxy and nothing else.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde::Deserialize;
+
+use super::listen::{Config, Edge, StartError};
+use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
+use super::serve::Shared;
+use super::watch::Limits;
+use super::tls::{self, CertificateError, Certificates};
+
+/// Requests in progress at the end get this long.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serve routes from a file: a reverse proxy with nothing behind it but what the file names
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Address for plain HTTP, such as 127.0.0.1:8080; may be repeated
+    #[arg(long, value_name = "ADDR")]
+    pub http: Vec<SocketAddr>,
+    /// Address for HTTPS, such as 127.0.0.1:8443; may be repeated; needs --cert and --key
+    #[arg(long, value_name = "ADDR", requires = "cert", requires = "key")]
+    pub https: Vec<SocketAddr>,
+    /// JSON: {"routes":[{"host":"app.test","upstreams":["127.0.0.1:9000"]}]}
+    #[arg(long, value_name = "FILE")]
+    pub routes: PathBuf,
+    /// Certificate chain, PEM
+    #[arg(long, value_name = "PEM", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Private key, PEM
+    #[arg(long, value_name = "PEM", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Threads; one per core if absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// Why it cannot run; each says what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum StandaloneError {
+    /// Nothing to do.
+    #[error("no address to listen on: give --http ADDR or --https ADDR")]
+    NoAddress,
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    Read { path: PathBuf, error: std::io::Error },
+    /// The routes are not what they should be.
+    #[error("{path}: {error}; expected {{\"routes\":[{{\"host\":\"app.test\",\"upstreams\":[\"127.0.0.1:9000\"]}}]}}")]
+    Routes { path: PathBuf, error: serde_json::Error },
+    /// A host without upstreams.
+    #[error("{path}: the route of {host} has no upstream: give it at least one address such as 127.0.0.1:9000")]
+    NoUpstream { path: PathBuf, host: String },
+    /// A host or prefix is wrong, or there twice.
+    #[error("{path}: {error}")]
+    Table { path: PathBuf, error: TableError },
+    /// The certificate cannot be used.
+    #[error("{cert} with {key}: {error}")]
+    Certificate { cert: PathBuf, key: PathBuf, error: CertificateError },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The ports cannot be taken.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoutesFile {
+    routes: Vec<RouteLine>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteLine {
+    host: String,
+    #[serde(default)]
+    path: String,
+    upstreams: Vec<SocketAddr>,
+}
+
+/// Starts the edge as the arguments say.
+pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
+    if args.http.is_empty() && args.https.is_empty() {
+        return Err(StandaloneError::NoAddress);
+    }
+    let table = read_routes(&args.routes)?;
+    let certificates = match (&args.cert, &args.key) {
+        (Some(cert), Some(key)) => {
+            let pair = tls::certified_key(&read(cert)?, &read(key)?).map_err(|error| {
+                StandaloneError::Certificate { cert: cert.clone(), key: key.clone(), error }
+            })?;
+            // One certificate for every name: whoever gives it answers for that.
+            Certificates::new(Some(pair))
+        }
+        _ => Certificates::default(),
+    };
+    let certificates = Arc::new(ArcSwap::from_pointee(certificates));
+    let config = Config { http: args.http.clone(), https: args.https.clone(), threads: args.threads.map(usize::from) };
+    let shared = Shared {
+        table: Arc::new(ArcSwap::from_pointee(table)),
+        certificates: Arc::clone(&certificates),
+        https_port: args.https.first().map_or(443, SocketAddr::port),
+        limits: Limits::default(),
+    };
+    Ok(Edge::start(&config, Arc::new(shared), tls::server_config(certificates)?)?)
+}
+
+/// Starts the edge and runs it until `stop` is done, then drains it.
+pub async fn run(args: &Args, stop: impl Future<Output = ()>) -> Result<(), StandaloneError> {
+    let edge = start(args)?;
+    tracing::info!(http = ?edge.http, https = ?edge.https, "the edge is listening");
+    stop.await;
+    edge.shut_down(GRACE).await;
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StandaloneError> {
+    std::fs::read(path).map_err(|error| StandaloneError::Read { path: path.to_owned(), error })
+}
+
+fn read_routes(path: &Path) -> Result<Table, StandaloneError> {
+    let file: RoutesFile = serde_json::from_slice(&read(path)?)
+        .map_err(|error| StandaloneError::Routes { path: path.to_owned(), error })?;
+    let mut table = Table::default();
+    for line in file.routes {
+        if line.upstreams.is_empty() {
+            return Err(StandaloneError::NoUpstream { path: path.to_owned(), host: line.host });
+        }
+        let upstreams = line.upstreams.iter().map(|address| Upstream::tcp(*address)).collect();
+        let route = Route { id: line.host.clone(), target: Target::Upstreams(upstreams), policy: Policy::default() };
+        table
+            .insert(&line.host, &line.path, Arc::new(route))
+            .map_err(|error| StandaloneError::Table { path: path.to_owned(), error })?;
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_file_is_explained() {
+        for (text, expected) in [
+            ("", "expected {"),
+            ("{\"routes\":[{\"host\":\"a.test\",\"upstreams\":[]}]}", "no upstream"),
+            ("{\"routes\":[{\"host\":\"a b\",\"upstreams\":[\"127.0.0.1:1\"]}]}", "not a host name"),
+            ("{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"localhost\"]}]}", "expected {"),
+            ("{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"127.0.0.1:1\"]},{\"host\":\"A.\",\"upstreams\":[\"127.0.0.1:1\"]}]}", "twice"),
+            ("{\"routes\":[],\"more\":1}", "unknown field"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let error = read_routes(file.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(error.contains(file.path().to_str().unwrap()), "{error}");
+        }
+    }
+}

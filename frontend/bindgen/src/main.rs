@@ -1,0 +1,182 @@
+//! `boathouse-bindgen WASM FRONTEND DIST`: packs the compiled console into the folder that the binary embeds.
+//!
+//! Every asset carries a hash of its content in its name, so the server may let browsers keep it for ever, and has a
+//! brotli sibling, so that nothing is compressed while a visitor waits. Only index.html keeps its name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
+use wasm_bindgen_cli_support::{Bindgen, Output};
+
+const BROTLI_QUALITY: u32 = 11;
+const BROTLI_WINDOW: u32 = 24;
+/// Hexadecimal digits of the content hash in a file name: 40 bits tell the builds of one console apart.
+const HASH_DIGITS: usize = 10;
+/// Already compressed: a brotli sibling would only cost space.
+const COMPRESSED: [&str; 7] = ["png", "jpg", "jpeg", "webp", "avif", "woff2", "ico"];
+
+fn main() -> Result<()> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [wasm, frontend, dist] = arguments.as_slice() else {
+        bail!("usage: boathouse-bindgen WASM FRONTEND DIST");
+    };
+    let fresh = dist.with_extension("new");
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh)?;
+    }
+    fs::create_dir_all(&fresh)?;
+    let mut site = Site { dir: fresh, sizes: BTreeMap::new() };
+    pack(wasm, frontend, &mut site)?;
+    site.print_sizes();
+    swap(&site.dir, dist)
+}
+
+/// The folder that is being written, and what went into it: name → (size, size of its brotli sibling).
+struct Site {
+    dir: PathBuf,
+    sizes: BTreeMap<String, (usize, Option<usize>)>,
+}
+
+fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
+    let mut bindings = Bindgen::new()
+        .input_path(wasm)
+        .out_name("boathouse")
+        .web(true)?
+        .typescript(false)
+        .omit_default_module_path(true)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate_output()
+        .context("the compiled console has no usable bindings")?;
+    let wasm_name = site.add_hashed("boathouse", "wasm", &bindings.wasm_mut().emit_wasm())?;
+    let js = place_snippets(&bindings, site)?;
+    let js_name = site.add_hashed("boathouse", "js", js.as_bytes())?;
+    let css = fs::read(frontend.join("style/app.css")).context("frontend/style/app.css")?;
+    let css_name = site.add_hashed("app", "css", &css)?;
+    let boot = boot_module(&js_name, &wasm_name);
+    let boot_name = site.add_hashed("boot", "js", boot.as_bytes())?;
+
+    let index = fs::read_to_string(frontend.join("index.html")).context("frontend/index.html")?;
+    let index = fill(
+        &index,
+        &[("app.css", &css_name), ("boot.js", &boot_name), ("boathouse.js", &js_name), ("boathouse.wasm", &wasm_name)],
+    )?;
+    site.add("index.html", index.as_bytes())?;
+    let public = frontend.join("public");
+    if public.is_dir() {
+        copy_public(&public, &public, site)?;
+    }
+    Ok(())
+}
+
+/// Writes the modules that crates of the console bring along and returns the bindings, which import them by their new names.
+fn place_snippets(bindings: &Output, site: &mut Site) -> Result<String> {
+    let mut js = bindings.js().to_owned();
+    let inline = bindings.snippets().iter().flat_map(|(owner, list)| {
+        list.iter().enumerate().map(move |(index, text)| (format!("./snippets/{owner}/inline{index}.js"), text))
+    });
+    let local = bindings.local_modules().iter().map(|(path, text)| (format!("./snippets/{path}"), text));
+    for (import, text) in inline.chain(local) {
+        let name = site.add_hashed("snippet", "js", text.as_bytes())?;
+        js = js.replace(&import, &format!("./{name}"));
+    }
+    if !bindings.npm_dependencies().is_empty() {
+        bail!("a crate of the console needs npm packages, which are not packed: drop the crate");
+    }
+    Ok(js)
+}
+
+/// A module of its own, because the console's content security policy forbids inline scripts.
+fn boot_module(js: &str, wasm: &str) -> String {
+    format!("import init from './{js}';\ninit({{ module_or_path: new URL('./{wasm}', import.meta.url) }});\n")
+}
+
+/// Replaces each `%NAME%` of the template by the asset's path and refuses a template that names an unknown asset.
+fn fill(template: &str, assets: &[(&str, &str)]) -> Result<String> {
+    let mut page = template.to_owned();
+    for (name, hashed) in assets {
+        page = page.replace(&format!("%{name}%"), &format!("/assets/{hashed}"));
+    }
+    for line in page.lines() {
+        if line.contains("=\"%") {
+            bail!("frontend/index.html names an asset that does not exist: {}", line.trim());
+        }
+    }
+    Ok(page)
+}
+
+/// Copies frontend/public as it is: files whose names outsiders know, such as the icon.
+fn copy_public(root: &Path, dir: &Path, site: &mut Site) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            copy_public(root, &path, site)?;
+            continue;
+        }
+        let name = path.strip_prefix(root)?.to_str().context("a file name in frontend/public is not UTF-8")?;
+        site.add(name, &fs::read(&path)?)?;
+    }
+    Ok(())
+}
+
+impl Site {
+    fn add_hashed(&mut self, stem: &str, extension: &str, content: &[u8]) -> Result<String> {
+        let hash: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = format!("{stem}-{}.{extension}", &hash[..HASH_DIGITS]);
+        self.add(&format!("assets/{name}"), content)?;
+        Ok(name)
+    }
+
+    fn add(&mut self, name: &str, content: &[u8]) -> Result<()> {
+        let path = self.dir.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, content).with_context(|| path.display().to_string())?;
+        let small = if is_compressed(&path) { None } else { Some(brotli(content)?) };
+        if let Some(small) = &small {
+            fs::write(self.dir.join(format!("{name}.br")), small)?;
+        }
+        self.sizes.insert(name.to_owned(), (content.len(), small.map(|bytes| bytes.len())));
+        Ok(())
+    }
+
+    fn print_sizes(&self) {
+        println!("{:<40} {:>10} {:>10}", "console", "bytes", "brotli");
+        for (name, (plain, small)) in &self.sizes {
+            println!("{name:<40} {plain:>10} {:>10}", small.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()));
+        }
+        let total: usize = self.sizes.values().map(|(plain, small)| small.unwrap_or(*plain)).sum();
+        println!("{:<40} {:>10} {total:>10}", "total", "");
+    }
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| COMPRESSED.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+fn brotli(content: &[u8]) -> Result<Vec<u8>> {
+    let mut writer = brotli::CompressorWriter::new(Vec::new(), content.len().max(1), BROTLI_QUALITY, BROTLI_WINDOW);
+    writer.write_all(content)?;
+    Ok(writer.into_inner())
+}
+
+/// The old console stays whole until the new one is.
+fn swap(fresh: &Path, dist: &Path) -> Result<()> {
+    let old = dist.with_extension("old");
+    if old.exists() {
+        fs::remove_dir_all(&old)?;
+    }
+    if dist.exists() {
+        fs::rename(dist, &old)?;
+    }
+    fs::rename(fresh, dist)?;
+    if old.exists() {
+        fs::remove_dir_all(&old)?;
+    }
+    Ok(())
+}

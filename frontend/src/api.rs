@@ -1,0 +1,343 @@
+//! The only place that speaks HTTP. Every answer is the thing asked for or an `ErrorBody`; an ended session is handled here, once.
+
+use boathouse_types::*;
+use leptos::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::format;
+use crate::session::Gate;
+
+/// The thing asked for, or what went wrong in words.
+pub type Answer<T> = Result<T, ErrorBody>;
+
+/// The server refuses a changing request of a cookie session without this header.
+const CSRF_HEADER: &str = "X-Boathouse-CSRF";
+
+/// The public API, called with the session's cookie.
+#[derive(Clone, Copy)]
+pub struct Api {
+    gate: RwSignal<Gate>,
+}
+
+/// The API of the page.
+pub fn api() -> Api {
+    expect_context()
+}
+
+impl Api {
+    /// Answers that say 401 close this gate.
+    pub fn new(gate: RwSignal<Gate>) -> Self {
+        Self { gate }
+    }
+
+    /// Finds out who is here.
+    pub async fn open_gate(self) {
+        let gate = match self.get::<Session>(&at("/session")).await {
+            Ok(session) => Gate::SignedIn(session),
+            Err(error) if error.kind == ErrorKind::Unauthenticated => match self.get::<SetupState>(&at("/setup")).await {
+                Ok(SetupState { needed: true }) => Gate::Setup,
+                _ => Gate::SignedOut,
+            },
+            Err(error) => Gate::Unreachable(error),
+        };
+        self.gate.set(gate);
+    }
+
+    /// Creates the first administrator.
+    pub async fn set_up(self, setup: Setup) -> Answer<()> {
+        let session = self.send("POST", &at("/setup"), &setup).await?;
+        self.gate.set(Gate::SignedIn(session));
+        Ok(())
+    }
+
+    pub async fn sign_in(self, name: String, password: String) -> Answer<()> {
+        let session = self.send("POST", &at("/session"), &SignIn { name, password }).await?;
+        self.gate.set(Gate::SignedIn(session));
+        Ok(())
+    }
+
+    pub async fn sign_out(self) -> Answer<()> {
+        self.run("DELETE", &at("/session")).await?;
+        self.gate.set(Gate::SignedOut);
+        Ok(())
+    }
+
+    pub async fn create_project(self, project: &NewProject) -> Answer<Project> {
+        self.send("POST", &at("/projects"), project).await
+    }
+
+    pub async fn change_project(self, name: &ProjectName, change: &ChangeProject) -> Answer<Project> {
+        self.send("PATCH", &path::project(name), change).await
+    }
+
+    pub async fn delete_project(self, name: &ProjectName) -> Answer<()> {
+        self.run("DELETE", &format!("{}?confirm={name}", path::project(name))).await
+    }
+
+    pub async fn make_deploy_key(self, name: &ProjectName) -> Answer<Project> {
+        self.post(&format!("{}/deploy-key", path::project(name))).await
+    }
+
+    pub async fn create_deployment(self, project: &ProjectName, new: &NewDeployment) -> Answer<Deployment> {
+        self.send("POST", &format!("{}/deployments", path::project(project)), new).await
+    }
+
+    pub async fn change_deployment(self, at: &Place, change: &ChangeDeployment) -> Answer<Deployment> {
+        self.send("PATCH", &at.path(), change).await
+    }
+
+    pub async fn delete_deployment(self, at: &Place) -> Answer<()> {
+        self.run("DELETE", &format!("{}?confirm={}", at.path(), at.deployment)).await
+    }
+
+    pub async fn start(self, at: &Place) -> Answer<Deployment> {
+        self.post(&at.below("start")).await
+    }
+
+    pub async fn stop(self, at: &Place) -> Answer<Deployment> {
+        self.post(&at.below("stop")).await
+    }
+
+    pub async fn deploy(self, at: &Place, reference: Option<String>) -> Answer<Release> {
+        self.send("POST", &at.below("releases"), &NewRelease { reference }).await
+    }
+
+    pub async fn cancel(self, at: &Place, number: i64) -> Answer<Release> {
+        self.post(&at.below(&format!("releases/{number}/cancel"))).await
+    }
+
+    pub async fn roll_back(self, at: &Place, number: i64) -> Answer<Release> {
+        self.post(&at.below(&format!("releases/{number}/rollback"))).await
+    }
+
+    /// Releases older than `before`, newest first.
+    pub async fn older_releases(self, at: &Place, before: i64) -> Answer<Vec<Release>> {
+        self.get(&at.below(&format!("releases?before={before}"))).await
+    }
+
+    pub async fn set_env(self, at: &Place, variables: Vec<SetEnvVar>) -> Answer<Vec<EnvVar>> {
+        self.send("PUT", &at.below("env"), &SetEnv { variables }).await
+    }
+
+    pub async fn remove_env(self, at: &Place, key: &EnvKey, component: Option<&Identifier>) -> Answer<()> {
+        let query = component.map_or_else(String::new, |component| format!("?component={component}"));
+        self.run("DELETE", &at.below(&format!("env/{key}{query}"))).await
+    }
+
+    pub async fn add_host(self, at: &Place, host: &NewHost) -> Answer<Host> {
+        self.send("POST", &at.below("hosts"), host).await
+    }
+
+    pub async fn remove_host(self, at: &Place, name: &HostName) -> Answer<()> {
+        self.run("DELETE", &at.below(&format!("hosts/{name}"))).await
+    }
+
+    pub async fn create_user(self, user: &NewUser) -> Answer<User> {
+        self.send("POST", &at("/users"), user).await
+    }
+
+    pub async fn delete_user(self, name: &UserName) -> Answer<()> {
+        self.run("DELETE", &user_path(name)).await
+    }
+
+    pub async fn set_password(self, name: &UserName, password: &str) -> Answer<()> {
+        let body = serde_json::json!({ "password": password });
+        self.call("PUT", &format!("{}/password", user_path(name)), Some(body.to_string())).await.map(drop)
+    }
+
+    pub async fn create_token(self, token: &NewToken) -> Answer<CreatedToken> {
+        self.send("POST", &at("/tokens"), token).await
+    }
+
+    pub async fn delete_token(self, id: TokenId) -> Answer<()> {
+        self.run("DELETE", &at(&format!("/tokens/{id}"))).await
+    }
+
+    /// Makes a backup of the control plane and answers it as a file.
+    pub async fn backup(self) -> Answer<web_sys::Blob> {
+        let response = self.fetch("POST", &at("/backup"), None).await?;
+        let blob = JsFuture::from(response.blob().map_err(|_| no_answer())?).await.map_err(|_| no_answer())?;
+        blob.dyn_into().map_err(|_| no_answer())
+    }
+
+    /// Reads one thing or list.
+    pub async fn get<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
+        decode(&self.call("GET", path, None).await?)
+    }
+
+    async fn post<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
+        decode(&self.call("POST", path, None).await?)
+    }
+
+    async fn send<T: DeserializeOwned>(self, method: &str, path: &str, body: &impl Serialize) -> Answer<T> {
+        let body = serde_json::to_string(body).map_err(|error| malformed(&error))?;
+        decode(&self.call(method, path, Some(body)).await?)
+    }
+
+    async fn run(self, method: &str, path: &str) -> Answer<()> {
+        self.call(method, path, None).await.map(drop)
+    }
+
+    async fn call(self, method: &str, path: &str, body: Option<String>) -> Answer<String> {
+        let response = self.fetch(method, path, body).await?;
+        text_of(&response).await
+    }
+
+    async fn fetch(self, method: &str, path: &str, body: Option<String>) -> Answer<web_sys::Response> {
+        let response = send_request(method, path, body).await.map_err(|_| no_answer())?;
+        if response.ok() {
+            return Ok(response);
+        }
+        let text = text_of(&response).await.unwrap_or_default();
+        Err(self.note(error_of(response.status(), &text)))
+    }
+
+    /// The one reaction to an ended session: the page asks to sign in and keeps its address.
+    fn note(self, error: ErrorBody) -> ErrorBody {
+        if error.kind == ErrorKind::Unauthenticated && self.gate.with_untracked(|gate| matches!(gate, Gate::SignedIn(_))) {
+            self.gate.set(Gate::SignedOut);
+        }
+        error
+    }
+
+    /// Sends an archive and tells how far it has come: `fetch` cannot report the progress of a request's body.
+    pub async fn upload(self, at: &Place, file: web_sys::File, progress: RwSignal<Option<f64>>) -> Answer<Release> {
+        let name = js_sys::encode_uri_component(&file.name());
+        let kind = format::archive_type(&file.name()).unwrap_or("application/octet-stream");
+        let path = at.below(&format!("releases/upload?name={name}"));
+        let sent = xhr(&path, kind, &file, progress).map_err(|_| no_answer())?;
+        let (status, text) = sent.await?;
+        if (200..300).contains(&status) { decode(&text) } else { Err(self.note(error_of(status, &text))) }
+    }
+}
+
+/// A deployment's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub project: ProjectName,
+    pub deployment: DeploymentName,
+}
+
+impl Place {
+    /// The address of a deployment.
+    pub fn of(deployment: &Deployment) -> Self {
+        Self { project: deployment.project.clone(), deployment: deployment.name.clone() }
+    }
+
+    /// Its path in the API.
+    pub fn path(&self) -> String {
+        path::deployment(&self.project, &self.deployment)
+    }
+
+    /// A path below it in the API.
+    pub fn below(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.path())
+    }
+
+    /// Its page.
+    pub fn page(&self) -> String {
+        format!("/projects/{}/{}", self.project, self.deployment)
+    }
+
+    /// The page of one of its releases.
+    pub fn release_page(&self, number: i64) -> String {
+        format!("{}/releases/{number}", self.page())
+    }
+}
+
+/// A path of the API by its end.
+pub fn at(rest: &str) -> String {
+    format!("{}{rest}", path::API)
+}
+
+fn user_path(name: &UserName) -> String {
+    at(&format!("/users/{}", js_sys::encode_uri_component(name.as_str())))
+}
+
+async fn send_request(method: &str, path: &str, body: Option<String>) -> Result<web_sys::Response, JsValue> {
+    let headers = web_sys::Headers::new()?;
+    headers.set("Accept", "application/json")?;
+    if method != "GET" {
+        headers.set(CSRF_HEADER, "1")?;
+    }
+    let init = web_sys::RequestInit::new();
+    init.set_method(method);
+    if let Some(body) = body {
+        headers.set("Content-Type", "application/json")?;
+        init.set_body(&JsValue::from_str(&body));
+    }
+    init.set_headers(&headers);
+    let response = JsFuture::from(window().fetch_with_str_and_init(path, &init)).await?;
+    response.dyn_into()
+}
+
+async fn text_of(response: &web_sys::Response) -> Answer<String> {
+    let text = JsFuture::from(response.text().map_err(|_| no_answer())?).await.map_err(|_| no_answer())?;
+    Ok(text.as_string().unwrap_or_default())
+}
+
+/// Starts the upload; the future answers status and body.
+fn xhr(path: &str, kind: &str, file: &web_sys::File, progress: RwSignal<Option<f64>>) -> Result<impl Future<Output = Answer<(u16, String)>> + use<>, JsValue> {
+    let xhr = web_sys::XmlHttpRequest::new()?;
+    xhr.open("POST", path)?;
+    xhr.set_request_header("Content-Type", kind)?;
+    xhr.set_request_header(CSRF_HEADER, "1")?;
+    let on_progress = Closure::<dyn Fn(web_sys::ProgressEvent)>::new(move |event: web_sys::ProgressEvent| {
+        progress.try_set(Some(if event.total() > 0.0 { event.loaded() / event.total() } else { 0.0 }));
+    });
+    xhr.upload()?.set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
+    let done = js_sys::Promise::new(&mut |resolve, _| xhr.set_onloadend(Some(&resolve)));
+    xhr.send_with_opt_blob(Some(file))?;
+    Ok(async move {
+        let _ = JsFuture::from(done).await;
+        drop(on_progress);
+        match xhr.status() {
+            Ok(status) if status > 0 => Ok((status, xhr.response_text().ok().flatten().unwrap_or_default())),
+            _ => Err(no_answer()),
+        }
+    })
+}
+
+fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
+    serde_json::from_str(text).map_err(|error| malformed(&error))
+}
+
+fn error_of(status: u16, text: &str) -> ErrorBody {
+    if let Ok(ApiError { error }) = serde_json::from_str(text) {
+        return error;
+    }
+    let kind = ErrorKind::ALL.into_iter().find(|kind| kind.status() == status).unwrap_or(ErrorKind::Internal);
+    ErrorBody { kind, message: format!("The server answered with status {status} and no explanation."), hint: Some("Look at the server's own log.".to_owned()) }
+}
+
+fn no_answer() -> ErrorBody {
+    ErrorBody {
+        kind: ErrorKind::Unavailable,
+        message: "The server does not answer.".to_owned(),
+        hint: Some("Check the network and that `boathouse serve` runs; what is live goes on being served.".to_owned()),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> ErrorBody {
+    ErrorBody {
+        kind: ErrorKind::Internal,
+        message: format!("The server's answer cannot be read: {error}."),
+        hint: Some("The console may be older than the server: reload the page.".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_keep_the_servers_words() {
+        let error = error_of(409, r#"{"error":{"kind":"conflict","message":"shop exists","hint":"Choose another name"}}"#);
+        assert_eq!((error.kind, error.message.as_str(), error.hint.as_deref()), (ErrorKind::Conflict, "shop exists", Some("Choose another name")));
+        assert_eq!(error_of(413, "<html>").kind, ErrorKind::TooLarge);
+        assert_eq!(error_of(502, "").kind, ErrorKind::Internal);
+    }
+}

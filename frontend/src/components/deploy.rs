@@ -1,0 +1,97 @@
+//! Deploying: one press where the source says what to take, else a dialog that asks.
+
+use boathouse_types::Source;
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+
+use super::{Attempt, AttemptProblem, Button, ChosenFile, Dialog, DropZone, Field, Glyph, Icon, archive, some_text};
+use crate::api::{Place, api};
+
+/// "Deploy" and, beside it, "another version".
+#[component]
+pub fn DeployButton(place: Place, source: Source) -> impl IntoView {
+    let (attempt, open) = (Attempt::new(), RwSignal::new(false));
+    let is_upload = source == Source::Upload;
+    let deploy = deploy_action(place.clone(), attempt, || None);
+    let press = move |()| if is_upload { open.set(true) } else { deploy() };
+    let (place, source) = (StoredValue::new(place), StoredValue::new(source));
+    view! {
+        <div class="split">
+            <Button attempt label="Deploy" glyph=Glyph::DEPLOY class="primary" on_press=Callback::new(press)/>
+            {(!is_upload).then(|| view! {
+                <button type="button" class="primary icon-only" aria-label="Deploy another version" title="Deploy another version" on:click=move |_| open.set(true)>
+                    <Icon glyph=Glyph::MORE/>
+                </button>
+            })}
+        </div>
+        <Show when=move || !open.get()><AttemptProblem attempt/></Show>
+        <Dialog open title="Deploy">
+            {move || match source.get_value() {
+                Source::Upload => view! { <DeployArchive place=place.get_value()/> }.into_any(),
+                source => view! { <DeployVersion place=place.get_value() source/> }.into_any(),
+            }}
+        </Dialog>
+    }
+}
+
+/// Asks the server for a release and goes to its page.
+fn deploy_action(place: Place, attempt: Attempt, reference: impl Fn() -> Option<String> + Clone + 'static) -> impl Fn() + Clone + 'static {
+    let (api, navigate) = (api(), use_navigate());
+    move || {
+        let (place, navigate, reference) = (place.clone(), navigate.clone(), reference());
+        attempt.run(async move {
+            let release = api.deploy(&place, reference).await?;
+            navigate(&place.release_page(release.number), Default::default());
+            Ok(())
+        });
+    }
+}
+
+#[component]
+fn DeployVersion(place: Place, source: Source) -> impl IntoView {
+    let (attempt, reference) = (Attempt::new(), RwSignal::new(String::new()));
+    let deploy = deploy_action(place, attempt, move || some_text(reference));
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        deploy();
+    };
+    let (label, placeholder, hint) = match source {
+        Source::Image { image } => ("Image", image.to_string(), "Empty: the project's own image."),
+        _ => ("Branch, tag or commit", "main, v1.2.0, 4f2a91c…".to_owned(), "Empty: the newest commit of the deployment's branch."),
+    };
+    view! {
+        <form class="stack" on:submit=submit>
+            <Field label value=reference placeholder hint/>
+            <AttemptProblem attempt/>
+            <div class="actions"><Button attempt label="Deploy" glyph=Glyph::DEPLOY class="primary"/></div>
+        </form>
+    }
+}
+
+#[component]
+fn DeployArchive(place: Place) -> impl IntoView {
+    let (api, navigate, attempt) = (api(), use_navigate(), Attempt::new());
+    let (file, progress): (ChosenFile, _) = (RwSignal::new_local(None), RwSignal::new(None));
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let file = match archive(file) {
+            Ok(file) => file,
+            Err(message) => return attempt.refuse(message),
+        };
+        let (place, navigate) = (place.clone(), navigate.clone());
+        attempt.run(async move {
+            progress.set(Some(0.0));
+            let sent = api.upload(&place, file, progress).await;
+            progress.try_set(None);
+            navigate(&place.release_page(sent?.number), Default::default());
+            Ok(())
+        });
+    };
+    view! {
+        <form class="stack" on:submit=submit>
+            <DropZone file progress/>
+            <AttemptProblem attempt/>
+            <div class="actions"><Button attempt label="Deploy" glyph=Glyph::DEPLOY class="primary"/></div>
+        </form>
+    }
+}

@@ -1,0 +1,43 @@
+//! Pieces that know nothing of routes but links, and nothing of pages.
+
+mod attempt;
+mod brand;
+mod clock;
+mod copy;
+mod deploy;
+mod dialog;
+mod drop_zone;
+mod empty;
+mod events;
+mod field;
+mod health;
+mod help;
+mod icon;
+mod log_view;
+mod palette_dialog;
+mod pipeline;
+mod problem;
+mod release_line;
+mod shell;
+mod tabs;
+
+pub use attempt::*;
+pub use brand::*;
+pub use clock::*;
+pub use copy::*;
+pub use deploy::*;
+pub use dialog::*;
+pub use drop_zone::*;
+pub use empty::*;
+pub use events::*;
+pub use field::*;
+pub use health::*;
+pub use help::*;
+pub use icon::*;
+pub use log_view::*;
+pub use palette_dialog::*;
+pub use pipeline::*;
+pub use problem::*;
+pub use release_line::*;
+pub use shell::*;
+pub use tabs::*;

@@ -1,0 +1,182 @@
+//! The frame of the application: header, where we are, connection, palette and keys.
+
+use boathouse_types::Project;
+use leptos::prelude::*;
+use leptos_router::hooks::{use_location, use_navigate};
+use wasm_bindgen::JsCast;
+use web_sys::KeyboardEvent;
+
+use super::{Glyph, Help, Icon, Palette, focus_filter};
+use crate::api::api;
+use crate::live::Live;
+use crate::session::account;
+use crate::stream::{Connection, Events};
+
+/// What the header can open.
+#[derive(Clone, Copy)]
+struct Overlays {
+    palette: RwSignal<bool>,
+    help: RwSignal<bool>,
+}
+
+#[component]
+pub fn Shell(projects: Live<Vec<Project>>, children: Children) -> impl IntoView {
+    let overlays = Overlays { palette: RwSignal::new(false), help: RwSignal::new(false) };
+    listen_to_keys(overlays);
+    let projects = Signal::derive(move || projects.get().unwrap_or_default());
+    view! {
+        <a class="skip" href="#main">"Skip to the content"</a>
+        <header class="top">
+            <a href="/" class="brand" aria-label="Boathouse, home"><Icon glyph=Glyph::LOGO/><span>"Boathouse"</span></a>
+            <Crumbs/>
+            <ConnectionMark/>
+            <button type="button" class="find" aria-label="Go to (Ctrl K)" on:click=move |_| overlays.palette.set(true)>
+                <Icon glyph=Glyph::SEARCH/><span>"Go to"</span><kbd>"Ctrl K"</kbd>
+            </button>
+            <AccountMenu overlays/>
+        </header>
+        <main id="main" tabindex="-1">{children()}</main>
+        <Palette open=overlays.palette projects/>
+        <Help open=overlays.help/>
+    }
+}
+
+/// (words, address) of each step from the home page to this one.
+fn crumbs(path: &str) -> Vec<(String, String)> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        ["projects", project, rest @ ..] => {
+            let mut crumbs = vec![((*project).to_owned(), format!("/projects/{project}"))];
+            if let [deployment, rest @ ..] = rest {
+                crumbs.push(((*deployment).to_owned(), format!("/projects/{project}/{deployment}")));
+                if let ["releases", number] = rest {
+                    crumbs.push((format!("#{number}"), path.to_owned()));
+                }
+            }
+            crumbs
+        }
+        ["settings", ..] => vec![("Settings".to_owned(), "/settings".to_owned())],
+        ["new"] => vec![("New project".to_owned(), "/new".to_owned())],
+        _ => Vec::new(),
+    }
+}
+
+#[component]
+fn Crumbs() -> impl IntoView {
+    let path = use_location().pathname;
+    let crumb = |(words, href): (String, String)| view! { <li><Icon glyph=Glyph::CHEVRON/><a href=href>{words}</a></li> };
+    view! { <nav class="crumbs" aria-label="Where you are"><ol>{move || crumbs(&path.get()).into_iter().map(crumb).collect_view()}</ol></nav> }
+}
+
+/// Says so while the page does not hear from the server.
+#[component]
+fn ConnectionMark() -> impl IntoView {
+    let connection = expect_context::<Events>().connection;
+    let is_lost = move || connection.get() == Connection::Lost;
+    view! {
+        <div role="status" class="connection">
+            <Show when=is_lost><span class="mark warn"><Icon glyph=Glyph::OFFLINE/><span>"Connection lost. Trying again…"</span></span></Show>
+        </div>
+    }
+}
+
+#[component]
+fn AccountMenu(overlays: Overlays) -> impl IntoView {
+    let (api, account) = (api(), account());
+    let sign_out = move |_| {
+        leptos::task::spawn_local(async move {
+            // Where it fails, the next request says why.
+            let _ = api.sign_out().await;
+        });
+    };
+    let menu = NodeRef::<leptos::html::Details>::new();
+    let close = move |_| {
+        if let Some(menu) = menu.get_untracked() {
+            menu.set_open(false);
+        }
+    };
+    view! {
+        <details class="menu" node_ref=menu>
+            <summary aria-label="Account and settings"><Icon glyph=Glyph::USER/></summary>
+            <div on:click=close>
+                <p class="hint">"Signed in as "<strong>{move || account.name()}</strong></p>
+                <a href="/settings"><Icon glyph=Glyph::SETTINGS/>"Settings"</a>
+                <button type="button" class="quiet" on:click=move |_| overlays.help.set(true)><Icon glyph=Glyph::HELP/>"Keyboard"</button>
+                <button type="button" class="quiet" on:click=sign_out><Icon glyph=Glyph::OPEN/>"Sign out"</button>
+            </div>
+        </details>
+    }
+}
+
+/// Keys that work everywhere but in inputs; the palette's works there too.
+fn listen_to_keys(overlays: Overlays) {
+    let (navigate, path, after_g) = (use_navigate(), use_location().pathname, StoredValue::new(false));
+    let handle = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
+        let key = event.key();
+        if (event.ctrl_key() || event.meta_key()) && key.eq_ignore_ascii_case("k") {
+            event.prevent_default();
+            return overlays.palette.set(true);
+        }
+        if is_typing(&event) || event.ctrl_key() || event.meta_key() || event.alt_key() {
+            return;
+        }
+        let was_g = after_g.try_update_value(|after_g| std::mem::replace(after_g, key == "g")).unwrap_or(false);
+        if was_g {
+            if let Some(href) = shortcut(&key, &path.get_untracked()) {
+                navigate(&href, Default::default());
+            }
+        } else if key == "?" {
+            overlays.help.set(true);
+        } else if key == "/" && focus_filter() {
+            event.prevent_default();
+        }
+    });
+    on_cleanup(move || handle.remove());
+}
+
+fn is_typing(event: &KeyboardEvent) -> bool {
+    let element = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    element.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
+}
+
+/// Where `g` and a letter lead from here.
+fn shortcut(key: &str, path: &str) -> Option<String> {
+    let crumbs = crumbs(path);
+    let project = || crumbs.first().filter(|_| path.starts_with("/projects/")).map(|(_, href)| href.clone());
+    let deployment = |tab: &str| crumbs.get(1).map(|(_, href)| format!("{href}{tab}"));
+    match key {
+        "h" => Some("/".to_owned()),
+        "n" => Some("/new".to_owned()),
+        "s" => Some("/settings".to_owned()),
+        "p" => project(),
+        "o" => deployment(""),
+        "l" => deployment("/logs"),
+        "r" => deployment("/releases"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(path: &str) -> Vec<String> {
+        crumbs(path).into_iter().map(|(words, _)| words).collect()
+    }
+
+    #[test]
+    fn crumbs_lead_here() {
+        assert!(words("/").is_empty());
+        assert_eq!(words("/projects/shop/production/releases/4"), ["shop", "production", "#4"]);
+        assert_eq!(words("/projects/shop/production/logs"), ["shop", "production"]);
+        assert_eq!(words("/settings/tokens"), ["Settings"]);
+    }
+
+    #[test]
+    fn shortcuts_know_where_they_are() {
+        assert_eq!(shortcut("l", "/projects/shop/staging/releases/4").as_deref(), Some("/projects/shop/staging/logs"));
+        assert_eq!(shortcut("p", "/projects/shop/staging").as_deref(), Some("/projects/shop"));
+        assert_eq!(shortcut("l", "/settings"), None);
+        assert_eq!(shortcut("p", "/settings"), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! A value of the API that follows the server: read at once, read again when an event concerns it, kept meanwhile.
+
+use boathouse_types::{ErrorBody, Event};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde::de::DeserializeOwned;
+
+use crate::api::{Api, api};
+use crate::components::{Problem, Skeleton};
+use crate::stream::{Events, Notice};
+
+/// What may be shown live.
+pub trait Value: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {}
+impl<T: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> Value for T {}
+
+/// The value, once it has been read, and the problem of the last attempt.
+pub struct Live<T: 'static> {
+    value: RwSignal<Option<T>>,
+    problem: RwSignal<Option<ErrorBody>>,
+    path: StoredValue<String>,
+    reading: StoredValue<Reading>,
+    api: Api,
+}
+
+impl<T> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Live<T> {}
+
+/// At most one request is under way; what is asked for meanwhile is done once, after it.
+#[derive(Clone, Copy, PartialEq)]
+enum Reading {
+    Idle,
+    Once,
+    Again,
+}
+
+impl<T: Value> Live<T> {
+    /// Reads `path` now, and again on each event that `concerns` it.
+    pub fn new(path: String, concerns: impl Fn(&Event) -> bool + 'static) -> Self {
+        let live = Self {
+            value: RwSignal::new(None),
+            problem: RwSignal::new(None),
+            path: StoredValue::new(path),
+            reading: StoredValue::new(Reading::Idle),
+            api: api(),
+        };
+        live.refresh();
+        expect_context::<Events>().listen(move |notice| match notice {
+            Notice::Event(event) if !concerns(event) => {}
+            _ => live.refresh(),
+        });
+        live
+    }
+
+    /// Reads it again.
+    pub fn refresh(self) {
+        match self.reading.try_get_value() {
+            Some(Reading::Idle) => {
+                self.reading.set_value(Reading::Once);
+                spawn_local(self.read());
+            }
+            Some(_) => self.reading.set_value(Reading::Again),
+            None => {}
+        }
+    }
+
+    /// Puts in what an answer to a change has brought along.
+    pub fn put(self, value: T) {
+        if self.value.try_with_untracked(|known| known.as_ref() != Some(&value)) == Some(true) {
+            self.value.set(Some(value));
+        }
+    }
+
+    /// The value, once it has been read.
+    pub fn get(self) -> Option<T> {
+        self.value.get()
+    }
+
+    async fn read(self) {
+        loop {
+            let Some(path) = self.path.try_get_value() else { return };
+            let answer = self.api.get::<T>(&path).await;
+            match answer {
+                Ok(value) => {
+                    self.put(value);
+                    self.note(None);
+                }
+                Err(problem) => self.note(Some(problem)),
+            }
+            match self.reading.try_get_value() {
+                Some(Reading::Again) => self.reading.set_value(Reading::Once),
+                Some(_) => return self.reading.set_value(Reading::Idle),
+                None => return,
+            }
+        }
+    }
+
+    fn note(self, problem: Option<ErrorBody>) {
+        if self.problem.try_with_untracked(|known| *known != problem) == Some(true) {
+            self.problem.set(problem);
+        }
+    }
+
+    /// Shows the value by `view` once it is here; a problem before that is shown in its place, after that above it.
+    pub fn show(self, view: impl Fn(Signal<T>) -> AnyView + Send + Sync + 'static) -> AnyView {
+        let is_here = Memo::new(move |_| self.value.with(Option::is_some));
+        let problem = move || self.problem.get().map(|problem| view! { <Problem problem/> });
+        let body = move || match is_here.get().then(|| self.value.get_untracked()).flatten() {
+            Some(first) => view(Signal::derive(move || self.value.get().unwrap_or_else(|| first.clone()))),
+            None => view! { <Show when=move || self.problem.with(Option::is_none)><Skeleton/></Show> }.into_any(),
+        };
+        view! { {problem} {body} }.into_any()
+    }
+}
+
+/// Concerns what belongs to a project.
+pub fn of_project(project: String) -> impl Fn(&Event) -> bool {
+    move |event| event.project.as_ref().is_some_and(|own| own.as_str() == project)
+}
+
+/// Concerns everything.
+pub fn of_all(_: &Event) -> bool {
+    true
+}

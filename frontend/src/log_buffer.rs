@@ -1,0 +1,218 @@
+//! The lines of one log: bounded, without duplicates after a reconnection, filtered by component and text.
+
+use std::collections::VecDeque;
+
+use boathouse_types::LogLine;
+
+use crate::{ansi, format};
+
+/// Older lines are dropped beyond this; at about 150 bytes a line that is 15 MB.
+const MAX_LINES: usize = 100_000;
+
+/// One line in the order of arrival.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Counts from 0 and never changes while the line is kept.
+    pub sequence: u64,
+    pub line: LogLine,
+    /// The text as a filter sees it: lower case, without codes. Absent where it would equal the text.
+    searched: Option<Box<str>>,
+}
+
+/// What to show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this component; all where empty.
+    pub component: String,
+    /// Only lines that contain this, in any case; all where empty.
+    pub text: String,
+}
+
+/// The lines, and the sequence numbers of those that the filter lets through.
+#[derive(Debug, Default)]
+pub struct LogBuffer {
+    entries: VecDeque<Entry>,
+    shown: VecDeque<u64>,
+    filter: Filter,
+    next: u64,
+    last_id: Option<i64>,
+    dropped: u64,
+}
+
+impl LogBuffer {
+    /// Appends a line unless it is here already: a stream that begins anew sends old lines again.
+    pub fn push(&mut self, line: LogLine) {
+        if self.last_id.is_some_and(|last| line.id <= last) {
+            return;
+        }
+        self.last_id = Some(line.id);
+        self.append(line);
+    }
+
+    /// Notes that the server could not send some lines.
+    pub fn push_gap(&mut self, missed: Option<i64>, at: i64) {
+        let text = match missed {
+            Some(count) => format!("— {count} lines are missing here: the reader was too slow —"),
+            None => "— lines are missing here: the reader was too slow —".to_owned(),
+        };
+        self.append(LogLine { id: self.last_id.unwrap_or(0), at, component: None, stream: "gap".to_owned(), text });
+    }
+
+    /// How many lines the filter lets through.
+    pub fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// How many lines there are in all.
+    pub fn total(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many old lines were dropped to stay within the bound.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The shown lines `from..to`, clamped.
+    pub fn window(&self, from: usize, to: usize) -> Vec<Entry> {
+        let to = to.min(self.shown.len());
+        (from.min(to)..to).filter_map(|index| self.entry(*self.shown.get(index)?)).cloned().collect()
+    }
+
+    /// Shows other lines from now on.
+    pub fn set_filter(&mut self, filter: Filter) {
+        let needle = filter.text.to_lowercase();
+        self.filter = filter;
+        self.shown = self.entries.iter().filter(|entry| passes(entry, &self.filter.component, &needle)).map(|entry| entry.sequence).collect();
+    }
+
+    /// The components that have written lines, in order of appearance.
+    pub fn components(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for entry in &self.entries {
+            if let Some(component) = &entry.line.component
+                && !names.iter().any(|name| name == component.as_str())
+            {
+                names.push(component.to_string());
+            }
+        }
+        names
+    }
+
+    /// The shown lines as a text file.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for entry in self.shown.iter().filter_map(|sequence| self.entry(*sequence)) {
+            let line = &entry.line;
+            let component = line.component.as_ref().map_or("", |component| component.as_str());
+            text.push_str(&format!("{} {component} {} {}\n", format::utc(line.at), line.stream, ansi::plain(&line.text)));
+        }
+        text
+    }
+
+    fn append(&mut self, line: LogLine) {
+        let plain = ansi::plain(&line.text).to_lowercase();
+        let searched = (plain != line.text).then(|| plain.into_boxed_str());
+        let entry = Entry { sequence: self.next, line, searched };
+        self.next += 1;
+        if passes(&entry, &self.filter.component, &self.filter.text.to_lowercase()) {
+            self.shown.push_back(entry.sequence);
+        }
+        self.entries.push_back(entry);
+        if self.entries.len() > MAX_LINES {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(old) = self.entries.pop_front() {
+            self.dropped += 1;
+            if self.shown.front() == Some(&old.sequence) {
+                self.shown.pop_front();
+            }
+        }
+    }
+
+    fn entry(&self, sequence: u64) -> Option<&Entry> {
+        let first = self.entries.front()?.sequence;
+        self.entries.get(usize::try_from(sequence.checked_sub(first)?).ok()?)
+    }
+}
+
+fn passes(entry: &Entry, component: &str, needle: &str) -> bool {
+    let component_fits = component.is_empty() || entry.line.component.as_ref().is_some_and(|own| own.as_str() == component);
+    component_fits && (needle.is_empty() || entry.searched.as_deref().unwrap_or(&entry.line.text).contains(needle))
+}
+
+/// The rows that a viewport shows, with a margin on both sides so that scrolling does not uncover blanks.
+pub fn visible(scroll_top: f64, height: f64, row_height: f64, rows: usize) -> (usize, usize) {
+    const MARGIN: usize = 20;
+    let first = (scroll_top.max(0.0) / row_height) as usize;
+    let count = (height.max(0.0) / row_height).ceil() as usize + 1;
+    (first.saturating_sub(MARGIN).min(rows), (first + count + MARGIN).min(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(id: i64, component: &str, text: &str) -> LogLine {
+        LogLine { id, at: 0, component: component.parse().ok(), stream: "stdout".to_owned(), text: text.to_owned() }
+    }
+
+    fn texts(buffer: &LogBuffer) -> Vec<String> {
+        buffer.window(0, usize::MAX).into_iter().map(|entry| entry.line.text).collect()
+    }
+
+    #[test]
+    fn repeated_lines_are_kept_once() {
+        let mut buffer = LogBuffer::default();
+        for id in [1, 2, 1, 2, 3] {
+            buffer.push(line(id, "", &id.to_string()));
+        }
+        assert_eq!(texts(&buffer), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn filters_hold_for_old_and_new_lines() {
+        let mut buffer = LogBuffer::default();
+        buffer.push(line(1, "web", "GET /"));
+        buffer.push(line(2, "api", "\u{1b}[31mERROR\u{1b}[0m no database"));
+        buffer.set_filter(Filter { component: "api".to_owned(), text: "Error no".to_owned() });
+        buffer.push(line(3, "web", "error no"));
+        buffer.push(line(4, "api", "error now"));
+        assert_eq!(texts(&buffer).len(), 2);
+        assert_eq!(buffer.components(), ["web", "api"]);
+        buffer.set_filter(Filter::default());
+        assert_eq!(buffer.len(), 4);
+    }
+
+    #[test]
+    fn the_oldest_lines_are_dropped() {
+        let mut buffer = LogBuffer::default();
+        for id in 0..(MAX_LINES as i64 + 10) {
+            buffer.push(line(id, "", &id.to_string()));
+        }
+        assert_eq!((buffer.len(), buffer.total(), buffer.dropped()), (MAX_LINES, MAX_LINES, 10));
+        assert_eq!(buffer.window(0, 1)[0].line.text, "10");
+        assert_eq!(buffer.window(MAX_LINES - 1, MAX_LINES + 5).len(), 1);
+    }
+
+    #[test]
+    fn gaps_are_shown() {
+        let mut buffer = LogBuffer::default();
+        buffer.push(line(7, "", "a"));
+        buffer.push_gap(Some(3), 0);
+        buffer.push(line(11, "", "b"));
+        assert!(texts(&buffer)[1].contains("3 lines are missing"));
+        assert_eq!(buffer.len(), 3);
+    }
+
+    #[test]
+    fn the_window_covers_the_viewport() {
+        assert_eq!(visible(0.0, 200.0, 20.0, 1000), (0, 31));
+        assert_eq!(visible(10_000.0, 200.0, 20.0, 1000), (480, 531));
+        assert_eq!(visible(1e9, 200.0, 20.0, 1000), (1000, 1000));
+        assert_eq!(visible(-5.0, 0.0, 20.0, 0), (0, 0));
+    }
+}

@@ -1,0 +1,121 @@
+//! A deployment: how it does, what to do, and its views as tabs.
+
+use boathouse_types::{Deployment, Health, Intent, Release};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+use super::domains::Domains;
+use super::environment::Environment;
+use super::logs::Logs;
+use super::not_found::{NotFound, place};
+use super::options::Options;
+use super::overview::Overview;
+use super::releases::Releases;
+use crate::api::{Answer, Place, api};
+use crate::app::Projects;
+use crate::components::*;
+use crate::live::{Live, of_project};
+use crate::session::may_change;
+
+#[component]
+pub fn DeploymentPage() -> impl IntoView {
+    let place = place();
+    let params = use_params_map();
+    let tab = Memo::new(move |_| params.with(|params| params.get("tab").unwrap_or_default()));
+    move || match place.get() {
+        Some(place) => view! { <OneDeployment place tab/> }.into_any(),
+        None => view! { <NotFound what="deployment"/> }.into_any(),
+    }
+}
+
+#[component]
+fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
+    let live = Live::<Deployment>::new(place.path(), of_project(place.project.to_string()));
+    let body = move |deployment: Signal<Deployment>| {
+        let (place, page) = (place.clone(), place.page());
+        let tabs = [("", "Overview"), ("/releases", "Releases"), ("/logs", "Logs"), ("/env", "Environment"), ("/domains", "Domains"), ("/options", "Options")];
+        let current = { let page = page.clone(); Signal::derive(move || if tab.with(String::is_empty) { page.clone() } else { format!("{page}/{}", tab.get()) }) };
+        let tabs = tabs.map(|(end, words)| (format!("{page}{end}"), words)).to_vec();
+        view! {
+            <DeploymentHead deployment live/>
+            <Tabs label="Views of this deployment" tabs current/>
+            {move || view_of(&tab.get(), place.clone(), deployment, live)}
+        }
+        .into_any()
+    };
+    view! { <div class="page">{live.show(body)}</div> }
+}
+
+fn view_of(tab: &str, place: Place, deployment: Signal<Deployment>, live: Live<Deployment>) -> AnyView {
+    match tab {
+        "" => view! { <Overview place deployment/> }.into_any(),
+        "releases" => view! { <Releases place/> }.into_any(),
+        "logs" => view! { <Logs place/> }.into_any(),
+        "env" => view! { <Environment place deployment/> }.into_any(),
+        "domains" => view! { <Domains place deployment/> }.into_any(),
+        "options" => view! { <Options place deployment live/> }.into_any(),
+        _ => view! { <NotFound what="view"/> }.into_any(),
+    }
+}
+
+/// Name, health with its reason, where it answers, and the actions.
+#[component]
+fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoView {
+    let health = Memo::new(move |_| deployment.with(|deployment| deployment.health));
+    let class = move || format!("headline {}", if health.get() == Health::Down { "bad" } else { "" });
+    let title = move || deployment.with(|deployment| format!("{} / {}", deployment.project, deployment.name));
+    let host = Memo::new(move |_| deployment.with(|deployment| deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| host.url.clone())));
+    view! {
+        <header class=class>
+            <div>
+                <h1>{title}</h1>
+                <p class="status"><HealthMark health/><span class="hint">{move || deployment.with(|deployment| deployment.reason.clone())}</span></p>
+                {move || host.get().map(|url| { let words = url.clone(); view! { <p><a class="open" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{words}</a></p> } })}
+            </div>
+            <Show when=may_change><Actions deployment live/></Show>
+        </header>
+    }
+}
+
+/// Deploy, stop or start: at the thumb on a phone.
+#[component]
+fn Actions(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoView {
+    let (api, attempt) = (api(), Attempt::new());
+    let place = Memo::new(move |_| deployment.with(Place::of));
+    let Projects(projects) = expect_context();
+    let source = Memo::new(move |_| {
+        let name = place.get().project;
+        projects.get()?.into_iter().find(|project| project.name == name).map(|project| project.source)
+    });
+    let intent = Memo::new(move |_| deployment.with(|deployment| deployment.intent));
+    let stop = attempt_action(attempt, live, move || { let place = place.get_untracked(); async move { api.stop(&place).await } });
+    let start = attempt_action(attempt, live, move || { let place = place.get_untracked(); async move { api.start(&place).await } });
+    let has_release = Memo::new(move |_| deployment.with(|deployment| deployment.live.is_some()));
+    view! {
+        <div class="head-actions">
+            {move || source.get().map(|source| view! { <DeployButton place=place.get_untracked() source/> })}
+            {move || match intent.get() {
+                Intent::Running if has_release.get() => view! { <Button attempt label="Stop" glyph=Glyph::STOP on_press=stop/> }.into_any(),
+                Intent::Stopped => view! { <Button attempt label="Start" glyph=Glyph::START on_press=start/> }.into_any(),
+                _ => ().into_any(),
+            }}
+            <AttemptProblem attempt/>
+        </div>
+    }
+}
+
+fn attempt_action<F: Future<Output = Answer<Deployment>> + 'static>(attempt: Attempt, live: Live<Deployment>, work: impl Fn() -> F + Send + Sync + 'static) -> Callback<()> {
+    Callback::new(move |()| {
+        let work = work();
+        attempt.run(async move {
+            live.put(work.await?);
+            Ok(())
+        });
+    })
+}
+
+/// The release that is on its way, where there is one.
+#[component]
+pub fn PendingRelease(#[prop(into)] pending: Signal<Option<Release>>) -> impl IntoView {
+    move || pending.get().map(|release| view! { <div class="pending"><h2>"On its way"</h2><ReleaseLine release/></div> })
+}

@@ -1,0 +1,118 @@
+//! The domains of a deployment and the state of their certificates.
+
+use boathouse_types::{Deployment, Host, NewHost, TlsMode};
+use leptos::prelude::*;
+
+use super::environment::components_of;
+use crate::api::{Place, api};
+use crate::components::*;
+use crate::format;
+use crate::live::{Live, of_project};
+use crate::session::may_change;
+
+#[component]
+pub fn Domains(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
+    let live = Live::<Vec<Host>>::new(place.below("hosts"), of_project(place.project.to_string()));
+    let (place, adding) = (StoredValue::new(place), RwSignal::new(false));
+    view! {
+        <header class="section-title">
+            <p class="hint">"Point the name's DNS record at this server first; its certificate is then made by itself."</p>
+            <Show when=may_change>
+                <button type="button" class="primary" on:click=move |_| adding.set(true)><Icon glyph=Glyph::PLUS/><span>"Add a domain"</span></button>
+                <Dialog open=adding title="Add a domain"><AddHost place live deployment open=adding/></Dialog>
+            </Show>
+        </header>
+        {live.show(move |hosts| view! {
+            <ul class="rows">{move || hosts.get().into_iter().map(|host| view! { <HostRow place host live/> }).collect_view()}</ul>
+            <Show when=move || hosts.with(Vec::is_empty)>
+                <Empty glyph=Glyph::GLOBE title="No domain yet"><p>"The first release makes one up for each component; your own come here."</p></Empty>
+            </Show>
+        }.into_any())}
+    }
+}
+
+/// Which certificate serves, or what stands in its way.
+#[component]
+pub fn CertificateMark(host: Host) -> impl IntoView {
+    match (host.problem, host.certificate, host.tls) {
+        (Some(problem), _, _) => view! { <span class="mark warn"><Icon glyph=Glyph::DEGRADED/><span>{problem}</span></span> }.into_any(),
+        (None, Some(certificate), _) => {
+            let title = format!("Issued by {}, {} to {}", certificate.issuer, format::day(certificate.not_before), format::day(certificate.not_after));
+            view! { <span class="mark good" title=title><Icon glyph=Glyph::LOCK/><span>{certificate.issuer.clone()}", until "{format::day(certificate.not_after)}</span></span> }.into_any()
+        }
+        (None, None, TlsMode::Off) => view! { <span class="mark off"><Icon glyph=Glyph::OFF/><span>"plain HTTP"</span></span> }.into_any(),
+        (None, None, TlsMode::Acme) => view! { <span class="mark busy"><Icon glyph=Glyph::CLOCK/><span>"certificate on its way"</span></span> }.into_any(),
+        (None, None, TlsMode::Internal) => view! { <span class="mark good"><Icon glyph=Glyph::LOCK/><span>"internal CA"</span></span> }.into_any(),
+    }
+}
+
+#[component]
+fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl IntoView {
+    let (api, attempt, removing) = (api(), Attempt::new(), RwSignal::new(false));
+    let (name, url) = (StoredValue::new(host.name.clone()), host.url.clone());
+    let remove = move |()| {
+        let (place, name) = (place.get_value(), name.get_value());
+        attempt.run(async move {
+            api.remove_host(&place, &name).await?;
+            removing.try_set(false);
+            live.refresh();
+            Ok(())
+        });
+    };
+    let path = (host.path != "/").then(|| host.path.clone());
+    let facts = format!("to {}{}", host.component, if host.generated { " · made up by Boathouse" } else { "" });
+    view! {
+        <li>
+            <a class="open main" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{host.name.to_string()}{path}</a>
+            <CertificateMark host/>
+            <span class="hint">{facts}</span>
+            <Show when=may_change>
+                <span class="row-actions"><button type="button" class="quiet icon-only" aria-label=format!("Remove {}", name.get_value()) on:click=move |_| removing.set(true)><Icon glyph=Glyph::TRASH/></button></span>
+            </Show>
+            <Dialog open=removing title=format!("Remove {}?", name.get_value())>
+                <div class="stack">
+                    <p>"Visitors of this address get an error page at once. Its certificate is kept, so adding it again is quick."</p>
+                    <AttemptProblem attempt/>
+                    <div class="actions">
+                        <button type="button" on:click=move |_| removing.set(false)>"Keep it"</button>
+                        <Button attempt label="Remove" glyph=Glyph::TRASH class="danger" on_press=Callback::new(remove)/>
+                    </div>
+                </div>
+            </Dialog>
+        </li>
+    }
+}
+
+#[component]
+fn AddHost(place: StoredValue<Place>, live: Live<Vec<Host>>, deployment: Signal<Deployment>, open: RwSignal<bool>) -> impl IntoView {
+    let (api, attempt) = (api(), Attempt::new());
+    let text = || RwSignal::new(String::new());
+    let (name, component, path, tls) = (text(), text(), text(), text());
+    let several = Signal::derive(move || { let mut options = components_of(deployment).get(); options[0].1 = "The only component".to_owned(); options });
+    let modes = [("", "By the name: ACME for public ones, internal for others"), ("acme", "ACME"), ("internal", "Internal CA"), ("off", "None: plain HTTP")];
+    let modes = modes.map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let host = match name.get_untracked().trim().parse() {
+            Ok(name) => NewHost { name, component: component.get_untracked().parse().ok(), path: some_text(path), tls: TlsMode::parse(&tls.get_untracked()) },
+            Err(problem) => return attempt.refuse(format!("{problem}.")),
+        };
+        let place = place.get_value();
+        attempt.run(async move {
+            api.add_host(&place, &host).await?;
+            live.refresh();
+            open.try_set(false);
+            Ok(())
+        });
+    };
+    view! {
+        <form class="stack" on:submit=submit>
+            <Field label="Domain" value=name placeholder="shop.example.com" required=true focus=true/>
+            <Show when=move || { several.with(|options| options.len() > 2) }><Choice label="Component" value=component options=several/></Show>
+            <Field label="Path" value=path placeholder="/" hint="Only requests below it; empty for all."/>
+            <Choice label="Certificate" value=tls options=Signal::stored(modes.clone())/>
+            <AttemptProblem attempt/>
+            <div class="actions"><Button attempt label="Add" glyph=Glyph::PLUS class="primary"/></div>
+        </form>
+    }
+}

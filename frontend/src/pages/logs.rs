@@ -1,0 +1,16 @@
+//! What the containers write, live.
+
+use leptos::prelude::*;
+
+use crate::api::Place;
+use crate::components::LogView;
+use crate::log_store::LogStore;
+
+/// How much of the past is read at first.
+const TAIL: u32 = 5000;
+
+#[component]
+pub fn Logs(place: Place) -> impl IntoView {
+    let store = LogStore::open(place.below(&format!("logs?tail={TAIL}")));
+    view! { <LogView store file=format!("{}-{}.log", place.project, place.deployment) empty="The containers have written nothing yet. What they write to standard output and standard error appears here."/> }
+}

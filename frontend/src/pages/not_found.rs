@@ -1,0 +1,29 @@
+//! An address that leads nowhere, and the parameters of those that lead somewhere.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+use crate::api::Place;
+use crate::components::{Empty, Glyph};
+
+#[component]
+pub fn NotFound(what: &'static str) -> impl IntoView {
+    view! {
+        <Empty glyph=Glyph::SEARCH title=format!("There is no such {what}")>
+            <p>"It may have been deleted or renamed."</p>
+            <a class="button" href="/">"All projects"</a>
+        </Empty>
+    }
+}
+
+/// A parameter of the address as the type that it must be.
+pub fn param<T: std::str::FromStr + PartialEq + Send + Sync + 'static>(name: &'static str) -> Memo<Option<T>> {
+    let params = use_params_map();
+    Memo::new(move |_| params.with(|params| params.get(name)?.parse().ok()))
+}
+
+/// The deployment that the address names.
+pub fn place() -> Memo<Option<Place>> {
+    let (project, deployment) = (param("project"), param("deployment"));
+    Memo::new(move |_| Some(Place { project: project.get()?, deployment: deployment.get()? }))
+}

@@ -1,0 +1,136 @@
+//! A release: its pipeline, its log, why it failed, and the way back to it.
+
+use boathouse_types::{Failure, Release, ReleaseComponent, ReleaseState, Serves};
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+
+use super::not_found::{NotFound, param, place};
+use crate::api::{Place, api};
+use crate::components::*;
+use crate::live::Live;
+use crate::log_store::LogStore;
+use crate::session::may_change;
+use crate::{ansi, format};
+
+#[component]
+pub fn ReleasePage() -> impl IntoView {
+    let (place, number) = (place(), param::<i64>("number"));
+    move || match (place.get(), number.get()) {
+        (Some(place), Some(number)) => view! { <OneRelease place number/> }.into_any(),
+        _ => view! { <NotFound what="release"/> }.into_any(),
+    }
+}
+
+#[component]
+fn OneRelease(place: Place, number: i64) -> impl IntoView {
+    let project = place.project.clone();
+    // Releases of the deployment change each other: a new one retires this one.
+    let live = Live::<Release>::new(place.below(&format!("releases/{number}")), move |event| event.project.as_ref() == Some(&project));
+    let store = LogStore::open(place.below(&format!("releases/{number}/log")));
+    let file = format!("{}-{}-{number}.log", place.project, place.deployment);
+    let place = StoredValue::new(place);
+    view! {
+        <div class="page">
+            {live.show(move |release| view! { <ReleaseHead place release live/><Pipeline release/><FailureView release/><Components release/> }.into_any())}
+            <h2>"Log"</h2>
+            <LogView store file empty="Nothing has been written yet."/>
+        </div>
+    }
+}
+
+#[component]
+fn ReleaseHead(place: StoredValue<Place>, release: Signal<Release>, live: Live<Release>) -> impl IntoView {
+    let state = Memo::new(move |_| release.with(|release| release.state));
+    let title = move || release.with(|release| format!("Release #{}", release.number));
+    let what = Memo::new(move |_| release.with(|release| (format::version(release), facts(release), release.created_at)));
+    let whole = Memo::new(move |_| release.get());
+    let cancelled = move || release.with(|release| release.cancelled.clone()).map(|why| view! { <span class="hint">{why}</span> });
+    view! {
+        <header class="headline">
+            <div>
+                <h1>{title}</h1>
+                <p class="status"><StateMark state/>{cancelled}<span class="hint">{move || { let release = whole.get(); view! { <ReleaseSpan release/> } }}</span></p>
+                {move || { let (version, facts, at) = what.get(); view! { <p><strong>{version}</strong>" "<span class="hint">{facts}" · "<Moment at/></span></p> } }}
+            </div>
+            <Show when=may_change><ReleaseActions place release live/></Show>
+        </header>
+    }
+}
+
+/// Commit, author and actor.
+fn facts(release: &Release) -> String {
+    let commit = release.commit.as_ref().map(|commit| format!("{} by {} · ", format::short_sha(&commit.sha), commit.author)).unwrap_or_default();
+    let trigger = match release.trigger {
+        boathouse_types::Trigger::Manual => format!("deployed by {}", release.actor),
+        boathouse_types::Trigger::Rollback { to } => format!("rolled back to #{to} by {}", release.actor),
+    };
+    format!("{commit}{trigger}")
+}
+
+#[component]
+fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Live<Release>) -> impl IntoView {
+    let (api, attempt, navigate) = (api(), Attempt::new(), StoredValue::new_local(use_navigate()));
+    let number = release.with_untracked(|release| release.number);
+    let cancel = Callback::new(move |()| {
+        let place = place.get_value();
+        attempt.run(async move {
+            live.put(api.cancel(&place, number).await?);
+            Ok(())
+        });
+    });
+    let roll_back = Callback::new(move |()| {
+        let place = place.get_value();
+        attempt.run(async move {
+            let made = api.roll_back(&place, number).await?;
+            navigate.with_value(|navigate| navigate(&place.release_page(made.number), Default::default()));
+            Ok(())
+        });
+    });
+    let offer = Memo::new(move |_| release.with(|release| (!release.state.is_terminal(), release.can_roll_back && release.state == ReleaseState::Retired)));
+    let deployment = place.with_value(Place::page);
+    view! {
+        <div class="head-actions">
+            {move || match offer.get() {
+                (true, _) => view! { <Button attempt label="Cancel" glyph=Glyph::CLOSE on_press=cancel/> }.into_any(),
+                (_, true) => view! { <Button attempt label=format!("Roll back to #{number}") glyph=Glyph::ROLL_BACK class="primary" on_press=roll_back/> }.into_any(),
+                _ => ().into_any(),
+            }}
+            <a class="button" href=deployment>"Deployment"</a>
+            <AttemptProblem attempt/>
+        </div>
+    }
+}
+
+#[component]
+fn FailureView(release: Signal<Release>) -> impl IntoView {
+    let failure = Memo::new(move |_| release.with(|release| release.failure.clone()));
+    move || failure.get().map(|Failure { stage, message, log_tail }| {
+        let tail = log_tail.iter().map(|line| ansi::plain(line)).collect::<Vec<_>>().join("\n");
+        view! {
+            <section class="problem failure" role="alert">
+                <Icon glyph=Glyph::DOWN/>
+                <div>
+                    <h2>"Failed at the stage "{stage.as_str()}</h2>
+                    <p>{message}</p>
+                    <p class="hint">"What was live before goes on serving."</p>
+                    {(!tail.is_empty()).then(|| view! { <pre tabindex="0" aria-label="The end of the log">{tail}</pre> })}
+                </div>
+            </section>
+        }
+    })
+}
+
+/// What each component became.
+#[component]
+fn Components(release: Signal<Release>) -> impl IntoView {
+    let components = Memo::new(move |_| release.with(|release| release.components.clone()));
+    let row = |component: ReleaseComponent| {
+        let (glyph, serves) = match component.serves {
+            Serves::Container => (Glyph::IMAGE, component.port.map_or_else(|| "container".to_owned(), |port| format!("container, port {port}"))),
+            Serves::Files => (Glyph::ARCHIVE, "files, served by the edge".to_owned()),
+        };
+        let digest = component.digest.clone().unwrap_or_default();
+        view! { <li><span class="main"><Icon glyph/><strong>{component.identifier.to_string()}</strong></span><span class="hint">{serves}</span><code class="hint" title=digest.clone()>{format::short_sha(&digest)}</code></li> }
+    };
+    view! { <Show when=move || !components.with(Vec::is_empty)><ul class="rows compact" aria-label="Components">{move || components.get().into_iter().map(row).collect_view()}</ul></Show> }
+}

@@ -1,0 +1,51 @@
+//! All releases of a deployment, newest first; older ones on request.
+
+use boathouse_types::Release;
+use leptos::prelude::*;
+
+use crate::api::{Place, api};
+use crate::components::*;
+use crate::live::{Live, of_project};
+
+#[component]
+pub fn Releases(place: Place) -> impl IntoView {
+    let newest = Live::<Vec<Release>>::new(place.below("releases"), of_project(place.project.to_string()));
+    let older = RwSignal::new(Vec::<Release>::new());
+    newest.show(move |newest| {
+        let rows = move || {
+            let newest = newest.get();
+            let last = newest.last().map(|release| release.number);
+            // A new release moves the newest page down; what both pages hold is shown once.
+            let rest = older.get().into_iter().filter(|release| last.is_none_or(|last| release.number < last));
+            newest.into_iter().chain(rest.collect::<Vec<_>>()).map(|release| view! { <li><ReleaseLine release/></li> }).collect_view()
+        };
+        view! {
+            <ul class="releases">{rows}</ul>
+            <Show when=move || newest.with(Vec::is_empty)>
+                <Empty glyph=Glyph::DEPLOY title="No release yet"><p>"Each press of “Deploy” makes one: immutable, with its own log, and something to roll back to."</p></Empty>
+            </Show>
+            <OlderReleases place=place.clone() newest older/>
+        }
+        .into_any()
+    })
+}
+
+#[component]
+fn OlderReleases(place: Place, newest: Signal<Vec<Release>>, older: RwSignal<Vec<Release>>) -> impl IntoView {
+    let (api, attempt, place) = (api(), Attempt::new(), StoredValue::new(place));
+    let first_shown = Memo::new(move |_| older.with(|older| older.last().map(|release| release.number)).or_else(|| newest.with(|newest| newest.last().map(|release| release.number))));
+    let more = move |()| {
+        let (Some(before), place) = (first_shown.get_untracked(), place.get_value()) else { return };
+        attempt.run(async move {
+            let releases = api.older_releases(&place, before).await?;
+            older.try_update(|older| older.extend(releases));
+            Ok(())
+        });
+    };
+    view! {
+        <Show when=move || first_shown.get().is_some_and(|number| number > 1)>
+            <div class="actions center"><Button attempt label="Older releases" glyph=Glyph::CLOCK on_press=Callback::new(more)/></div>
+        </Show>
+        <AttemptProblem attempt/>
+    }
+}

@@ -1,0 +1,94 @@
+//! API tokens: for the command line on another machine and for CI. A token's secret is shown once.
+
+use boathouse_types::{NewToken, Scope, Token};
+use leptos::prelude::*;
+
+use crate::api::{api, at};
+use crate::components::*;
+use crate::live::{Live, of_all};
+use crate::session::account;
+
+#[component]
+pub fn Tokens() -> impl IntoView {
+    let (live, adding) = (Live::<Vec<Token>>::new(at("/tokens"), of_all), RwSignal::new(false));
+    view! {
+        <header class="section-title">
+            <p class="hint">"For "<code>"boathouse login"</code>" on another machine, and for CI."</p>
+            <button type="button" class="primary" on:click=move |_| adding.set(true)><Icon glyph=Glyph::PLUS/><span>"Make a token"</span></button>
+        </header>
+        <Dialog open=adding title="Make a token"><AddToken live/></Dialog>
+        {live.show(move |tokens| view! {
+            <ul class="rows">{move || tokens.get().into_iter().map(|token| view! { <TokenRow token live/> }).collect_view()}</ul>
+            <Show when=move || tokens.with(Vec::is_empty)><Empty glyph=Glyph::KEY title="No tokens yet"><p>"A script needs one; a person signs in."</p></Empty></Show>
+        }.into_any())}
+    }
+}
+
+#[component]
+fn TokenRow(token: Token, live: Live<Vec<Token>>) -> impl IntoView {
+    let (api, attempt, revoking) = (api(), Attempt::new(), RwSignal::new(false));
+    let (id, name) = (token.id, token.name.to_string());
+    let revoke = move |()| attempt.run(async move {
+        api.delete_token(id).await?;
+        revoking.try_set(false);
+        live.refresh();
+        Ok(())
+    });
+    let owner = (account().name() != token.user.as_str()).then(|| format!("of {} · ", token.user));
+    let used = match token.last_used_at {
+        Some(at) => view! { "last used "<Moment at/> }.into_any(),
+        None => "never used".into_any(),
+    };
+    view! {
+        <li>
+            <span class="main"><Icon glyph=Glyph::KEY/><strong>{name.clone()}</strong></span>
+            <span>{token.scope.as_str()}</span>
+            <span class="hint">{owner}"ends "<Moment at=token.expires_at/>" · "{used}</span>
+            <span class="row-actions"><button type="button" class="quiet" aria-label=format!("Revoke {name}") on:click=move |_| revoking.set(true)>"Revoke"</button></span>
+            <Dialog open=revoking title=format!("Revoke {name}?")>
+                <div class="stack">
+                    <p>"What uses this token stops working at once. It cannot be brought back."</p>
+                    <AttemptProblem attempt/>
+                    <div class="actions">
+                        <button type="button" on:click=move |_| revoking.set(false)>"Keep it"</button>
+                        <Button attempt label="Revoke" glyph=Glyph::TRASH class="danger" on_press=Callback::new(revoke)/>
+                    </div>
+                </div>
+            </Dialog>
+        </li>
+    }
+}
+
+#[component]
+fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
+    let (api, attempt, secret) = (api(), Attempt::new(), RwSignal::new(None::<String>));
+    let (name, scope, days) = (RwSignal::new(String::new()), RwSignal::new("deploy".to_owned()), RwSignal::new("90".to_owned()));
+    let scopes = [(Scope::Read, "Read: sees, changes nothing"), (Scope::Deploy, "Deploy: also deploys and changes projects"), (Scope::Admin, "Admin: everything")];
+    let scopes = scopes.map(|(scope, words)| (scope.as_str().to_owned(), words.to_owned())).to_vec();
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let token = match (name.get_untracked().parse(), days.get_untracked().trim().parse()) {
+            (Ok(name), Ok(days)) => NewToken { name, scope: Scope::parse(&scope.get_untracked()).unwrap_or(Scope::Read), expires_in_days: Some(days) },
+            (Err(problem), _) => return attempt.refuse(format!("{problem}.")),
+            (_, Err(_)) => return attempt.refuse("The days until it ends must be a number from 1 to 3650."),
+        };
+        attempt.run(async move {
+            secret.try_set(Some(api.create_token(&token).await?.secret));
+            live.refresh();
+            Ok(())
+        });
+    };
+    move || match secret.get() {
+        Some(secret) => view! { <div class="stack"><p>"Copy it now: it is shown only this once."</p><CopyText text=secret label="token"/></div> }.into_any(),
+        None => view! {
+            <form class="stack" on:submit=submit>
+                <Field label="Name" value=name placeholder="laptop, CI of the shop" required=true focus=true/>
+                <Choice label="May" value=scope options=Signal::stored(scopes.clone())/>
+                <Field label="Days until it ends" value=days kind="number" required=true/>
+                <AttemptProblem attempt/>
+                <div class="actions"><Button attempt label="Make" glyph=Glyph::KEY class="primary"/></div>
+            </form>
+        }
+        .into_any(),
+    }
+}
