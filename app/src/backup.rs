@@ -94,16 +94,18 @@ pub fn restore(archive: &Path, passphrase: &str, data_dir: &Path) -> Result<()> 
 }
 
 fn refuse_occupied(data_dir: &Path) -> Result<()> {
-    match fs::read_dir(data_dir) {
-        Ok(mut entries) if entries.next().is_some() => {
-            Err(conflict(format!("the data directory {} is not empty", data_dir.display()))
-                .hint("Choose an empty one: boathouse restore FILE --data-dir DIR"))
+    let is_empty = match fs::read_dir(data_dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => {
+            return Err(unavailable(format!("the data directory {} cannot be read: {error}", data_dir.display())));
         }
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(unavailable(format!("the data directory {} cannot be read: {error}", data_dir.display())))
-        }
-        _ => Ok(()),
+    };
+    if is_empty {
+        return Ok(());
     }
+    Err(conflict(format!("the data directory {} is not empty", data_dir.display()))
+        .hint("Choose an empty one: boathouse restore FILE --data-dir DIR"))
 }
 
 fn unpack(archive: &Path, passphrase: &str, target: &Path) -> Result<()> {

@@ -24,7 +24,7 @@ const CSRF_HEADER: &str = "x-boathouse-csrf";
 pub async fn authorise(
     need: Need,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Need::Role(role) = need {
         match admit(request.request(), role).await {
@@ -91,7 +91,7 @@ fn refuse_forged(request: &HttpRequest) -> Result<()> {
 /// A page of another name must not reach the API by pointing its name here (DNS rebinding).
 pub async fn only_the_consoles_host(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if !client::is_local(request.request()) && request.path() != "/healthz" {
         let console = app(request.request())?.config.console_host.as_str();

@@ -24,7 +24,7 @@ const ALWAYS: [(HeaderName, &str); 4] = [
 /// Adds the security headers; answers of the API are never stored by a cache.
 pub async fn headers(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();

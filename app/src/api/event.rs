@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use boathouse_types::{Event, EventId, Gap, ProjectName};
+use boathouse_types::{EventId, Gap, ProjectName};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 
@@ -97,14 +97,10 @@ impl Reader {
         let found = self.app.db.read(move |connection| event::after(connection, last, PAGE_MAX)).await?;
         let Some(newest) = found.last() else { return Ok(false) };
         self.last = newest.id.0;
-        for event in found.iter().filter(|event| self.wants(event)) {
-            self.ready.push_back(Message::json("state", Some(event.id.0), event)?);
-        }
+        let wanted = found.iter().filter(|event| self.project.is_none() || self.project == event.project);
+        let messages = wanted.map(|event| Message::json("state", Some(event.id.0), event)).collect::<Result<Vec<_>>>()?;
+        self.ready.extend(messages);
         Ok(true)
-    }
-
-    fn wants(&self, event: &Event) -> bool {
-        self.project.is_none() || self.project == event.project
     }
 }
 

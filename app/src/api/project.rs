@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::answer::{read, write};
 use super::view::project::show;
-use crate::auth::{Actor, deploy_key};
+use crate::auth::Actor;
 use crate::db::event::{self, About};
 use crate::db::{deployment, project};
 use crate::error::{Result, invalid};
+use crate::git;
 use crate::state::App;
 
 /// The deployment that every project begins with.
@@ -94,7 +95,7 @@ pub async fn delete(
 pub async fn make_deploy_key(app: Data<App>, actor: Actor, name: Path<ProjectName>) -> Result<Json<Project>> {
     write(&app, move |tx, app| {
         let row = project::by_name(tx, &name)?;
-        let pair = deploy_key::make(&format!("boathouse {name}"))?;
+        let pair = git::key::generate(&format!("boathouse-{name}"))?;
         let sealed = app.key.seal(&project::deploy_key_aad(row.id), pair.private.as_bytes());
         project::set_deploy_key(tx, row.id, &pair.public, &sealed)?;
         let message = format!("{} made a deploy key for {name}", actor.label());

@@ -4,7 +4,6 @@
 //! file system decides who opens it. Everything that comes through the edge shows a session cookie or a token.
 
 pub mod actor;
-pub mod deploy_key;
 pub mod password;
 pub mod session;
 pub mod setup;
