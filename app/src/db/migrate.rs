@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_objects", include_str!("../../../migrations/0004_objects.sql")),
     ("0005_certificates", include_str!("../../../migrations/0005_certificates.sql")),
     ("0006_events", include_str!("../../../migrations/0006_events.sql")),
+    ("0007_clean", include_str!("../../../migrations/0007_clean.sql")),
 ];
 
 /// Brings the file to this binary's schema.

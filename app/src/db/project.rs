@@ -90,6 +90,22 @@ pub fn deploy_key(connection: &Connection, id: ProjectId) -> Result<Option<Vec<u
         .flatten())
 }
 
+/// Wants a project gone with all its deployments; the row follows once nothing of it is left.
+pub fn mark_deleted(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
+    tx.execute("update project set deleted_at = ?2 where id = ?1 and deleted_at is null", params![id.0, clock::now()])?;
+    tx.execute("update deployment set intent = 'deleted' where project_id = ?1", [id.0])?;
+    Ok(())
+}
+
+/// Projects that are wanted gone and have no deployment left.
+pub fn removable(connection: &Connection) -> Result<Vec<ProjectId>> {
+    let mut statement = connection.prepare_cached(
+        "select id from project p where deleted_at is not null and not exists (select 1 from deployment d where d.project_id = p.id)",
+    )?;
+    let ids = statement.query_map([], |row| Ok(ProjectId(row.get(0)?)))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Removes a project that has no deployments left.
 pub fn remove(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
     tx.execute("delete from project where id = ?1", [id.0])?;

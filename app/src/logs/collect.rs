@@ -22,18 +22,18 @@ const RETRY: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Starts the collector.
-pub fn start<C: Containers + 'static>(app: &App, engine: Arc<C>) {
+pub fn start(app: &App, engine: Arc<dyn Containers>) {
     let collector = Collector { app: app.clone(), engine, attached: Arc::default() };
     app.tasks.run("logs.collect", "stores what containers print", |stop| collector.run(stop));
 }
 
-struct Collector<C> {
+struct Collector {
     app: App,
-    engine: Arc<C>,
+    engine: Arc<dyn Containers>,
     attached: Arc<Mutex<HashSet<String>>>,
 }
 
-impl<C: Containers + 'static> Collector<C> {
+impl Collector {
     async fn run(self, stop: CancellationToken) -> Result<()> {
         let mut changes = self.app.observed.subscribe();
         // Dropped at the end of this function, and with it every attachment.
@@ -76,9 +76,9 @@ impl<C: Containers + 'static> Collector<C> {
     }
 }
 
-async fn collect<C: Containers>(
+async fn collect(
     app: &App,
-    engine: &C,
+    engine: &dyn Containers,
     name: &str,
     engine_id: &str,
     container: &Container,

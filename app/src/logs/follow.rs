@@ -1,11 +1,11 @@
 //! Following a log: from the files up to now, then live. Who falls behind reads from the files again.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::Arc;
 
 use boathouse_types::{Gap, Identifier, LogLine};
 use futures_util::Stream;
+use futures_util::future::BoxFuture;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -42,8 +42,8 @@ pub(super) fn stream(
     journal: Arc<Journal>,
     after: i64,
     component: Option<Identifier>,
-    ended: impl Future<Output = Result<bool>> + Send + 'static,
-) -> impl Stream<Item = Result<LogEvent>> + Send + use<> + 'static {
+    ended: BoxFuture<'static, Result<bool>>,
+) -> impl Stream<Item = Result<LogEvent>> + Send + use<> {
     // Watching begins before the first look at the files, so that no line falls between.
     let told = journal.watch();
     let follower = Follower {
@@ -56,7 +56,6 @@ pub(super) fn stream(
         ended: false,
         done: false,
     };
-    let ended: futures_util::future::BoxFuture<'static, Result<bool>> = Box::pin(ended);
     futures_util::stream::unfold((follower, Some(ended)), |(mut follower, mut ended)| async move {
         if follower.done {
             return None;
@@ -153,7 +152,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(Journal::open(dir.path().into(), Shape::Single { limit: 1 << 24 }));
         (0..3).for_each(|_| say(&journal, "early"));
-        let mut events = Box::pin(stream(journal.clone(), 1, None, async { Ok(false) }));
+        let mut events = Box::pin(stream(journal.clone(), 1, None, Box::pin(async { Ok(false) })));
         assert_eq!(id(events.next().await), 2);
         // Far more than the broadcast keeps.
         (0..5000).for_each(|_| say(&journal, "late"));
@@ -171,7 +170,7 @@ mod tests {
         let shape = Shape::Rotating { segment: 300, budget: 600 };
         let journal = Arc::new(Journal::open(dir.path().into(), shape));
         (0..100).for_each(|_| say(&journal, "line"));
-        let mut events = Box::pin(stream(journal, 0, None, async { Ok(false) }));
+        let mut events = Box::pin(stream(journal, 0, None, Box::pin(async { Ok(false) })));
         let resumes_at = -id(events.next().await);
         assert!(resumes_at > 50);
         assert_eq!(id(events.next().await), resumes_at);
@@ -182,7 +181,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(Journal::open(dir.path().into(), Shape::Single { limit: 1 << 20 }));
         say(&journal, "only");
-        let events: Vec<_> = stream(journal, 0, None, async { Ok(true) }).map(|event| id(Some(event))).collect().await;
+        let events: Vec<_> = stream(journal, 0, None, Box::pin(async { Ok(true) })).map(|event| id(Some(event))).collect().await;
         assert_eq!(events, [1, 0]);
     }
 }

@@ -104,7 +104,7 @@ impl Logs {
             })
             .await
         };
-        follow::stream(self.pipeline(release), after, None, ended)
+        follow::stream(self.pipeline(release), after, None, Box::pin(ended))
     }
 
     /// The last `n` lines of a deployment's containers, of all components or of one, oldest first.
@@ -125,7 +125,7 @@ impl Logs {
         component: Option<Identifier>,
         after: i64,
     ) -> impl Stream<Item = Result<LogEvent>> + Send + use<> {
-        follow::stream(self.containers(deployment), after, component, std::future::ready(Ok(false)))
+        follow::stream(self.containers(deployment), after, component, Box::pin(std::future::ready(Ok(false))))
     }
 }
 
