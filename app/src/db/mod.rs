@@ -3,6 +3,7 @@
 //! Queries are free functions in one file per noun. Those that change something take `&Transaction`, so callers compose
 //! them into one transaction; those that read take `&Connection`, which a transaction is too.
 
+pub mod certificate;
 pub mod deployment;
 pub mod env;
 pub mod event;
@@ -12,7 +13,10 @@ pub mod object;
 mod open;
 pub mod project;
 pub mod release;
+pub mod session;
 pub mod setting;
+pub mod token;
+pub mod user;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -94,12 +94,6 @@ async fn remove_deployments(app: &App, engine: &dyn Containers, busy: &HashSet<D
     for row in all.into_iter().filter(|row| row.intent == Intent::Deleted && !busy.contains(&row.id)) {
         remove_deployment(app, engine, row).await?;
     }
-    let projects = app.db.read(project::removable).await?;
-    for id in projects {
-        remove_path(&app.paths.git().join(format!("{id}.git")))?;
-        remove_path(&app.paths.git().join(format!("{id}.known_hosts")))?;
-        app.db.write(move |tx| project::remove(tx, id)).await?;
-    }
     Ok(())
 }
 
@@ -137,6 +131,7 @@ async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRo
     app.db
         .write(move |tx| {
             deployment::remove(tx, row.id)?;
+            project::remove_if_empty(tx, row.project_id)?;
             let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
             let message = format!("Deployment {} of {} was removed", row.name, row.project);
             event::record(tx, "system", "deployment.removed", about, &message)?;
@@ -153,9 +148,12 @@ async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRo
 pub async fn sweep(app: &App, files: &RwLock<()>) -> Result<()> {
     // Somebody is just making a tree that no row names yet: at the next look.
     let Ok(_alone) = files.try_write() else { return Ok(()) };
-    let (unfinished, sites, uploads) = app
+    let (unfinished, sites, uploads, projects) = app
         .db
-        .read(|c| Ok((release::unfinished(c)?, release::sites_in_use(c)?, release::uploads_in_use(c)?)))
+        .read(|c| {
+            let projects: HashSet<String> = project::ids(c)?.iter().map(ToString::to_string).collect();
+            Ok((release::unfinished(c)?, release::sites_in_use(c)?, release::uploads_in_use(c)?, projects))
+        })
         .await?;
     let working: HashSet<String> = unfinished.iter().map(|row| row.id.to_string()).collect();
     sweep_folder(&app.paths.work(), |name, _| !working.contains(name))?;
@@ -174,7 +172,9 @@ pub async fn sweep(app: &App, files: &RwLock<()>) -> Result<()> {
     })?;
     sweep_folder(&app.paths.git(), |name, path| {
         let modified = fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        name.starts_with("run-") && modified < started
+        let run = name.starts_with("run-") && modified < started;
+        let project = name.strip_suffix(".git").or_else(|| name.strip_suffix(".known_hosts"));
+        run || project.is_some_and(|project| !projects.contains(project))
     })
 }
 

@@ -6,9 +6,7 @@ use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, NewRow, ReleaseRow};
 use crate::db::{Transaction, project};
-use crate::docker::Containers;
 use crate::error::{Result, conflict, invalid};
-use crate::fault;
 use crate::site;
 use crate::snapshot;
 use crate::state::App;
@@ -109,58 +107,27 @@ pub fn cancel(tx: &Transaction<'_>, row: &ReleaseRow, actor: &str) -> Result<()>
 }
 
 /// Queues a release that repeats an earlier one: its stack, its digests, its environment. Needs neither the remote nor a
-/// registry; refused here and now where an image or a static tree of it is gone.
-pub async fn rollback(app: &App, engine: &dyn Containers, deployment: &DeploymentRow, number: i64, actor: &str) -> Result<ReleaseId> {
-    let (id, digests) = {
-        let deployment = deployment.id;
-        app.db
-            .read(move |c| {
-                let row = release::by_number(c, deployment, number)?;
-                refuse_unfit(&row)?;
-                Ok((row.id, release::components(c, row.id)?))
-            })
-            .await?
-    };
-    for part in &digests {
-        let Some(digest) = &part.digest else { return Err(never_built(number)) };
-        let gone = match part.serves {
-            Serves::Files => !site::folder(&app.paths.sites(), digest).is_dir(),
-            Serves::Container => match engine.image(digest).await {
-                Ok(_) => false,
-                Err(error) if error.is_not_found() => true,
-                Err(error) => return Err(snapshot::engine_error(error)),
-            },
-        };
-        if gone {
-            let what = if part.serves == Serves::Files { "static files" } else { "image" };
-            return Err(conflict(format!("release #{number} cannot be rolled back to: the {what} of {} {digest} is gone from this server", part.identifier))
+/// registry; refused here and now where what it needs was cleaned away. The caller pokes.
+pub fn rollback(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow, to: &ReleaseRow, actor: &str) -> Result<ReleaseId> {
+    refuse_unfit(to)?;
+    for part in release::components(tx, to.id)? {
+        let Some(digest) = &part.digest else { return Err(never_built(to.number)) };
+        if part.serves == Serves::Files && !site::folder(&app.paths.sites(), digest).is_dir() {
+            return Err(conflict(format!("release #{} cannot be rolled back to: the static files of {} are gone from this server", to.number, part.identifier))
                 .hint("Deploy the commit of that release again instead."));
         }
     }
-    let (key, deployment, actor) = (app.key.clone(), deployment.clone(), actor.to_owned());
-    let new = app
-        .db
-        .write(move |tx| {
-            let old = release::by_id(tx, id)?;
-            refuse_unfit(&old)?;
-            let trigger = Trigger::Rollback { to: old.number };
-            let new = NewRow {
-                trigger: &trigger,
-                actor: &actor,
-                source: &old.source,
-                reference: old.reference.as_deref(),
-                upload: old.upload.as_deref(),
-            };
-            let deployment = deployment::by_id(tx, deployment.id)?;
-            let id = insert(tx, &deployment, &new)?;
-            copy(tx, &key, &old, id)?;
-            Ok(id)
-        })
-        .await?;
-    fault::point("rollback.recorded");
-    app.pokes.release.poke();
-    app.pokes.events.notify_waiters();
-    Ok(new)
+    let trigger = Trigger::Rollback { to: to.number };
+    let new = NewRow {
+        trigger: &trigger,
+        actor,
+        source: &to.source,
+        reference: to.reference.as_deref(),
+        upload: to.upload.as_deref(),
+    };
+    let id = insert(tx, deployment, &new)?;
+    copy(tx, &app.key, to, id)?;
+    Ok(id)
 }
 
 fn copy(tx: &Transaction<'_>, key: &crate::secret::SecretKey, old: &ReleaseRow, id: ReleaseId) -> Result<()> {

@@ -118,7 +118,7 @@ fn judge(
             continue;
         }
         if let Phase::Exited { code, out_of_memory } = container.phase
-            && container.restarts + 1 >= MAX_EXITS
+            && container.restarts >= MAX_EXITS
         {
             return failed(exited(stack, &container, code, out_of_memory));
         }
@@ -140,7 +140,7 @@ fn not_made(run: &Run, name: &str) -> Error {
 
 fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) -> Error {
     let component = &container.identifier;
-    let times = container.restarts + 1;
+    let times = container.restarts;
     if out_of_memory {
         let limit = stack.find(component).and_then(|part| part.resources.memory_bytes);
         let limit = limit.map_or(String::new(), |bytes| format!(" of {} MiB", bytes >> 20));

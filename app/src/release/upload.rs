@@ -66,7 +66,7 @@ where
     let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let name = format!("{hex}.{}", format.extension());
     partial.persist(folder.join(&name)).map_err(|error| full(error.error))?;
-    fault::point("request.recorded");
+    fault::point("upload.stored");
     Ok(name)
 }
 

@@ -73,6 +73,9 @@ impl Worker {
             })
             .await?;
         for row in unfinished {
+            if row.state == ReleaseState::Queued {
+                fault::point("request.recorded");
+            }
             self.see_to(row, &deleted).await?;
         }
         let busy: HashSet<DeploymentId> = self.lock().of.values().map(|task| task.deployment).collect();
