@@ -105,20 +105,16 @@ fn zips_are_unpacked_and_checked() {
 
 #[test]
 fn bombs_and_nonsense_are_refused() {
-    // 512 MiB of zeros in half a megabyte of gzip.
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut header = tar::Header::new_ustar();
     header.set_path("zeros").unwrap();
-    header.set_size(512 << 20);
+    header.set_size(300 << 20);
     header.set_cksum();
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.write_all(header.as_bytes()).unwrap();
     let zeros = vec![0; 1 << 20];
-    (0..512).for_each(|_| encoder.write_all(&zeros).unwrap());
-    let bomb = zstd::encode_all(&*encoder.finish().unwrap(), 3).unwrap();
-    // Twice compressed is not a tar; once is the bomb.
-    assert!(unpack(&bomb, Links::Refuse).1.is_err());
-    let once = zstd::decode_all(&*bomb).unwrap();
-    assert!(unpack(&once, Links::Refuse).1.unwrap_err().message.contains("times its size"));
+    (0..300).for_each(|_| encoder.write_all(&zeros).unwrap());
+    let bomb = encoder.finish().unwrap();
+    assert!(unpack(&bomb, Links::Refuse).1.unwrap_err().message.contains("times its size"));
     for bytes in [&b""[..], b"hello", b"PK\x03\x04garbage", b"\x1f\x8bgarbage"] {
         assert!(unpack(bytes, Links::Refuse).1.is_err());
     }
