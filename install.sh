@@ -188,7 +188,7 @@ demo_uninstall() {
   [ -d "$data_dir" ] || { say "there is no demo in $data_dir"; return; }
   [ -x "$binary" ] && [ -d "$server_data" ] || die "$data_dir does not hold a demo" "remove it yourself if it is not needed"
   start_background
-  boathouse project delete hello --yes >/dev/null 2>&1 || say "the example project was already gone"
+  delete_projects
   stop_background
   rm -rf "$data_dir"
   say "the demo is removed"
@@ -253,6 +253,7 @@ start_server() {
 uninstall() {
   binary=$prefix/bin/boathouse server_data=$data_dir log=$data_dir/boathouse.log pid_file=$data_dir/boathouse.pid
   if [ "$(id -u)" != 0 ] && [ "$prefix" = /usr/local ]; then die "uninstalling needs root" "run it with sudo"; fi
+  if [ -n "$purge" ] && [ -x "$binary" ] && up; then delete_projects; fi
   if has_service && [ -e "$unit" ]; then
     systemctl disable --now --quiet boathouse || true
     rm -f "$unit"
@@ -271,6 +272,15 @@ uninstall() {
     rm -rf "$data_dir"
     say "removed:   $data_dir"
   fi
+}
+
+# The server itself removes what it made at the engine: it alone knows what that is.
+delete_projects() {
+  local name
+  for name in $(boathouse project list --json | tr ',{' '\n\n' | sed -n 's/^ *"name" *: *"\([a-z0-9-]*\)".*/\1/p'); do
+    say "removing the project $name"
+    boathouse project delete "$name" --yes >/dev/null || say "the project $name could not be removed: look for its containers at the engine"
+  done
 }
 
 # ---------------------------------------------------------------------------------------------------- the binary
@@ -454,14 +464,15 @@ stop_background() {
   rm -f "$pid_file"
 }
 
-up() { boathouse status >/dev/null 2>&1; }
+up() { curl --silent --fail --max-time 5 --output /dev/null --unix-socket "$server_data/boathouse.sock" http://boathouse/healthz 2>/dev/null; }
 
+# False at once when the process that was started is gone; a service is restarted by systemd, so it gets its whole time.
 wait_until_up() {
   local deadline=$((SECONDS + 60))
   until up; do
     [ $SECONDS -lt $deadline ] || return 1
-    has_service || [ -n "$(background_pid)" ] || [ ! -s "$pid_file" ] || kill -0 "$(cat "$pid_file")" 2>/dev/null || return 1
-    sleep 0.2
+    has_service || kill -0 "$(cat "$pid_file")" 2>/dev/null || return 1
+    sleep 0.1
   done
 }
 

@@ -115,7 +115,9 @@ impl TestEdge {
     pub fn client(&self, configure: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
         // A second test in this process finds it installed already.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        configure(reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).timeout(PATIENCE)).build().unwrap()
+        configure(reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).timeout(PATIENCE))
+            .build()
+            .unwrap()
     }
 }
 

@@ -1,10 +1,25 @@
 //! Stories: the real binary against the real engine, told from outside. One binary, so that it links once; one file per theme.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
-#![expect(clippy::disallowed_methods, reason = "the stories start processes and read the environment; the product may not")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the stories start processes and read the environment; the product may not"
+)]
 
 mod harness;
+
+mod bad_input;
 mod docker;
 mod docker_build;
 mod engine;
+mod supervisor;
+mod supervisor_engine;
+mod supervisor_stage;
 mod edge;
+mod edge_acme;
+mod edge_h2;
 mod edge_support;
+mod engine;
+mod redeploy;
+mod repositories;
+mod state;
+mod tidy;

@@ -28,7 +28,8 @@ pub fn App() -> impl IntoView {
     // Only a change of kind draws anew: another session of the same user keeps the page.
     let kind = Memo::new(move |_| gate.with(std::mem::discriminant));
     move || {
-        kind.track();
+        // Read, not only tracked: a memo that nobody reads is never computed.
+        let _ = kind.get();
         match gate.get_untracked() {
             Gate::Unknown => view! { <Skeleton/> }.into_any(),
             Gate::Setup => view! { <SetupPage/> }.into_any(),

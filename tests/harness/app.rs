@@ -21,12 +21,7 @@ pub struct TestApp {
 
 /// The app that answers `/` with this text and exits on SIGTERM at once.
 pub fn app(version: &str) -> TestApp {
-    TestApp {
-        args: vec!["--version".into(), version.into()],
-        manifest: None,
-        exposed: Some(8080),
-        extra: Vec::new(),
-    }
+    TestApp { args: vec!["--version".into(), version.into()], manifest: None, exposed: Some(8080), extra: Vec::new() }
 }
 
 impl TestApp {

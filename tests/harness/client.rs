@@ -67,8 +67,9 @@ impl Answer {
     /// The error envelope; panics on a success and where kind and status disagree.
     pub fn error(&self) -> ErrorBody {
         assert!(!self.status.is_success(), "{} succeeded: {}", self.asked, self.text());
-        let envelope: boathouse_types::ApiError = serde_json::from_slice(&self.body)
-            .unwrap_or_else(|e| panic!("{} answered {} without the envelope ({e}): {}", self.asked, self.status, self.text()));
+        let envelope: boathouse_types::ApiError = serde_json::from_slice(&self.body).unwrap_or_else(|e| {
+            panic!("{} answered {} without the envelope ({e}): {}", self.asked, self.status, self.text())
+        });
         assert_eq!(envelope.error.kind.status(), self.status.as_u16(), "{}", self.asked);
         envelope.error
     }
@@ -254,6 +255,18 @@ pub fn at(project: &str, deployment: &str) -> String {
 pub fn https(root_pem: &[u8]) -> reqwest::Client {
     let root = reqwest::Certificate::from_pem(root_pem).unwrap();
     builder().tls_certs_only([root]).build().unwrap()
+}
+
+/// The same over HTTP/1.1 alone.
+pub fn https_h1(root_pem: &[u8]) -> reqwest::Client {
+    let root = reqwest::Certificate::from_pem(root_pem).unwrap();
+    builder().tls_certs_only([root]).http1_only().build().unwrap()
+}
+
+/// The same with a new connection for each request.
+pub fn https_fresh(root_pem: &[u8]) -> reqwest::Client {
+    let root = reqwest::Certificate::from_pem(root_pem).unwrap();
+    builder().tls_certs_only([root]).http1_only().pool_max_idle_per_host(0).build().unwrap()
 }
 
 fn builder() -> reqwest::ClientBuilder {

@@ -174,7 +174,10 @@ impl GitSsh {
     pub async fn start(slot: &Slot, public_key: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = slot.address(7);
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.path().join("host")).status();
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(folder.path().join("host"))
+            .status();
         assert!(made.expect("openssh-client is installed").success());
         if rustix::process::geteuid().is_root() {
             // The daemon's privilege separation wants it, and only a package's service unit makes it.

@@ -2,9 +2,9 @@
 
 pub use crate::edge::standalone::Args;
 
-use super::failure::{Failure, Result};
+use super::failure::Result;
 
 /// Runs until it is asked to end.
 pub fn run(args: &Args) -> Result<()> {
-    crate::edge::standalone::run_blocking(args).map_err(|error| Failure::invalid(error.to_string()))
+    Ok(crate::edge::standalone::run(args)?)
 }

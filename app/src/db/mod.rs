@@ -3,6 +3,7 @@
 //! Queries are free functions in one file per noun. Those that change something take `&Transaction`, so callers compose
 //! them into one transaction; those that read take `&Connection`, which a transaction is too.
 
+pub mod certificate;
 pub mod deployment;
 pub mod env;
 pub mod event;

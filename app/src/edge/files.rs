@@ -75,7 +75,8 @@ impl Site {
 
     fn find(&self, path: &str, accept_html: bool) -> Found<'_> {
         let rest = path.strip_prefix(&self.base).unwrap_or(path);
-        let Some(name) = decode(rest) else { return Found::Nothing(None) };
+        let nowhere = Found::Nothing(self.entries.get("404.html"));
+        let Some(name) = decode(rest) else { return nowhere };
         let folder = name.is_empty() || name.ends_with('/');
         let name = name.trim_end_matches('/');
         let index = if name.is_empty() { "index.html".to_owned() } else { format!("{name}/index.html") };
@@ -89,7 +90,7 @@ impl Site {
         let is_page = accept_html || !name.rsplit('/').next().unwrap_or_default().contains('.');
         match self.entries.get("index.html") {
             Some(entry) if self.spa && is_page => Found::File(entry),
-            _ => Found::Nothing(self.entries.get("404.html")),
+            _ => nowhere,
         }
     }
 }
@@ -133,10 +134,11 @@ impl Entry {
         let packed = [&self.br, &self.zst].into_iter().flatten();
         let packed = packed.map(|form| (quality.of(form.encoding.unwrap_or_default()).unwrap_or(0), form));
         let liked = packed.filter(|(quality, _)| *quality > 0);
-        liked.fold(plain, |best, other| {
-            if (other.0, u64::MAX - other.1.size) > (best.0, u64::MAX - best.1.size) { other } else { best }
-        })
-        .1
+        liked
+            .fold(plain, |best, other| {
+                if (other.0, u64::MAX - other.1.size) > (best.0, u64::MAX - best.1.size) { other } else { best }
+            })
+            .1
     }
 
     fn varies(&self) -> bool {
@@ -160,7 +162,8 @@ pub async fn serve(site: &Arc<Site>, head: &Parts) -> Response<Body> {
                 .unwrap_or_else(|| pages::page(StatusCode::NOT_FOUND, &head.headers))
         }
         Found::Nothing(Some(entry)) => {
-            let mut response = whole(site, entry, entry.negotiate(head.headers.get(header::ACCEPT_ENCODING)), head).await;
+            let mut response =
+                whole(site, entry, entry.negotiate(head.headers.get(header::ACCEPT_ENCODING)), head).await;
             if response.status() == StatusCode::OK {
                 *response.status_mut() = StatusCode::NOT_FOUND;
             }
@@ -208,11 +211,7 @@ async fn whole(site: &Arc<Site>, entry: &Entry, form: &Form, head: &Parts) -> Re
 }
 
 async fn content(site: &Arc<Site>, entry: &Entry, form: &Form, from: u64, length: u64, head: &Parts) -> Response<Body> {
-    let body = if head.method == Method::HEAD {
-        Ok(Body::empty())
-    } else {
-        open(site, form, from, length).await
-    };
+    let body = if head.method == Method::HEAD { Ok(Body::empty()) } else { open(site, form, from, length).await };
     let body = match body {
         Ok(body) => body,
         Err(error) => {
@@ -328,9 +327,9 @@ fn decode(path: &str) -> Option<String> {
     let inner = name.strip_suffix('/').unwrap_or(&name);
     let valid = name.is_empty()
         || (!name.contains(['\0', '\\'])
-            && inner.split('/').all(|segment| {
-                !segment.is_empty() && (!segment.starts_with('.') || segment == ".well-known")
-            }));
+            && inner
+                .split('/')
+                .all(|segment| !segment.is_empty() && (!segment.starts_with('.') || segment == ".well-known")));
     valid.then_some(name)
 }
 
@@ -343,9 +342,11 @@ fn is_unchanged(entry: &Entry, form: &Form, headers: &HeaderMap) -> bool {
     let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         return tags.any(|value| {
-            value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|tag| {
-                tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == form.etag.as_bytes()
-            })
+            value
+                .as_bytes()
+                .split(|byte| *byte == b',')
+                .map(<[u8]>::trim_ascii)
+                .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == form.etag.as_bytes())
         });
     }
     seconds(headers.get(header::IF_MODIFIED_SINCE)).is_some_and(|since| entry.modified <= since)
@@ -634,10 +635,24 @@ mod tests {
 
     #[test]
     fn hashed_names_are_told_from_others() {
-        for path in ["assets/index-Bx12ab_Z.js", "assets/index-D-x1_ab2.css", "static/js/main.3f2a1b9c.js", "_next/static/chunks/123-0a1b2c3d4e5f.js"] {
+        for path in [
+            "assets/index-Bx12ab_Z.js",
+            "assets/index-D-x1_ab2.css",
+            "static/js/main.3f2a1b9c.js",
+            "_next/static/chunks/123-0a1b2c3d4e5f.js",
+        ] {
             assert!(is_hashed(path), "{path}");
         }
-        for path in ["index.html", "app-3f2a1b9c.js", "assets/jquery-3.7.1.min.js", "assets/logo.svg", "js/bootstrap.bundle.js", "assets/service-worker.js", "assets/report-20240101.pdf", "assets/page-3f2a1b9c.html"] {
+        for path in [
+            "index.html",
+            "app-3f2a1b9c.js",
+            "assets/jquery-3.7.1.min.js",
+            "assets/logo.svg",
+            "js/bootstrap.bundle.js",
+            "assets/service-worker.js",
+            "assets/report-20240101.pdf",
+            "assets/page-3f2a1b9c.html",
+        ] {
             assert!(!is_hashed(path), "{path}");
         }
     }

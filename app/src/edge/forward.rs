@@ -13,10 +13,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Body, BodyError, RequestBody};
-use crate::observed::InFlightGuard;
 use super::pool::{self, Connection, UpstreamBody};
 use super::routes::{Route, Target, Upstream};
 use super::{headers, pages};
+use crate::observed::InFlightGuard;
 
 /// How long a request waits for its route to change when every upstream is closed or refuses: a switch takes
 /// milliseconds, and a request that met its middle must not notice.

@@ -97,7 +97,10 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, drops: fn(&str) -> bool) {
 fn named_by_connection(value: &HeaderValue, named: &mut Vec<HeaderName>) {
     for item in value.as_bytes().split(|byte| *byte == b',') {
         let item = item.trim_ascii();
-        if item.eq_ignore_ascii_case(b"close") || item.eq_ignore_ascii_case(b"keep-alive") || item.eq_ignore_ascii_case(b"upgrade") {
+        if item.eq_ignore_ascii_case(b"close")
+            || item.eq_ignore_ascii_case(b"keep-alive")
+            || item.eq_ignore_ascii_case(b"upgrade")
+        {
             continue;
         }
         if let Ok(name) = HeaderName::from_bytes(item)
@@ -111,10 +114,26 @@ fn named_by_connection(value: &HeaderValue, named: &mut Vec<HeaderName>) {
 fn is_protected(name: &str) -> bool {
     matches!(
         name,
-        "host" | "cookie" | "authorization" | "content-length" | "content-type" | "origin" | "referer" | "date"
-            | "set-cookie" | "location" | "cache-control" | "content-encoding" | "content-security-policy"
-            | "strict-transport-security" | "vary" | "etag" | "www-authenticate" | "x-frame-options"
-            | "x-content-type-options" | "access-control-allow-origin"
+        "host"
+            | "cookie"
+            | "authorization"
+            | "content-length"
+            | "content-type"
+            | "origin"
+            | "referer"
+            | "date"
+            | "set-cookie"
+            | "location"
+            | "cache-control"
+            | "content-encoding"
+            | "content-security-policy"
+            | "strict-transport-security"
+            | "vary"
+            | "etag"
+            | "www-authenticate"
+            | "x-frame-options"
+            | "x-content-type-options"
+            | "access-control-allow-origin"
     ) || name.starts_with("x-forwarded-")
         || name.starts_with("sec-")
 }
@@ -130,8 +149,14 @@ fn drop_from_response(name: &str) -> bool {
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
-        "connection" | "keep-alive" | "proxy-connection" | "proxy-authorization" | "te" | "transfer-encoding"
-            | "upgrade" | "http2-settings"
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
     )
 }
 
@@ -142,12 +167,23 @@ fn is_client_claim(name: &str) -> bool {
             name.starts_with("x-forwarded")
                 || matches!(
                     name,
-                    "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" | "x-original-url" | "x-rewrite-url"
-                        | "x-original-host" | "x-original-forwarded-for" | "x-envoy-external-address" | "x-host"
-                        | "x-appengine-user-ip" | "x-azure-clientip"
+                    "x-real-ip"
+                        | "x-client-ip"
+                        | "x-cluster-client-ip"
+                        | "x-original-url"
+                        | "x-rewrite-url"
+                        | "x-original-host"
+                        | "x-original-forwarded-for"
+                        | "x-envoy-external-address"
+                        | "x-host"
+                        | "x-appengine-user-ip"
+                        | "x-azure-clientip"
                 )
         }
-        [b'c', ..] => matches!(name, "client-ip" | "cf-connecting-ip" | "cf-connecting-ipv6" | "cf-pseudo-ipv4" | "cf-ipcountry" | "cf-visitor"),
+        [b'c', ..] => matches!(
+            name,
+            "client-ip" | "cf-connecting-ip" | "cf-connecting-ipv6" | "cf-pseudo-ipv4" | "cf-ipcountry" | "cf-visitor"
+        ),
         [b'f', ..] => matches!(name, "forwarded" | "forwarded-for" | "fastly-client-ip"),
         [b't', ..] => name == "true-client-ip",
         _ => false,
@@ -169,7 +205,9 @@ mod tests {
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|(name, value)| (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap()))
+            .map(|(name, value)| {
+                (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+            })
             .collect()
     }
 
@@ -233,10 +271,26 @@ mod tests {
             ("proxy-authorization", "Basic x"),
             ("proxy-connection", "keep-alive"),
         ]);
-        for gone in ["connection", "x-hop", "other-hop", "keep-alive", "upgrade", "http2-settings", "proxy-authorization", "proxy-connection"] {
+        for gone in [
+            "connection",
+            "x-hop",
+            "other-hop",
+            "keep-alive",
+            "upgrade",
+            "http2-settings",
+            "proxy-authorization",
+            "proxy-connection",
+        ] {
             assert!(!headers.contains_key(gone), "{gone}");
         }
-        for (name, value) in [("cookie", "a=b"), ("authorization", "Bearer x"), ("x-forwarded-for", "192.0.2.7"), ("x-real-ip", "192.0.2.7"), ("te", "trailers"), ("host", "app.test")] {
+        for (name, value) in [
+            ("cookie", "a=b"),
+            ("authorization", "Bearer x"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-real-ip", "192.0.2.7"),
+            ("te", "trailers"),
+            ("host", "app.test"),
+        ] {
             assert_eq!(headers.get(name).map(HeaderValue::as_bytes), Some(value.as_bytes()), "{name}");
         }
     }

@@ -103,7 +103,8 @@ impl Edge {
     /// Takes the ports and starts the threads.
     pub fn start(config: &Config, shared: Arc<Shared>, tls: Arc<ServerConfig>) -> Result<Self, StartError> {
         raise_file_limit();
-        let count = config.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
+        let count =
+            config.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
         let http = config.http.iter().map(|address| probe(*address)).collect::<Result<Vec<_>, _>>()?;
         let https = config.https.iter().map(|address| probe(*address)).collect::<Result<Vec<_>, _>>()?;
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());

@@ -1,18 +1,22 @@
 //! The edge: HTTP and TLS from the world to the applications. It knows routes, upstreams and certificates, and nothing of
 //! containers, releases or the API.
 
-pub mod listen;
-pub mod serve;
-pub mod routes;
-pub mod forward;
-pub mod pool;
 pub mod body;
 pub mod files;
+pub mod forward;
 pub mod headers;
+pub mod listen;
 pub mod pages;
-pub mod watch;
-pub mod tls;
+pub mod pool;
+pub mod routes;
+pub mod serve;
+pub mod ca;
+pub mod acme;
+pub mod intent;
+pub mod run;
 pub mod standalone;
+pub mod tls;
+pub mod watch;
 
 pub use listen::{Config, Edge, StartError};
 pub use routes::{Address, Policy, Route, Table, Target, Upstream};

@@ -24,8 +24,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::body::{BodyError, RequestBody};
-use crate::observed::InFlightGuard;
 use super::routes::{Address, Upstream};
+use crate::observed::InFlightGuard;
 
 /// A connection to an application is made within this time or not at all.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -149,7 +149,10 @@ fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) {
 
 fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_headers(MAX_RESPONSE_HEADERS).max_header_size(MAX_RESPONSE_HEAD).max_buf_size(MAX_RESPONSE_HEAD.max(BUFFER));
+    builder
+        .max_headers(MAX_RESPONSE_HEADERS)
+        .max_header_size(MAX_RESPONSE_HEAD)
+        .max_buf_size(MAX_RESPONSE_HEAD.max(BUFFER));
     builder
 }
 

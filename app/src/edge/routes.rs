@@ -235,11 +235,7 @@ mod tests {
     use super::*;
 
     fn route(id: &str) -> Arc<Route> {
-        Arc::new(Route {
-            id: id.to_owned(),
-            target: Target::Unavailable("test".to_owned()),
-            policy: Policy::default(),
-        })
+        Arc::new(Route { id: id.to_owned(), target: Target::Unavailable("test".to_owned()), policy: Policy::default() })
     }
 
     fn found<'a>(table: &'a Table, host: &str, path: &str) -> Option<&'a str> {
@@ -287,7 +283,10 @@ mod tests {
         let mut table = Table::default();
         table.insert("app.test", "/a", route("first")).expect("valid");
         for (host, prefix) in [("APP.test", "/a/"), ("app.test", "/a")] {
-            assert!(matches!(table.insert(host, prefix, route("second")), Err(TableError::Twice(..))), "{host}{prefix}");
+            assert!(
+                matches!(table.insert(host, prefix, route("second")), Err(TableError::Twice(..))),
+                "{host}{prefix}"
+            );
         }
         for host in ["", ".", "a..b", "a b", "a/b", "a:80", "user@a", "ä.test", "[::1", "a%2e.test", "*.*.x"] {
             assert!(matches!(table.insert(host, "/", route("x")), Err(TableError::Host(_))), "{host:?}");

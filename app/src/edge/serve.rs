@@ -1,7 +1,7 @@
 //! One request, from its head to the target that answers it: validity, host, path, policy.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -43,7 +43,6 @@ pub struct Shared {
 pub struct Client {
     shared: Arc<Shared>,
     known: headers::Client,
-    peer: IpAddr,
     tls: bool,
     /// The server name of the handshake.
     sni: Option<Box<str>>,
@@ -56,7 +55,7 @@ impl Client {
     /// A connection without TLS.
     pub fn plain(shared: Arc<Shared>, peer: SocketAddr, local: SocketAddr, watch: Arc<Watch>) -> Self {
         let known = headers::Client::new(peer.ip(), false, local.port());
-        Self { shared, known, peer: peer.ip(), tls: false, sni: None, watch, framed: true }
+        Self { shared, known, tls: false, sni: None, watch, framed: true }
     }
 
     /// A connection whose handshake named `sni`.
@@ -71,7 +70,7 @@ impl Client {
         let known = headers::Client::new(peer.ip(), true, local.port());
         // rustls lower-cases nothing; the map of certificates and the hosts of requests are lower case.
         let sni = sni.map(|name| name.to_ascii_lowercase().into_boxed_str());
-        Self { shared, known, peer: peer.ip(), tls: true, sni, watch, framed: !h2 }
+        Self { shared, known, tls: true, sni, watch, framed: !h2 }
     }
 
     /// Answers one request. Never fails: what goes wrong becomes a page or a broken body.
@@ -133,7 +132,11 @@ impl Client {
         }
         let Some(route) = paths.find(path) else { return Ok(Found::Nothing) };
         if !self.tls && route.policy.https {
-            return Ok(if path.starts_with(ACME_PATH) { Found::Nothing } else { Found::Https(self.https_address(host, head)) });
+            return Ok(if path.starts_with(ACME_PATH) {
+                Found::Nothing
+            } else {
+                Found::Https(self.https_address(host, head))
+            });
         }
         Ok(Found::Route(Arc::clone(route)))
     }
@@ -187,7 +190,13 @@ impl Client {
         }
     }
 
-    async fn forward(&self, route: Arc<Route>, host: HeaderValue, mut head: Parts, incoming: Incoming) -> Response<Body> {
+    async fn forward(
+        &self,
+        route: Arc<Route>,
+        host: HeaderValue,
+        mut head: Parts,
+        incoming: Incoming,
+    ) -> Response<Body> {
         if let Some(expect) = head.headers.get(header::EXPECT)
             && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
         {
@@ -218,11 +227,6 @@ impl Client {
     /// Lets hyper drain or drop a body nobody reads, and the next head be scanned.
     fn discard(&self, incoming: Incoming) {
         drop(RequestBody::new(incoming, None, &self.watch));
-    }
-
-    /// Who asks.
-    pub fn peer(&self) -> IpAddr {
-        self.peer
     }
 }
 
@@ -404,7 +408,8 @@ mod tests {
 
     #[test]
     fn crumbs_become_one_cookie() {
-        let mut headers = head("/", Version::HTTP_2, &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]).headers;
+        let mut headers =
+            head("/", Version::HTTP_2, &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]).headers;
         join_cookies(&mut headers).unwrap();
         assert_eq!(headers.get_all(header::COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::listen::{Config, Edge, StartError};
 use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
 use super::serve::Shared;
-use super::watch::Limits;
 use super::tls::{self, CertificateError, Certificates};
+use super::watch::Limits;
+use crate::error::{Result, invalid, unavailable};
 
 /// Requests in progress at the end get this long.
 const GRACE: Duration = Duration::from_secs(10);
@@ -90,16 +92,16 @@ pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
         return Err(StandaloneError::NoAddress);
     }
     let table = read_routes(&args.routes)?;
-    let certificates = match (&args.cert, &args.key) {
-        (Some(cert), Some(key)) => {
-            let pair = tls::certified_key(&read(cert)?, &read(key)?).map_err(|error| {
-                StandaloneError::Certificate { cert: cert.clone(), key: key.clone(), error }
-            })?;
-            // One certificate for every name: whoever gives it answers for that.
-            Certificates::new(Some(pair))
-        }
-        _ => Certificates::default(),
-    };
+    let certificates =
+        match (&args.cert, &args.key) {
+            (Some(cert), Some(key)) => {
+                let pair = tls::certified_key(&read(cert)?, &read(key)?)
+                    .map_err(|error| StandaloneError::Certificate { cert: cert.clone(), key: key.clone(), error })?;
+                // One certificate for every name: whoever gives it answers for that.
+                Certificates::new(Some(pair))
+            }
+            _ => Certificates::default(),
+        };
     let certificates = Arc::new(ArcSwap::from_pointee(certificates));
     let config = Config { http: args.http.clone(), https: args.https.clone(), threads: args.threads.map(usize::from) };
     let shared = Shared {
@@ -111,13 +113,25 @@ pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
     Ok(Edge::start(&config, Arc::new(shared), tls::server_config(certificates)?)?)
 }
 
-/// Starts the edge and runs it until `stop` is done, then drains it.
-pub async fn run(args: &Args, stop: impl Future<Output = ()>) -> Result<(), StandaloneError> {
-    let edge = start(args)?;
-    tracing::info!(http = ?edge.http, https = ?edge.https, "the edge is listening");
-    stop.await;
-    edge.shut_down(GRACE).await;
-    Ok(())
+/// Runs the edge until the process is asked to end (SIGTERM, SIGINT), then drains it.
+pub fn run(args: &Args) -> Result<()> {
+    // The edge brings its own threads; this one only waits.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let edge = start(args).map_err(|error| match error {
+            StandaloneError::Start(error) => unavailable(error.to_string()),
+            error => invalid(error.to_string()),
+        })?;
+        tracing::info!(http = ?edge.http, https = ?edge.https, "the edge is listening");
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        edge.shut_down(GRACE).await;
+        Ok(())
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StandaloneError> {
@@ -152,7 +166,10 @@ mod tests {
             ("{\"routes\":[{\"host\":\"a.test\",\"upstreams\":[]}]}", "no upstream"),
             ("{\"routes\":[{\"host\":\"a b\",\"upstreams\":[\"127.0.0.1:1\"]}]}", "not a host name"),
             ("{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"localhost\"]}]}", "expected {"),
-            ("{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"127.0.0.1:1\"]},{\"host\":\"A.\",\"upstreams\":[\"127.0.0.1:1\"]}]}", "twice"),
+            (
+                "{\"routes\":[{\"host\":\"a\",\"upstreams\":[\"127.0.0.1:1\"]},{\"host\":\"A.\",\"upstreams\":[\"127.0.0.1:1\"]}]}",
+                "twice",
+            ),
             ("{\"routes\":[],\"more\":1}", "unknown field"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();

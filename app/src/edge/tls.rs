@@ -63,9 +63,7 @@ impl Certificates {
 
     /// The certificate of a lower-case name, or the fallback.
     pub fn get(&self, name: Option<&str>) -> Option<&Arc<CertifiedKey>> {
-        let known = name.and_then(|name| {
-            self.exact.get(name).or_else(|| self.wildcard.get(name.split_once('.')?.1))
-        });
+        let known = name.and_then(|name| self.exact.get(name).or_else(|| self.wildcard.get(name.split_once('.')?.1)));
         known.or(self.fallback.as_ref())
     }
 

@@ -79,8 +79,12 @@ fn PipelineStage(release: Signal<Release>, stage: Stage) -> impl IntoView {
         let turning = if class == "busy" { "turning" } else { "" };
         view! { <span class=format!("mark {class}")><Icon glyph class=turning/>{title(stage)}<span class="visually-hidden">", "{word}</span></span> }
     };
-    let words = move || look(at.get()).2;
-    view! { <li class=move || look(at.get()).1>{body}<small>{took}<i>{words}</i></small></li> }
+    let words = move || match (at.get(), took()) {
+        (Progress::Done, took) => took,
+        (progress, took) if took.is_empty() => look(progress).2.to_owned(),
+        (progress, took) => format!("{}, {took}", look(progress).2),
+    };
+    view! { <li class=move || look(at.get()).1>{body}<small>{words}</small></li> }
 }
 
 fn title(stage: Stage) -> &'static str {

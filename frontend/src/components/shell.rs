@@ -23,10 +23,11 @@ struct Overlays {
 pub fn Shell(projects: Live<Vec<Project>>, children: Children) -> impl IntoView {
     let overlays = Overlays { palette: RwSignal::new(false), help: RwSignal::new(false) };
     listen_to_keys(overlays);
+    name_the_page();
     let projects = Signal::derive(move || projects.get().unwrap_or_default());
     view! {
         <a class="skip" href="#main">"Skip to the content"</a>
-        <header class="top">
+        <header class="top"><div>
             <a href="/" class="brand" aria-label="Boathouse, home"><Icon glyph=Glyph::LOGO/><span>"Boathouse"</span></a>
             <Crumbs/>
             <ConnectionMark/>
@@ -34,7 +35,7 @@ pub fn Shell(projects: Live<Vec<Project>>, children: Children) -> impl IntoView 
                 <Icon glyph=Glyph::SEARCH/><span>"Go to"</span><kbd>"Ctrl K"</kbd>
             </button>
             <AccountMenu overlays/>
-        </header>
+        </div></header>
         <main id="main" tabindex="-1">{children()}</main>
         <Palette open=overlays.palette projects/>
         <Help open=overlays.help/>
@@ -66,6 +67,16 @@ fn Crumbs() -> impl IntoView {
     let path = use_location().pathname;
     let crumb = |(words, href): (String, String)| view! { <li><Icon glyph=Glyph::CHEVRON/><a href=href>{words}</a></li> };
     view! { <nav class="crumbs" aria-label="Where you are"><ol>{move || crumbs(&path.get()).into_iter().map(crumb).collect_view()}</ol></nav> }
+}
+
+/// The window's title follows the address.
+fn name_the_page() {
+    let path = use_location().pathname;
+    Effect::new(move |_| {
+        let words = crumbs(&path.get()).into_iter().map(|(words, _)| words).collect::<Vec<_>>();
+        let place = if words.is_empty() { "Projects".to_owned() } else { words.join(" / ") };
+        document().set_title(&format!("{place} · Boathouse"));
+    });
 }
 
 /// Says so while the page does not hear from the server.

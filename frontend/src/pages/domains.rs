@@ -23,7 +23,7 @@ pub fn Domains(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
             </Show>
         </header>
         {live.show(move |hosts| view! {
-            <ul class="rows">{move || hosts.get().into_iter().map(|host| view! { <HostRow place host live/> }).collect_view()}</ul>
+            <ul class="rows hosts">{move || hosts.get().into_iter().map(|host| view! { <HostRow place host live/> }).collect_view()}</ul>
             <Show when=move || hosts.with(Vec::is_empty)>
                 <Empty glyph=Glyph::GLOBE title="No domain yet"><p>"The first release makes one up for each component; your own come here."</p></Empty>
             </Show>

@@ -37,7 +37,7 @@ fn AddButtons(place: StoredValue<Place>, live: Live<Vec<EnvVar>>, deployment: Si
 fn VariableList(place: StoredValue<Place>, variables: Signal<Vec<EnvVar>>, live: Live<Vec<EnvVar>>, deployment: Signal<Deployment>) -> impl IntoView {
     let rows = move || variables.get().into_iter().map(|variable| view! { <VariableRow place variable live deployment/> }).collect_view();
     view! {
-        <ul class="rows">{rows}</ul>
+        <ul class="rows variables">{rows}</ul>
         <Show when=move || variables.with(Vec::is_empty)>
             <Empty glyph=Glyph::KEY title="No variables yet">
                 <p>"Database addresses, keys, switches: what differs between deployments goes here, sealed on the disk and out of every log."</p>

@@ -1,6 +1,6 @@
 //! Home: every project with the health of every deployment, the machine below it, what happened last.
 
-use boathouse_types::{Deployment, EngineStatus, Project, Role, Source, System};
+use boathouse_types::{Deployment, EngineStatus, Health, Project, Role, Source, System};
 use leptos::prelude::*;
 
 use crate::api::at;
@@ -84,6 +84,8 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
         Some(live) => view! { <span class="what">"#"{live.number}" "{format::version(live)}</span><span class="hint"><Moment at=live.finished_at.unwrap_or(live.created_at)/></span> }.into_any(),
         None => view! { <span class="hint">"not deployed yet"</span> }.into_any(),
     };
+    let is_well = matches!(health, Health::Healthy | Health::Off);
+    let reason = (!is_well).then(|| view! { <span class="reason">{deployment.reason.clone()}</span> });
     let open = deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| {
         let label = format!("Open {}", host.name);
         view! { <a class="open" href=host.url.clone() target="_blank" rel="noopener noreferrer" aria-label=label title=host.name.to_string()><Icon glyph=Glyph::OPEN/></a> }
@@ -95,6 +97,7 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
                 <HealthMark health/>
                 {pending.map(|state| view! { <StateMark state/> })}
                 {version}
+                {reason}
             </a>
             {open}
         </li>

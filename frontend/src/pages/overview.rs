@@ -28,11 +28,11 @@ pub fn Overview(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
                 }}
                 <Show when=move || !hosts.with(Vec::is_empty)>
                     <h2>"Addresses"</h2>
-                    <ul class="rows">{move || hosts.get().into_iter().map(|host| view! { <HostRow host/> }).collect_view()}</ul>
+                    <ul class="rows hosts">{move || hosts.get().into_iter().map(|host| view! { <HostRow host/> }).collect_view()}</ul>
                 </Show>
                 <Show when=move || !containers.with(Vec::is_empty)>
                     <h2>"Containers"</h2>
-                    <ul class="rows">{move || containers.get().into_iter().map(|container| view! { <ContainerRow container/> }).collect_view()}</ul>
+                    <ul class="rows containers">{move || containers.get().into_iter().map(|container| view! { <ContainerRow container/> }).collect_view()}</ul>
                 </Show>
             </div>
             <aside><h2>"Recent events"</h2><EventList events hide_project=true/></aside>

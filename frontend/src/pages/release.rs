@@ -2,10 +2,11 @@
 
 use boathouse_types::{Failure, Release, ReleaseComponent, ReleaseState, Serves};
 use leptos::prelude::*;
-use leptos_router::hooks::use_navigate;
 
 use super::not_found::{NotFound, param, place};
+use super::releases::RollBackButton;
 use crate::api::{Place, api};
+use crate::app::Projects;
 use crate::components::*;
 use crate::live::Live;
 use crate::log_store::LogStore;
@@ -69,7 +70,7 @@ fn facts(release: &Release) -> String {
 
 #[component]
 fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Live<Release>) -> impl IntoView {
-    let (api, attempt, navigate) = (api(), Attempt::new(), StoredValue::new_local(use_navigate()));
+    let (api, attempt) = (api(), Attempt::new());
     let number = release.with_untracked(|release| release.number);
     let cancel = Callback::new(move |()| {
         let place = place.get_value();
@@ -78,23 +79,22 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
             Ok(())
         });
     });
-    let roll_back = Callback::new(move |()| {
-        let place = place.get_value();
-        attempt.run(async move {
-            let made = api.roll_back(&place, number).await?;
-            navigate.with_value(|navigate| navigate(&place.release_page(made.number), Default::default()));
-            Ok(())
-        });
-    });
     let offer = Memo::new(move |_| release.with(|release| (!release.state.is_terminal(), release.can_roll_back && release.state == ReleaseState::Retired)));
     let deployment = place.with_value(Place::page);
+    let Projects(projects) = expect_context();
+    // After a failure the next step is another try; what failed cannot be rolled back to.
+    let again = Memo::new(move |_| {
+        let ended = release.with(|release| matches!(release.state, ReleaseState::Failed | ReleaseState::Cancelled));
+        projects.get()?.into_iter().find(|project| ended && place.with_value(|place| place.project == project.name)).map(|project| project.source)
+    });
     view! {
         <div class="head-actions">
             {move || match offer.get() {
                 (true, _) => view! { <Button attempt label="Cancel" glyph=Glyph::CLOSE on_press=cancel/> }.into_any(),
-                (_, true) => view! { <Button attempt label=format!("Roll back to #{number}") glyph=Glyph::ROLL_BACK class="primary" on_press=roll_back/> }.into_any(),
+                (_, true) => view! { <RollBackButton place=place.get_value() number class="primary"/> }.into_any(),
                 _ => ().into_any(),
             }}
+            {move || again.get().map(|source| view! { <DeployButton place=place.get_value() source/> })}
             <a class="button" href=deployment>"Deployment"</a>
             <AttemptProblem attempt/>
         </div>

@@ -1,11 +1,13 @@
 //! All releases of a deployment, newest first; older ones on request.
 
-use boathouse_types::Release;
+use boathouse_types::{Release, ReleaseState};
 use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
 
 use crate::api::{Place, api};
 use crate::components::*;
 use crate::live::{Live, of_project};
+use crate::session::may_change;
 
 #[component]
 pub fn Releases(place: Place) -> impl IntoView {
@@ -17,7 +19,7 @@ pub fn Releases(place: Place) -> impl IntoView {
             let last = newest.last().map(|release| release.number);
             // A new release moves the newest page down; what both pages hold is shown once.
             let rest = older.get().into_iter().filter(|release| last.is_none_or(|last| release.number < last));
-            newest.into_iter().chain(rest.collect::<Vec<_>>()).map(|release| view! { <li><ReleaseLine release/></li> }).collect_view()
+            newest.into_iter().chain(rest.collect::<Vec<_>>()).map(|release| view! { <ReleaseRow release/> }).collect_view()
         };
         view! {
             <ul class="releases">{rows}</ul>
@@ -28,6 +30,28 @@ pub fn Releases(place: Place) -> impl IntoView {
         }
         .into_any()
     })
+}
+
+/// A release and, where it can be gone back to, the button that does it.
+#[component]
+fn ReleaseRow(release: Release) -> impl IntoView {
+    let offer = release.state == ReleaseState::Retired && release.can_roll_back && may_change();
+    let (place, number) = (Place { project: release.project.clone(), deployment: release.deployment.clone() }, release.number);
+    view! { <li><ReleaseLine release/>{offer.then(|| view! { <RollBackButton place number/> })}</li> }
+}
+
+#[component]
+pub fn RollBackButton(place: Place, number: i64, #[prop(default = "")] class: &'static str) -> impl IntoView {
+    let (api, attempt, navigate, place) = (api(), Attempt::new(), StoredValue::new_local(use_navigate()), StoredValue::new(place));
+    let press = Callback::new(move |()| {
+        let place = place.get_value();
+        attempt.run(async move {
+            let made = api.roll_back(&place, number).await?;
+            navigate.with_value(|navigate| navigate(&place.release_page(made.number), Default::default()));
+            Ok(())
+        });
+    });
+    view! { <Button attempt label=format!("Roll back to #{number}") glyph=Glyph::ROLL_BACK class on_press=press/><AttemptProblem attempt/> }
 }
 
 #[component]

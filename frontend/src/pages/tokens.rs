@@ -18,7 +18,7 @@ pub fn Tokens() -> impl IntoView {
         </header>
         <Dialog open=adding title="Make a token"><AddToken live/></Dialog>
         {live.show(move |tokens| view! {
-            <ul class="rows">{move || tokens.get().into_iter().map(|token| view! { <TokenRow token live/> }).collect_view()}</ul>
+            <ul class="rows people">{move || tokens.get().into_iter().map(|token| view! { <TokenRow token live/> }).collect_view()}</ul>
             <Show when=move || tokens.with(Vec::is_empty)><Empty glyph=Glyph::KEY title="No tokens yet"><p>"A script needs one; a person signs in."</p></Empty></Show>
         }.into_any())}
     }

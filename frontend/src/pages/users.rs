@@ -17,7 +17,7 @@ pub fn Users() -> impl IntoView {
             <button type="button" class="primary" on:click=move |_| adding.set(true)><Icon glyph=Glyph::PLUS/><span>"Add a user"</span></button>
         </header>
         <Dialog open=adding title="Add a user"><AddUser live open=adding/></Dialog>
-        {live.show(move |users| view! { <ul class="rows">{move || users.get().into_iter().map(|user| view! { <UserRow user live/> }).collect_view()}</ul> }.into_any())}
+        {live.show(move |users| view! { <ul class="rows people">{move || users.get().into_iter().map(|user| view! { <UserRow user live/> }).collect_view()}</ul> }.into_any())}
     }
 }
 

@@ -1,0 +1,251 @@
+//! From rows and observations to a table: pure but for reading sites from the disk.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use boathouse_types::{DeploymentId, Identifier, Intent as Wanted, ReleaseComponent, ReleaseId, Serves, TlsMode};
+
+use super::ca;
+use super::files::Site;
+use super::routes::{Address, Policy, Route, Table, Target, Upstream};
+use crate::db::certificate::CertificateRow;
+use crate::db::host::HostRow;
+use crate::db::release::ReleaseRow;
+use crate::db::{Connection, certificate, deployment, host, release};
+use crate::error::Result;
+use crate::observed::{Container, InFlight, Observed, Phase};
+
+/// What the database wants of the edge.
+#[derive(Debug)]
+pub struct Intent {
+    hosts: Vec<HostRow>,
+    live: BTreeMap<DeploymentId, (ReleaseRow, Vec<ReleaseComponent>)>,
+    /// Deployments that are to run.
+    running: BTreeSet<DeploymentId>,
+    /// Every stored certificate.
+    pub certificates: Vec<CertificateRow>,
+}
+
+/// What one run remembers for the next.
+#[derive(Debug)]
+pub struct Memory {
+    console_host: String,
+    console: Arc<Upstream>,
+    sites: PathBuf,
+    /// An upstream that did not change stays the same object, and so do the connections to it.
+    upstreams: Vec<Arc<Upstream>>,
+    loaded: HashMap<SiteKey, Arc<Site>>,
+}
+
+/// Digest, prefix, single-page.
+type SiteKey = (String, String, bool);
+
+impl Memory {
+    /// Nothing remembered yet.
+    pub fn new(console_host: String, console: Arc<Upstream>, sites: PathBuf) -> Self {
+        Self { console_host, console, sites, upstreams: Vec::new(), loaded: HashMap::new() }
+    }
+
+    fn upstream(&self, address: SocketAddr, in_flight: &Arc<InFlight>) -> Arc<Upstream> {
+        let address = Address::Tcp(address);
+        let known = self
+            .upstreams
+            .iter()
+            .find(|upstream| Arc::ptr_eq(&upstream.in_flight, in_flight) && upstream.address == address);
+        known.map_or_else(|| Upstream::new(address, Arc::clone(in_flight)), Arc::clone)
+    }
+}
+
+impl Intent {
+    /// The names whose certificates the internal CA makes.
+    pub fn internal_names(&self, memory: &Memory) -> BTreeSet<String> {
+        let console = Some(memory.console_host.clone()).filter(|name| ca::is_private(name));
+        self.names(TlsMode::Internal).chain(console).collect()
+    }
+
+    /// The names whose certificates an ACME CA makes. It cannot make those of wildcards by TLS-ALPN-01.
+    pub fn acme_names(&self, memory: &Memory) -> BTreeSet<String> {
+        let console = Some(memory.console_host.clone()).filter(|name| !ca::is_private(name));
+        self.names(TlsMode::Acme).chain(console).filter(|name| !name.starts_with("*.")).collect()
+    }
+
+    fn names(&self, mode: TlsMode) -> impl Iterator<Item = String> + '_ {
+        self.hosts.iter().filter(move |host| host.tls == mode).map(|host| host.name.to_string())
+    }
+}
+
+/// Reads everything in one transaction's view.
+pub fn read(connection: &Connection) -> Result<Intent> {
+    let mut intent = Intent {
+        hosts: host::all(connection)?,
+        live: BTreeMap::new(),
+        running: BTreeSet::new(),
+        certificates: certificate::all(connection)?,
+    };
+    for row in deployment::all(connection)? {
+        if row.intent == Wanted::Running {
+            intent.running.insert(row.id);
+        }
+        if let Some(live) = release::live(connection, row.id)? {
+            let components = release::components(connection, live.id)?;
+            intent.live.insert(row.id, (live, components));
+        }
+    }
+    Ok(intent)
+}
+
+/// The table for `intent`, and the live releases it was made from.
+pub async fn table(intent: &Intent, observed: &Observed, memory: &mut Memory) -> (Table, BTreeSet<ReleaseId>) {
+    let mut table = Table::default();
+    // First, so that no component can have it.
+    let console = Route {
+        id: "console".to_owned(),
+        target: Target::Console(Arc::clone(&memory.console)),
+        policy: Policy { https: true, ..Policy::default() },
+    };
+    insert(&mut table, &memory.console_host, "/", console);
+    let mut upstreams = Vec::new();
+    let mut sites = HashMap::new();
+    for host in &intent.hosts {
+        let target = target(intent, host, observed, memory, &mut sites).await;
+        if let Target::Upstreams(used) = &target {
+            upstreams.extend(used.iter().cloned());
+        }
+        let policy = Policy { https: host.tls != TlsMode::Off, ..Policy::default() };
+        let route = Route { id: format!("{}{}", host.name, host.path), target, policy };
+        insert(&mut table, host.name.as_str(), &host.path, route);
+    }
+    (memory.upstreams, memory.loaded) = (upstreams, sites);
+    (table, intent.live.values().map(|(row, _)| row.id).collect())
+}
+
+/// A host that cannot be routed hurts itself only.
+fn insert(table: &mut Table, host: &str, path: &str, route: Route) {
+    if let Err(error) = table.insert(host, path, Arc::new(route)) {
+        tracing::error!(host, path, %error, "a host cannot be routed");
+    }
+}
+
+async fn target(
+    intent: &Intent,
+    host: &HostRow,
+    observed: &Observed,
+    memory: &mut Memory,
+    sites: &mut HashMap<SiteKey, Arc<Site>>,
+) -> Target {
+    let unavailable = |reason: &str| Target::Unavailable(reason.to_owned());
+    if !intent.running.contains(&host.deployment_id) {
+        return unavailable("the deployment is stopped");
+    }
+    let Some((release, components)) = intent.live.get(&host.deployment_id) else {
+        return unavailable("the deployment has no live release");
+    };
+    let Some(component) = components.iter().find(|component| component.identifier == host.component) else {
+        return unavailable("the live release has no such component");
+    };
+    if component.serves == Serves::Files {
+        return match site(release, component, host, memory, sites).await {
+            Ok(site) => Target::Files(site),
+            Err(reason) => {
+                tracing::error!(host = %host.name, reason, "a static component cannot be served");
+                Target::Unavailable(reason)
+            }
+        };
+    }
+    let containers = observed.of_release(release.id).into_iter().map(|(_, container)| container);
+    match answering(containers, &host.component, component.port) {
+        found if found.is_empty() => unavailable("no container answers"),
+        found => {
+            Target::Upstreams(found.iter().map(|(address, in_flight)| memory.upstream(*address, in_flight)).collect())
+        }
+    }
+}
+
+/// Where the healthy containers of a component listen; those that run but fail their probes only where there is no
+/// healthy one, because an answer that is perhaps an error is better than none.
+fn answering(
+    containers: impl Iterator<Item = Container>,
+    component: &Identifier,
+    port: Option<u16>,
+) -> Vec<(SocketAddr, Arc<InFlight>)> {
+    let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
+    for container in containers.filter(|container| container.identifier == *component) {
+        let list = match container.phase {
+            Phase::Healthy => &mut healthy,
+            Phase::Unhealthy => &mut unhealthy,
+            _ => continue,
+        };
+        if let (Some(address), Some(port)) = (container.address, container.port.or(port))
+            && !container.in_flight.is_closed()
+        {
+            list.push((SocketAddr::new(address, port), container.in_flight));
+        }
+    }
+    if healthy.is_empty() { unhealthy } else { healthy }
+}
+
+async fn site(
+    release: &ReleaseRow,
+    component: &ReleaseComponent,
+    host: &HostRow,
+    memory: &Memory,
+    sites: &mut HashMap<SiteKey, Arc<Site>>,
+) -> Result<Arc<Site>, String> {
+    let digest = component.digest.clone().ok_or("the release has no files for it")?;
+    let manifest = release.manifest.as_ref().and_then(|stack| stack.find(&component.identifier));
+    let spa = manifest.and_then(|component| component.files.as_ref()).is_some_and(|files| files.spa);
+    let key = (digest, host.path.clone(), spa);
+    if let Some(known) = memory.loaded.get(&key).or_else(|| sites.get(&key)) {
+        let known = Arc::clone(known);
+        sites.insert(key, Arc::clone(&known));
+        return Ok(known);
+    }
+    let (root, base) = (memory.sites.join(&key.0), key.1.clone());
+    let loaded = tokio::task::spawn_blocking(move || Site::load(&root, &base, spa)).await;
+    let site = Arc::new(loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?);
+    sites.insert(key, Arc::clone(&site));
+    Ok(site)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(phase: Phase, last: u8, port: Option<u16>) -> Container {
+        Container {
+            identifier: "web".parse().unwrap(),
+            release_id: ReleaseId(1),
+            deployment_id: DeploymentId(1),
+            engine_id: None,
+            phase,
+            address: Some([10, 0, 0, last].into()),
+            port,
+            started_at: None,
+            restarts: 0,
+            problem: None,
+            in_flight: InFlight::new(),
+        }
+    }
+
+    #[test]
+    fn requests_go_where_someone_answers() {
+        use Phase::{Draining, Healthy, Starting, Unhealthy};
+        let web: Identifier = "web".parse().unwrap();
+        for (containers, expected) in [
+            (vec![], vec![]),
+            (vec![container(Healthy, 1, Some(80)), container(Unhealthy, 2, Some(80))], vec!["10.0.0.1:80"]),
+            (vec![container(Unhealthy, 2, Some(80)), container(Starting, 3, Some(80))], vec!["10.0.0.2:80"]),
+            (vec![container(Draining, 4, Some(80))], vec![]),
+            (vec![container(Healthy, 5, None)], vec!["10.0.0.5:3000"]),
+        ] {
+            let found = answering(containers.into_iter(), &web, Some(3000));
+            let found: Vec<_> = found.iter().map(|(address, _)| address.to_string()).collect();
+            assert_eq!(found, expected);
+        }
+        let closed = container(Healthy, 6, Some(80));
+        closed.in_flight.close();
+        assert!(answering([closed].into_iter(), &web, None).is_empty());
+    }
+}

@@ -1,0 +1,283 @@
+//! The edge inside the server: what the database wants and what is observed become a table and certificates.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use boathouse_types::ReleaseId;
+use futures_util::StreamExt as _;
+use rustls::sign::CertifiedKey;
+use rustls_acme::ResolvesServerCertAcme;
+
+use super::acme::Acme;
+use super::ca::{self, Ca};
+use super::intent::{self, Intent, Memory};
+use super::listen::{Config, Edge};
+use super::routes::{Table, Upstream};
+use super::serve::Shared;
+use super::tls::{self, Certificates};
+use super::watch::Limits;
+use crate::clock;
+use crate::db::certificate::{self, CertificateRow, key_aad};
+use crate::error::{Error, Result, internal, unavailable};
+use crate::observed::InFlight;
+use crate::state::App;
+use crate::task::Poke;
+
+/// Also without a poke: a certificate may have come due, a clock may have jumped.
+const PERIOD: Duration = Duration::from_secs(30);
+const ORDER_PERIOD: Duration = Duration::from_secs(60);
+/// Orders at the same time.
+const ORDERS: usize = 4;
+
+/// The running edge and its two tasks.
+pub struct Running {
+    edge: Edge,
+}
+
+impl Running {
+    /// Stops accepting, drains for `grace` at most.
+    pub async fn shut_down(self, grace: Duration) {
+        self.edge.shut_down(grace).await;
+    }
+
+    /// The addresses that were really taken: plain, then TLS.
+    pub fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        (self.edge.http.clone(), self.edge.https.clone())
+    }
+}
+
+/// Makes the first table, takes the ports, and keeps table and certificates right from then on.
+///
+/// # Errors
+/// A taken port, with what to do; a state that cannot be read.
+pub async fn start(app: &App) -> Result<Running> {
+    // Libraries that ask for the process's provider get the same one.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let keeper = Arc::new(Keeper::new(app)?);
+    keeper.reconcile().await?;
+    let config = Config { http: vec![app.config.http], https: vec![app.config.https], threads: None };
+    let shared = Shared {
+        table: Arc::clone(&keeper.table),
+        certificates: Arc::clone(&keeper.certificates),
+        https_port: app.config.https.port(),
+        limits: Limits::default(),
+    };
+    let tls = tls::server_config(Arc::clone(&keeper.certificates))
+        .map_err(|error| internal("TLS cannot be set up").caused_by(error))?;
+    let edge = Edge::start(&config, Arc::new(shared), tls).map_err(|error| unavailable(error.to_string()))?;
+    let routes = Arc::clone(&keeper);
+    app.tasks.reconcile("edge", "Routes and certificates", Some(PERIOD), app.pokes.edge.clone(), move || {
+        let keeper = Arc::clone(&routes);
+        async move { keeper.reconcile().await }
+    });
+    let orders = Poke::clone(&app.pokes.certificates);
+    app.tasks.reconcile("acme", "Certificates from the ACME CA", Some(ORDER_PERIOD), orders, move || {
+        let keeper = Arc::clone(&keeper);
+        async move { keeper.order().await }
+    });
+    Ok(Running { edge })
+}
+
+/// The internal CA's root certificate, made where there is none.
+pub async fn root_certificate(app: &App) -> Result<String> {
+    Ok(make_ca(app).await?.cert_pem)
+}
+
+async fn make_ca(app: &App) -> Result<certificate::CaRow> {
+    let (key, instance) = (app.key.clone(), app.instance.clone());
+    let own = app.config.base_domain.to_string();
+    app.db
+        .write(move |tx| {
+            // Besides private names only for the instance's own domain: to trust this root is to trust it with no more.
+            certificate::ca(tx, || ca::create(&key, &instance, &[&own]))
+        })
+        .await
+}
+
+/// Keeps the two pointers that the edge's threads read.
+struct Keeper {
+    app: App,
+    table: Arc<ArcSwap<Table>>,
+    certificates: Arc<ArcSwap<Certificates>>,
+    acme: Acme,
+    fallback: Arc<CertifiedKey>,
+    /// Answers of orders under way. Held for an insert or a copy, never across an await.
+    challenges: Mutex<HashMap<String, Arc<ResolvesServerCertAcme>>>,
+    state: tokio::sync::Mutex<State>,
+}
+
+/// What one run remembers for the next, so that what did not change stays the same object.
+struct State {
+    memory: Memory,
+    ca: Option<Ca>,
+    keys: HashMap<String, (CertificateRow, Arc<CertifiedKey>)>,
+    routed: Option<BTreeSet<ReleaseId>>,
+    wanted: BTreeSet<String>,
+}
+
+impl Keeper {
+    fn new(app: &App) -> Result<Self> {
+        let fallback = tls::self_signed().map_err(|error| internal("no certificate could be made").caused_by(error))?;
+        let console = Upstream::new(super::routes::Address::Unix(app.paths.console_socket()), InFlight::new());
+        let memory = Memory::new(app.config.console_host.to_string(), console, app.paths.sites());
+        Ok(Self {
+            acme: Acme::new(&app.config, app.db.clone(), app.key.clone())?,
+            table: Arc::default(),
+            certificates: Arc::new(ArcSwap::from_pointee(Certificates::new(Some(Arc::clone(&fallback))))),
+            fallback,
+            challenges: Mutex::default(),
+            state: tokio::sync::Mutex::new(State {
+                memory,
+                ca: None,
+                keys: HashMap::new(),
+                routed: None,
+                wanted: BTreeSet::new(),
+            }),
+            app: app.clone(),
+        })
+    }
+
+    /// One look at everything; a second one right after it changes nothing.
+    async fn reconcile(&self) -> Result<()> {
+        let mut guard = self.state.lock().await;
+        let state = &mut *guard;
+        let intent = self.app.db.read(intent::read).await?;
+        // Certificates first: whoever sees a new route over TLS also gets its certificate.
+        self.load_certificates(state, &intent).await?;
+        let (table, routed) = intent::table(&intent, &self.app.observed, &mut state.memory).await;
+        self.table.store(Arc::new(table));
+        if state.routed.as_ref() != Some(&routed) {
+            state.routed = Some(routed.clone());
+            self.app.observed.set_routed(routed);
+            self.app.pokes.supervisor.poke();
+            self.app.pokes.release.poke();
+        }
+        let wanted = intent.acme_names(&state.memory);
+        if !wanted.is_subset(&state.wanted) {
+            self.app.pokes.certificates.poke();
+        }
+        state.wanted = wanted;
+        Ok(())
+    }
+
+    /// Brings `state.keys` up to the rows, makes what the internal CA has to make, and publishes.
+    async fn load_certificates(&self, state: &mut State, intent: &Intent) -> Result<()> {
+        if state.ca.is_none() {
+            state.ca = Some(self.open_ca().await?);
+        }
+        state.keys.retain(|name, _| intent.certificates.iter().any(|row| row.name == *name));
+        for row in &intent.certificates {
+            if state.keys.get(&row.name).is_some_and(|(known, _)| known == row) {
+                continue;
+            }
+            // One bad row hurts its own host only.
+            match self.usable(row) {
+                Ok(key) => drop(state.keys.insert(row.name.clone(), (row.clone(), key))),
+                Err(error) => tracing::error!(name = row.name, %error, "a stored certificate cannot be used"),
+            }
+        }
+        for name in intent.internal_names(&state.memory) {
+            if let Err(error) = self.issue(state, &name).await {
+                tracing::warn!(name, %error, "the internal CA made no certificate");
+                self.note_problem(&name, &error).await?;
+            }
+        }
+        self.publish(state);
+        Ok(())
+    }
+
+    async fn open_ca(&self) -> Result<Ca> {
+        let row = make_ca(&self.app).await?;
+        let path = self.app.paths.ca();
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(row.cert_pem.as_str()) {
+            std::fs::write(path, &row.cert_pem)?;
+        }
+        Ca::open(&row, &self.app.key)
+    }
+
+    fn usable(&self, row: &CertificateRow) -> Result<Arc<CertifiedKey>> {
+        let key = self.app.key.open(&key_aad(&row.name), &row.key_sealed)?;
+        tls::certified_key(row.chain_pem.as_bytes(), &key)
+            .map_err(|error| internal(format!("the certificate of {} cannot be used", row.name)).caused_by(error))
+    }
+
+    /// A certificate of the internal CA for `name`, unless it has one that is not due.
+    async fn issue(&self, state: &mut State, name: &str) -> Result<()> {
+        let Some(ca) = &state.ca else { return Ok(()) };
+        if let Some((row, _)) = state.keys.get(name)
+            && ca.issued(row)
+            && !ca::is_due(row, clock::now())
+        {
+            return Ok(());
+        }
+        let row = ca.issue(name, &self.app.key)?;
+        let key = self.usable(&row)?;
+        let stored = row.clone();
+        self.app.db.write(move |tx| certificate::store(tx, &stored)).await?;
+        state.keys.insert(name.to_owned(), (row, key));
+        Ok(())
+    }
+
+    async fn note_problem(&self, name: &str, error: &Error) -> Result<()> {
+        let problem = match &error.hint {
+            Some(hint) => format!("{error}. {hint}"),
+            None => error.to_string(),
+        };
+        let name = name.to_owned();
+        self.app
+            .db
+            .write(move |tx| {
+                let order = certificate::order(tx, &name)?;
+                if order.problem.as_ref() == Some(&problem) {
+                    return Ok(());
+                }
+                certificate::set_order(tx, &name, &certificate::OrderRow { problem: Some(problem), ..order })
+            })
+            .await
+    }
+
+    /// Swaps the certificates for what is known now.
+    fn publish(&self, state: &State) {
+        let mut certificates = Certificates::new(Some(Arc::clone(&self.fallback)));
+        for (name, (_, key)) in &state.keys {
+            certificates.insert(name, Arc::clone(key));
+        }
+        for (name, answer) in self.challenges.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            certificates.insert_challenge(name, Arc::clone(answer) as _);
+        }
+        self.certificates.store(Arc::new(certificates));
+    }
+
+    /// Orders what is missing or due.
+    async fn order(&self) -> Result<()> {
+        let due: Vec<String> = {
+            let state = self.state.lock().await;
+            let is_due =
+                |name: &String| state.keys.get(name).is_none_or(|(row, _)| !row.acme || ca::is_due(row, clock::now()));
+            state.wanted.iter().filter(|name| is_due(name)).cloned().collect()
+        };
+        let orders = futures_util::stream::iter(due).map(|name| async move { self.order_one(&name).await });
+        let orders = orders.buffer_unordered(ORDERS);
+        let results: Vec<Result<bool>> = orders.collect().await;
+        if results.iter().any(|result| matches!(result, Ok(true))) {
+            self.app.pokes.edge.poke();
+        }
+        results.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+    }
+
+    async fn order_one(&self, name: &str) -> Result<bool> {
+        let result = self
+            .acme
+            .obtain(name, async |answer| {
+                self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), answer);
+                self.publish(&*self.state.lock().await);
+            })
+            .await;
+        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.publish(&*self.state.lock().await);
+        result
+    }
+}
