@@ -2,9 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::api;
 use crate::clock;
-use crate::config::{Paths, ServeArgs};
+use crate::config::{LogFormat, Paths, ServeArgs};
 use crate::db::{Db, setting};
 use crate::error::{Result, unavailable};
 use crate::logs::Logs;
@@ -12,6 +19,41 @@ use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::task::Tasks;
+
+/// Tasks get this long to end once the process is asked to stop.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Runs the server until SIGTERM or SIGINT.
+pub fn run(config: ServeArgs) -> Result<()> {
+    start_log(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let app = open(config)?;
+        api::start(&app)?;
+        tracing::info!(data_dir = %app.paths.root.display(), "Boathouse is up");
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: containers keep running");
+        app.tasks.shut_down(GRACE).await;
+        app.db.checkpoint();
+        Ok(())
+    })
+}
+
+fn start_log(config: &ServeArgs) {
+    let filter: Targets = config.log.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
+    // A second server in one process (tests) keeps the first one's log.
+    _ = match config.log_format {
+        LogFormat::Text => registry.with(lines.with_ansi(false).with_filter(filter)).try_init(),
+        LogFormat::Json => registry.with(lines.json().with_filter(filter)).try_init(),
+    };
+}
 
 /// Opens everything that is stored: data directory, key, database.
 pub fn open(config: ServeArgs) -> Result<App> {

@@ -1,7 +1,7 @@
 //! The API's client: over the unix socket on the server itself, over https with a token from elsewhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use boathouse_types::{ApiError, ErrorBody, ErrorKind, path::API};
@@ -196,11 +196,6 @@ fn not_the_api(status: u16, target: &str) -> Failure {
 fn no_server(socket: &Path) -> Failure {
     Failure::unavailable(format!("there is no server here ({} does not exist) and none is signed in to", socket.display()))
         .hint("On the server: give --data-dir DIR. From elsewhere: boathouse login URL, or BOATHOUSE_URL and BOATHOUSE_TOKEN.")
-}
-
-/// A socket's path below a data directory.
-pub fn socket_in(data_dir: &Path) -> PathBuf {
-    data_dir.join(SOCKET)
 }
 
 #[cfg(test)]
