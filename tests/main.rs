@@ -13,4 +13,5 @@ mod engine;
 mod edge;
 mod edge_acme;
 mod edge_h2;
+mod edge_run;
 mod edge_support;
