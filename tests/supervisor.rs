@@ -212,6 +212,9 @@ async fn stopping_keeps_the_files_and_deleting_leaves_nothing() {
         (fake.list_volumes(&label).await.unwrap().len(), fake.list_networks(&label).await.unwrap().len()),
         (1, 1)
     );
+    assert!(stage.observed(1, "web").is_none());
+    stage.set_intent(Intent::Running).await;
+    stage.until("the second start", async || running(&fake, &stage).await.len() == 1).await;
     stage.set_intent(Intent::Deleted).await;
     let empty = async || {
         fake.list_volumes(&label).await.unwrap().is_empty() && fake.list_networks(&label).await.unwrap().is_empty()
