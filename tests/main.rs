@@ -6,7 +6,8 @@
 )]
 
 mod harness;
-mod tidy;
+
+mod bad_input;
 mod docker;
 mod docker_build;
 mod engine;
@@ -15,4 +16,10 @@ mod supervisor_engine;
 mod supervisor_stage;
 mod edge;
 mod edge_acme;
+mod edge_h2;
 mod edge_support;
+mod engine;
+mod redeploy;
+mod repositories;
+mod state;
+mod tidy;

@@ -71,6 +71,10 @@ pub struct ServeArgs {
     /// Log format
     #[arg(long, env = "BOATHOUSE_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// The step boundary at which the process kills itself, for tests
+    #[cfg(debug_assertions)]
+    #[arg(long, env = "BOATHOUSE_FAULT", hide = true)]
+    pub fault: Option<String>,
 }
 
 /// How the server writes its own log.
@@ -94,6 +98,10 @@ impl Paths {
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.root.join("boathouse.db")
+    }
+    /// Locked by the server that uses the directory.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
     }
     /// The key that seals secrets.
     pub fn secret_key(&self) -> PathBuf {

@@ -9,7 +9,7 @@ pub fn Empty(glyph: Glyph, #[prop(into)] title: String, children: Children) -> i
     view! {
         <div class="empty">
             <Icon glyph/>
-            <h3>{title}</h3>
+            <h2>{title}</h2>
             {children()}
         </div>
     }

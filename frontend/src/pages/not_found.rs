@@ -9,10 +9,12 @@ use crate::components::{Empty, Glyph};
 #[component]
 pub fn NotFound(what: &'static str) -> impl IntoView {
     view! {
-        <Empty glyph=Glyph::SEARCH title=format!("There is no such {what}")>
-            <p>"It may have been deleted or renamed."</p>
-            <a class="button" href="/">"All projects"</a>
-        </Empty>
+        <div class="page">
+            <h1>{format!("There is no such {what}")}</h1>
+            <Empty glyph=Glyph::SEARCH title="It may have been deleted or renamed">
+                <a class="button" href="/">"All projects"</a>
+            </Empty>
+        </div>
     }
 }
 

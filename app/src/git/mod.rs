@@ -1,0 +1,11 @@
+//! Git remotes: mirrors, trees at a commit, deploy keys. The only module that starts a process.
+
+mod checkout;
+mod fault;
+pub mod key;
+mod mirror;
+mod run;
+
+pub use checkout::checkout;
+pub use fault::without_password;
+pub use mirror::{Fetched, Remote, fetch};
