@@ -10,7 +10,7 @@ mod harness;
 mod bad_input;
 mod docker;
 mod docker_build;
-mod engine;
+mod engine_support;
 mod supervisor;
 mod supervisor_engine;
 mod supervisor_stage;
