@@ -202,7 +202,7 @@ async fn site(
         sites.insert(key, Arc::clone(&known));
         return Ok(known);
     }
-    let (root, base) = (memory.sites.join(&key.0), key.1.clone());
+    let (root, base) = (crate::site::folder(&memory.sites, &key.0), key.1.clone());
     let loaded = tokio::task::spawn_blocking(move || Site::load(&root, &base, spa)).await;
     let site = Arc::new(loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?);
     sites.insert(key, Arc::clone(&site));
