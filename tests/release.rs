@@ -282,7 +282,7 @@ async fn a_repository_with_two_components_and_files_goes_live_together() {
     repo.commit(&[("boathouse.yaml".to_owned(), manifest.replace("  - identifier: taken\n    folder: /\n    static: /app\n    build: {dockerfile: Dockerfile.site}\n", "").into())], "less");
     world.request(None, None).await.unwrap();
     world.lives(2).await;
-    assert_eq!(world.visit("api-production-shop.localhost", "/read").await.1, "kept");
+    assert_eq!(world.visit("api-production-shop.localhost", "/read").await.1.trim(), "kept");
     assert_ne!(world.visit("taken-production-shop.localhost", "/index.html").await.0, 200);
     let missing = world.request(Some("no-such-branch"), None).await.unwrap();
     let failed = world.ends(missing.number).await.failure.unwrap();
@@ -338,7 +338,7 @@ async fn cancelling_ends_every_stage_and_leaves_nothing() {
         world.request(None, Some(name.clone())).await.unwrap();
         world.reaches(number, "it runs", |row| row.state == state).await;
         if state == ReleaseState::Building {
-            wait_for(DONE, "the build runs", || async { world.log(number).await.contains("RUN").then_some(()) }).await;
+            wait_for(seconds(20), "the build runs", || async { world.log(number).await.contains("RUN").then_some(()) }).await;
         }
         let begun = std::time::Instant::now();
         world.cancel(number).await;
@@ -389,7 +389,7 @@ async fn logs_of_pipeline_and_containers_are_followed_to_their_end() {
     assert_eq!(lines, world.app.logs.read(row.id, 0, 10_000).await.unwrap());
     assert!(lines.iter().any(|line| line.stream == "build") && lines.iter().any(|line| line.stream == "drain"));
     world.set_env("TOKEN", "s3cret-t0ken").await;
-    world.visit("shop.localhost", "/print?hello").await;
+    assert_eq!(world.visit("shop.localhost", "/print?hello").await.0, 200);
     let read = || async {
         let lines = world.app.logs.tail(world.deployment, None, 100).await.unwrap();
         lines.iter().any(|line| line.text == "hello").then_some(lines)
