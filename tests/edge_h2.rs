@@ -88,7 +88,8 @@ async fn connect(edge: &TestEdge) -> TlsStream<TcpStream> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = TcpStream::connect(edge.https()).await.unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect("app.test".try_into().unwrap(), stream).await.unwrap();
+    let mut stream =
+        TlsConnector::from(Arc::new(config)).connect("app.test".try_into().unwrap(), stream).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
     stream
@@ -109,6 +110,9 @@ async fn answers(mut read: impl tokio::io::AsyncRead + Unpin) -> Vec<(u8, Vec<u8
     }
     frames
 }
+
+/// The nth frames of a flood.
+type Flood<'a> = &'a (dyn Fn(u32) -> Vec<u8> + Sync);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_end_their_own_connection_only() {
@@ -132,7 +136,7 @@ async fn floods_end_their_own_connection_only() {
         let update = frame(8, 0, stream, &0x7fff_ffff_u32.to_be_bytes());
         [frame(HEADERS, END_HEADERS, stream, &get()), update].concat()
     };
-    let floods: [(&str, &(dyn Fn(u32) -> Vec<u8> + Sync)); 4] = [
+    let floods: [(&str, Flood<'_>); 4] = [
         ("H2-01 rapid reset", &rapid_reset),
         ("H2-02 made you reset", &made_you_reset),
         ("H2-03 endless head", &endless_head),

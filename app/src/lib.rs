@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod serve;
+pub mod cli;
 pub mod state;
 pub mod task;
 pub mod observed;
@@ -23,3 +24,4 @@ pub mod error;
 pub mod fault;
 pub mod secret;
 pub mod clock;
+pub mod trace;
