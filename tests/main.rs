@@ -20,6 +20,7 @@ mod edge_h2;
 mod edge_run;
 mod edge_support;
 mod redeploy;
+mod release;
 mod repositories;
 mod state;
 mod tidy;
