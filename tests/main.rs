@@ -7,7 +7,12 @@
 
 mod harness;
 
+mod api;
+mod api_access;
+mod api_desk;
+mod api_streams;
 mod bad_input;
+mod cli;
 mod docker;
 mod docker_build;
 mod engine;
@@ -18,7 +23,6 @@ mod edge;
 mod edge_acme;
 mod edge_h2;
 mod edge_support;
-mod engine;
 mod redeploy;
 mod repositories;
 mod state;
