@@ -7,7 +7,12 @@
 
 mod harness;
 
+mod api;
+mod api_access;
+mod api_desk;
+mod api_streams;
 mod bad_input;
+mod cli;
 mod docker;
 mod docker_build;
 mod engine_support;
