@@ -155,7 +155,16 @@ fn acme_app(folder: &Path, https: u16, pebble: &Pebble) -> App {
     let directory = format!("https://localhost:{}/dir", pebble.api);
     let (bundle, resolver) = (pebble.ca(), pebble.dns.to_string());
     let bundle = bundle.to_str().unwrap();
-    let more = ["--acme-directory", &directory, "--ca-bundle", bundle, "--resolver", &resolver, "--public-address", "127.0.0.1"];
+    let more = [
+        "--acme-directory",
+        &directory,
+        "--ca-bundle",
+        bundle,
+        "--resolver",
+        &resolver,
+        "--public-address",
+        "127.0.0.1",
+    ];
     open(folder, https, &more)
 }
 
@@ -197,7 +206,10 @@ async fn a_name_that_points_here_gets_a_certificate_and_one_that_does_not_costs_
     pebble.point("elsewhere.example.org", [127, 0, 0, 9].into()).await;
     add_host(&app, "elsewhere.example.org", TlsMode::Acme);
     let problem = wait_for("the problem", async || stored(&app, "elsewhere.example.org").1.problem).await;
-    assert!(problem.contains("A record") && problem.contains("127.0.0.9") && problem.contains("A 127.0.0.1"), "{problem}");
+    assert!(
+        problem.contains("A record") && problem.contains("127.0.0.9") && problem.contains("A 127.0.0.1"),
+        "{problem}"
+    );
     assert_eq!(stored(&app, "elsewhere.example.org").1.failures, 0, "the CA was not asked");
 
     add_host(&app, "shop.example.org", TlsMode::Acme);
@@ -206,7 +218,8 @@ async fn a_name_that_points_here_gets_a_certificate_and_one_that_does_not_costs_
     assert_eq!(stored(&app, "shop.example.org").1, OrderRow::default());
     let root = pebble.root().await;
     // No release is live: the edge says so, over a connection that the CA vouches for.
-    let answer = wait_for("the certificate to serve", async || status(&root, "shop.example.org", https).await.ok()).await;
+    let answer =
+        wait_for("the certificate to serve", async || status(&root, "shop.example.org", https).await.ok()).await;
     assert_eq!(answer, 503);
     assert!(status(&root, "elsewhere.example.org", https).await.is_err(), "no certificate for this one");
     running.shut_down(Duration::ZERO).await;
@@ -234,7 +247,8 @@ async fn a_refused_order_waits_and_is_not_repeated_by_a_restart() {
         if start == 0 {
             add_host(&app, name, TlsMode::Acme);
         }
-        let order = wait_for("the failure", async || Some(stored(&app, name).1).filter(|order| order.failures > 0)).await;
+        let order =
+            wait_for("the failure", async || Some(stored(&app, name).1).filter(|order| order.failures > 0)).await;
         for _ in 0..5 {
             app.pokes.certificates.poke();
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -41,8 +41,12 @@ impl TestEngine {
     pub fn new() -> Self {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let engine = Arc::new(Engine::new(SOCKET, Pool::default()));
-        Self { engine, instance: format!("t{}x{number}", std::process::id()) }
+        Self::of(format!("t{}x{number}", std::process::id()))
+    }
+
+    /// The objects of an instance that exists already.
+    pub fn of(instance: String) -> Self {
+        Self { engine: Arc::new(Engine::new(SOCKET, Pool::default())), instance }
     }
 
     pub fn label(&self) -> Label {

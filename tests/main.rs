@@ -6,10 +6,20 @@
 )]
 
 mod harness;
-mod tidy;
+
+mod bad_input;
 mod docker;
 mod docker_build;
 mod engine;
+mod supervisor;
+mod supervisor_engine;
+mod supervisor_stage;
 mod edge;
 mod edge_acme;
+mod edge_h2;
 mod edge_support;
+mod engine;
+mod redeploy;
+mod repositories;
+mod state;
+mod tidy;

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::config::{Paths, ServeArgs};
 use crate::db::{Db, setting};
 use crate::error::{Result, unavailable};
+use crate::logs::Logs;
 use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
@@ -14,16 +15,20 @@ use crate::task::Tasks;
 
 /// Opens everything that is stored: data directory, key, database.
 pub fn open(config: ServeArgs) -> Result<App> {
+    #[cfg(debug_assertions)]
+    crate::fault::arm(config.fault.as_deref());
     let paths = Paths { root: config.data_dir.clone() };
     make_folders(&paths)?;
     let is_new = !paths.database().exists();
     let key = SecretKey::load(&paths.secret_key(), is_new)?;
     let db = Db::open(&paths.database(), &paths.backups())?;
     let instance = db.write_blocking(setting::instance)?;
+    let logs = Logs::new(paths.clone(), db.clone());
     Ok(App::new(Inner {
         config,
         paths,
         db,
+        logs,
         key,
         observed: Observed::new(),
         pokes: Pokes::default(),

@@ -6,6 +6,7 @@ use boathouse_types::Millis;
 
 use crate::config::{Paths, ServeArgs};
 use crate::db::Db;
+use crate::logs::Logs;
 use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::task::{Poke, Tasks};
@@ -26,6 +27,8 @@ pub struct Inner {
     pub key: SecretKey,
     /// What is true right now.
     pub observed: Observed,
+    /// Logs of releases and deployments.
+    pub logs: Logs,
     /// Wakes the reconcilers.
     pub pokes: Pokes,
     /// The background tasks.

@@ -257,6 +257,18 @@ pub fn https(root_pem: &[u8]) -> reqwest::Client {
     builder().tls_certs_only([root]).build().unwrap()
 }
 
+/// The same over HTTP/1.1 alone.
+pub fn https_h1(root_pem: &[u8]) -> reqwest::Client {
+    let root = reqwest::Certificate::from_pem(root_pem).unwrap();
+    builder().tls_certs_only([root]).http1_only().build().unwrap()
+}
+
+/// The same with a new connection for each request.
+pub fn https_fresh(root_pem: &[u8]) -> reqwest::Client {
+    let root = reqwest::Certificate::from_pem(root_pem).unwrap();
+    builder().tls_certs_only([root]).http1_only().pool_max_idle_per_host(0).build().unwrap()
+}
+
 fn builder() -> reqwest::ClientBuilder {
     // The process-wide provider of cryptography; the second story finds it set.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());

@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use bollard::Docker;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptionsBuilder,
+    BuildImageOptionsBuilder, ImportImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    RemoveVolumeOptionsBuilder,
 };
+use futures_util::StreamExt;
+
+use super::TestApp;
 
 /// Where it listens.
 pub const SOCKET: &str = "/var/run/docker.sock";
@@ -72,6 +76,35 @@ impl Engine {
         names
     }
 
+    /// Builds an image of the test app by the classic builder; returns its id.
+    pub async fn build_image(&self, name: &str, app: &TestApp) -> String {
+        let options = BuildImageOptionsBuilder::new().t(name).rm(true).build();
+        let context = bollard::body_full(app.archive().into());
+        let mut progress = self.docker.build_image(options, None, Some(context));
+        while let Some(step) = progress.next().await {
+            step.unwrap();
+        }
+        self.docker.inspect_image(name).await.unwrap().id.unwrap()
+    }
+
+    /// Loads an image whose configuration says that it is made for another processor.
+    pub async fn load_foreign_image(&self, name: &str, architecture: &str) {
+        let archive = foreign_image(name, architecture);
+        let options = ImportImageOptionsBuilder::new().quiet(true).build();
+        let mut progress = self.docker.import_image(options, bollard::body_full(archive.into()), None);
+        while let Some(step) = progress.next().await {
+            step.unwrap();
+        }
+    }
+
+    /// Removes images; those that are gone already are no matter.
+    pub async fn remove_images(&self, images: &[String]) {
+        for image in images {
+            let options = RemoveImageOptionsBuilder::new().force(true).build();
+            drop(self.docker.remove_image(image, Some(options), None).await);
+        }
+    }
+
     /// Removes everything of an instance; what cannot be removed is left, the next run is not disturbed by it.
     pub(super) async fn remove_instance(&self, instance: &str) {
         for name in self.container_names(instance).await {
@@ -108,4 +141,33 @@ pub(super) fn clean_up(instance: String) {
         });
     });
     drop(cleaning.join());
+}
+
+/// An image archive as `docker save` writes it: one layer with one file.
+fn foreign_image(name: &str, architecture: &str) -> Vec<u8> {
+    let layer = plain_tar(&[("app", b"not for this machine".to_vec())]);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &layer);
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let config = serde_json::json!({
+        "architecture": architecture, "os": "linux",
+        "config": { "Entrypoint": ["/app"], "ExposedPorts": { "8080/tcp": {} } },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{hex}")] },
+    });
+    let manifest = serde_json::json!([{ "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"] }]);
+    plain_tar(&[
+        ("config.json", config.to_string().into_bytes()),
+        ("layer.tar", layer),
+        ("manifest.json", manifest.to_string().into_bytes()),
+    ])
+}
+
+fn plain_tar(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        tar.append_data(&mut header, path, content.as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap()
 }

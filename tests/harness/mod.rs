@@ -11,6 +11,7 @@
 mod app;
 mod archive;
 mod client;
+mod disk;
 mod engine;
 mod git;
 mod proof;
@@ -23,7 +24,8 @@ use std::time::{Duration, Instant};
 
 pub use app::{TestApp, app};
 pub use archive::{tar_gz, tar_gz_of_folder};
-pub use client::{Answer, Client, at, upload};
+pub use client::{Answer, Client, at, https, https_fresh, https_h1, upload};
+pub use disk::SmallDisk;
 pub use engine::Engine;
 pub use git::{GitHttp, GitRepo, GitSsh};
 pub use server::{CliOutput, PASSWORD, Server, ServerOptions};

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{GitHttp, GitRepo, GitSsh, Slot, app, tar_gz};
+use super::{Engine, GitHttp, GitRepo, GitSsh, Slot, app, tar_gz};
 
 fn clone(url: &str, key: Option<&std::path::Path>) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -59,4 +59,16 @@ fn the_app_is_packed_with_its_binary() {
     assert!(app("v1").archive().len() > 100_000);
     assert!(app("v1").slow_start(5).dockerfile().contains(r#""--start-after","5""#));
     assert!(!tar_gz(&[("a", "b")]).is_empty());
+}
+
+#[tokio::test]
+async fn the_engine_builds_the_app_and_takes_a_foreign_image() {
+    let (engine, slot) = (Engine::connect().await, Slot::lease());
+    let name = |kind: &str| format!("boathouse-test-{kind}-{}:latest", slot.address(2).port());
+    let built = engine.build_image(&name("built"), &app("v1")).await;
+    assert!(built.starts_with("sha256:"));
+    engine.load_foreign_image(&name("foreign"), "arm64").await;
+    let foreign = engine.docker.inspect_image(&name("foreign")).await.unwrap();
+    assert_eq!(foreign.architecture.as_deref(), Some("arm64"));
+    engine.remove_images(&[name("built"), name("foreign")]).await;
 }

@@ -141,6 +141,15 @@ pub struct NewUser {
     pub password: String,
 }
 
+/// `PUT /users/{name}/password`: ends all sessions of that user.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetPassword {
+    /// At least 12 characters.
+    pub password: String,
+}
+
 /// A token as the API shows it: its secret is shown once, when it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -173,6 +182,9 @@ pub struct NewToken {
     /// Days until it ends, 1 to 3650; 90 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_days: Option<u32>,
+    /// Whose it will be; the caller's where absent. Only an administrator may name another user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
 }
 
 /// The answer to `POST /tokens`.

@@ -67,3 +67,12 @@ pub struct TaskStatus {
     /// How often it has run.
     pub runs: u64,
 }
+
+/// `POST /backup`: the archive holds the key of all secrets, so it is sealed under a passphrase.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewBackup {
+    /// At least 12 characters; `boathouse restore` asks for it.
+    pub passphrase: String,
+}

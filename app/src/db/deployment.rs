@@ -3,7 +3,7 @@
 use boathouse_types::{DeploymentId, DeploymentName, DeploymentStage, GitRef, Intent, Millis, ProjectId, ProjectName};
 use rusqlite::{Row, params};
 
-use super::{Connection, Transaction, bad_column, on_unique, parsed};
+use super::{Connection, OptionalExtension, Transaction, bad_column, on_unique, parsed};
 use crate::clock;
 use crate::error::{Result, conflict, not_found};
 
@@ -93,10 +93,12 @@ pub fn change(tx: &Transaction<'_>, id: DeploymentId, stage: DeploymentStage, br
     Ok(())
 }
 
-/// Removes the row, once nothing of it is left at the engine or on the disk.
+/// Removes the row, once nothing of it is left at the engine or on the disk; with it a project that waited for that.
 pub fn remove(tx: &Transaction<'_>, id: DeploymentId) -> Result<()> {
+    let project: Option<i64> =
+        tx.query_row("select project_id from deployment where id = ?1", [id.0], |row| row.get(0)).optional()?;
     tx.execute("delete from deployment where id = ?1", [id.0])?;
-    Ok(())
+    project.map_or(Ok(()), |project| super::project::remove_if_empty(tx, ProjectId(project)))
 }
 
 fn list_where(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<DeploymentRow>> {

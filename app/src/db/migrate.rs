@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_objects", include_str!("../../../migrations/0004_objects.sql")),
     ("0005_certificates", include_str!("../../../migrations/0005_certificates.sql")),
     ("0006_events", include_str!("../../../migrations/0006_events.sql")),
+    ("0007_project_deleted", include_str!("../../../migrations/0007_project_deleted.sql")),
 ];
 
 /// Brings the file to this binary's schema.
@@ -79,7 +80,7 @@ mod tests {
         assert!(error.message.contains("newer Boathouse"), "{error}");
 
         // An older schema: undo the last migration by hand, then migrate again.
-        connection.execute_batch("drop table event").unwrap();
+        connection.execute_batch("alter table project drop column deleted_at").unwrap();
         connection.pragma_update(None, "user_version", MIGRATIONS.len() as i64 - 1).unwrap();
         migrate(&mut connection, &path, &backups).unwrap();
         assert_eq!(std::fs::read_dir(&backups).unwrap().count(), 1);

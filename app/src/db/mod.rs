@@ -13,7 +13,10 @@ pub mod object;
 mod open;
 pub mod project;
 pub mod release;
+pub mod session;
 pub mod setting;
+pub mod token;
+pub mod user;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

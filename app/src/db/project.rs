@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Connection, OptionalExtension, Transaction, on_unique, parsed};
 use crate::clock;
-use crate::error::{Result, conflict, not_found};
+use crate::error::{Error, Result, conflict, not_found};
 
 /// A project's row.
 #[derive(Debug, Clone)]
@@ -28,26 +28,30 @@ pub fn create(tx: &Transaction<'_>, name: &ProjectName, source: &Source) -> Resu
         "insert into project (name, source, created_at) values (?1, ?2, ?3)",
         params![name.as_str(), serde_json::to_string(source)?, clock::now()],
     )
-    .map_err(|error| {
-        on_unique(error, || {
-            conflict(format!("a project named \"{name}\" exists already"))
-                .hint("Choose another name, or deploy to the existing project.")
-        })
-    })?;
+    .map_err(|error| on_unique(error, || taken(tx, name)))?;
     Ok(ProjectId(tx.last_insert_rowid()))
 }
 
-/// All projects by name.
+fn taken(connection: &Connection, name: &ProjectName) -> Error {
+    if by_name(connection, name).is_err() {
+        return conflict(format!("the project \"{name}\" is still being deleted"))
+            .hint("Try again in a few seconds, when its containers are gone.");
+    }
+    conflict(format!("a project named \"{name}\" exists already"))
+        .hint("Choose another name, or deploy to the existing project.")
+}
+
+/// All projects by name, without those that are being deleted.
 pub fn list(connection: &Connection) -> Result<Vec<ProjectRow>> {
-    let mut statement = connection.prepare_cached("select * from project order by name")?;
+    let mut statement = connection.prepare_cached("select * from project where deleted_at is null order by name")?;
     let rows = statement.query_map([], raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
     rows.into_iter().map(resolve).collect()
 }
 
-/// The project of that name.
+/// The project of that name; one that is being deleted is gone already.
 pub fn by_name(connection: &Connection, name: &ProjectName) -> Result<ProjectRow> {
     let row = connection
-        .prepare_cached("select * from project where name = ?1")?
+        .prepare_cached("select * from project where name = ?1 and deleted_at is null")?
         .query_row([name.as_str()], raw)
         .optional()?;
     row.map(resolve).unwrap_or_else(|| {
@@ -90,9 +94,20 @@ pub fn deploy_key(connection: &Connection, id: ProjectId) -> Result<Option<Vec<u
         .flatten())
 }
 
-/// Removes a project that has no deployments left.
-pub fn remove(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
-    tx.execute("delete from project where id = ?1", [id.0])?;
+/// Marks it and its deployments for deletion; the row goes with its last deployment.
+pub fn delete(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
+    tx.execute("update project set deleted_at = ?2 where id = ?1", params![id.0, clock::now()])?;
+    tx.execute("update deployment set intent = 'deleted' where project_id = ?1", [id.0])?;
+    remove_if_empty(tx, id)
+}
+
+/// Removes a project that is being deleted once it has no deployment left.
+pub fn remove_if_empty(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
+    tx.execute(
+        "delete from project where id = ?1 and deleted_at is not null
+         and not exists (select 1 from deployment where project_id = ?1)",
+        [id.0],
+    )?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! One request, from its head to the target that answers it: validity, host, path, policy.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -43,7 +43,6 @@ pub struct Shared {
 pub struct Client {
     shared: Arc<Shared>,
     known: headers::Client,
-    peer: IpAddr,
     tls: bool,
     /// The server name of the handshake.
     sni: Option<Box<str>>,
@@ -56,7 +55,7 @@ impl Client {
     /// A connection without TLS.
     pub fn plain(shared: Arc<Shared>, peer: SocketAddr, local: SocketAddr, watch: Arc<Watch>) -> Self {
         let known = headers::Client::new(peer.ip(), false, local.port());
-        Self { shared, known, peer: peer.ip(), tls: false, sni: None, watch, framed: true }
+        Self { shared, known, tls: false, sni: None, watch, framed: true }
     }
 
     /// A connection whose handshake named `sni`.
@@ -71,7 +70,7 @@ impl Client {
         let known = headers::Client::new(peer.ip(), true, local.port());
         // rustls lower-cases nothing; the map of certificates and the hosts of requests are lower case.
         let sni = sni.map(|name| name.to_ascii_lowercase().into_boxed_str());
-        Self { shared, known, peer: peer.ip(), tls: true, sni, watch, framed: !h2 }
+        Self { shared, known, tls: true, sni, watch, framed: !h2 }
     }
 
     /// Answers one request. Never fails: what goes wrong becomes a page or a broken body.
@@ -228,11 +227,6 @@ impl Client {
     /// Lets hyper drain or drop a body nobody reads, and the next head be scanned.
     fn discard(&self, incoming: Incoming) {
         drop(RequestBody::new(incoming, None, &self.watch));
-    }
-
-    /// Who asks.
-    pub fn peer(&self) -> IpAddr {
-        self.peer
     }
 }
 

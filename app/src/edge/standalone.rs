@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::listen::{Config, Edge, StartError};
 use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
 use super::serve::Shared;
 use super::tls::{self, CertificateError, Certificates};
 use super::watch::Limits;
+use crate::error::{Result, invalid, unavailable};
 
 /// Requests in progress at the end get this long.
 const GRACE: Duration = Duration::from_secs(10);
@@ -111,13 +113,25 @@ pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
     Ok(Edge::start(&config, Arc::new(shared), tls::server_config(certificates)?)?)
 }
 
-/// Starts the edge and runs it until `stop` is done, then drains it.
-pub async fn run(args: &Args, stop: impl Future<Output = ()>) -> Result<(), StandaloneError> {
-    let edge = start(args)?;
-    tracing::info!(http = ?edge.http, https = ?edge.https, "the edge is listening");
-    stop.await;
-    edge.shut_down(GRACE).await;
-    Ok(())
+/// Runs the edge until the process is asked to end (SIGTERM, SIGINT), then drains it.
+pub fn run(args: &Args) -> Result<()> {
+    // The edge brings its own threads; this one only waits.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let edge = start(args).map_err(|error| match error {
+            StandaloneError::Start(error) => unavailable(error.to_string()),
+            error => invalid(error.to_string()),
+        })?;
+        tracing::info!(http = ?edge.http, https = ?edge.https, "the edge is listening");
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        edge.shut_down(GRACE).await;
+        Ok(())
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StandaloneError> {

@@ -193,7 +193,7 @@ impl HeadScan {
         while at < bytes.len() {
             if self.matched == 0 && !self.blank {
                 // In the middle of a line that is not interesting: on to its end.
-                let Some(end) = memchr(b'\n', &bytes[at..]) else { return None };
+                let end = memchr(b'\n', &bytes[at..])?;
                 self.started |= end > 1 || (end == 1 && bytes[at] != b'\r');
                 at += end + 1;
                 self.blank = true;

@@ -2,4 +2,10 @@
 
 pub mod model;
 
+pub mod default;
+mod fields;
+pub mod manifest;
+mod yaml;
+
+pub use manifest::{FILE_NAMES, parse};
 pub use model::*;

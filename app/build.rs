@@ -1,0 +1,18 @@
+//! The console is embedded from frontend/dist. Where it has not been built yet, a page that says so takes its place, so
+//! that the server builds and is tested without a WebAssembly toolchain.
+
+use std::path::Path;
+use std::{fs, io};
+
+const PLACEHOLDER: &str = "<!doctype html><meta charset=\"utf-8\"><title>Boathouse</title>\n\
+<p>This binary was built without the console. Run frontend/build, then build it again.</p>\n";
+
+fn main() -> io::Result<()> {
+    let dist = Path::new("../frontend/dist");
+    println!("cargo:rerun-if-changed={}", dist.display());
+    if !dist.join("index.html").exists() {
+        fs::create_dir_all(dist)?;
+        fs::write(dist.join("index.html"), PLACEHOLDER)?;
+    }
+    Ok(())
+}

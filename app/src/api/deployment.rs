@@ -1,0 +1,135 @@
+//! `/projects/{project}/deployments`.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use boathouse_types::{ChangeDeployment, Deployment, DeploymentName, Intent, NewDeployment, ProjectName};
+use serde::Deserialize;
+
+use super::answer::{read, write};
+use super::project::Confirm;
+use super::view::deployment::show;
+use crate::auth::Actor;
+use crate::db::deployment::{self, DeploymentRow};
+use crate::db::event::{self, About};
+use crate::db::{Connection, Transaction, project};
+use crate::error::Result;
+use crate::state::App;
+
+/// The path of a deployment.
+#[derive(Deserialize, Clone)]
+pub struct At {
+    /// Its project.
+    pub project: ProjectName,
+    /// Its name.
+    pub deployment: DeploymentName,
+}
+
+impl At {
+    /// Its row.
+    pub fn find(&self, connection: &Connection) -> Result<DeploymentRow> {
+        deployment::by_name(connection, &self.project, &self.deployment)
+    }
+
+    /// What events about it are about.
+    pub fn about(&self) -> About<'_> {
+        About { project: Some(&self.project), deployment: Some(&self.deployment), release: None }
+    }
+
+    /// Records that `actor` did `what` with it.
+    pub fn record(&self, tx: &Transaction<'_>, actor: &Actor, kind: &str, what: &str) -> Result<()> {
+        let message = format!("{} {what} of {}/{}", actor.label(), self.project, self.deployment);
+        event::record(tx, &actor.label(), kind, self.about(), &message)?;
+        Ok(())
+    }
+}
+
+pub async fn list(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Vec<Deployment>>> {
+    read(&app, move |c, app| {
+        let project = project::by_name(c, &name)?;
+        deployment::of_project(c, project.id)?.into_iter().map(|row| show(c, app, row)).collect()
+    })
+    .await
+}
+
+pub async fn get(app: Data<App>, at: Path<At>) -> Result<Json<Deployment>> {
+    read(&app, move |c, app| show(c, app, at.find(c)?)).await
+}
+
+pub async fn create(
+    app: Data<App>,
+    actor: Actor,
+    name: Path<ProjectName>,
+    body: Json<NewDeployment>,
+) -> Result<Json<Deployment>> {
+    write(&app, move |tx, app| {
+        let project = project::by_name(tx, &name)?;
+        let id = deployment::create(tx, project.id, &body.name, body.stage, body.branch.as_ref())?;
+        let at = At { project: project.name, deployment: body.name.clone() };
+        at.record(tx, &actor, "deployment.created", "created the deployment")?;
+        show(tx, app, deployment::by_id(tx, id)?)
+    })
+    .await
+}
+
+pub async fn change(
+    app: Data<App>,
+    actor: Actor,
+    at: Path<At>,
+    body: Json<ChangeDeployment>,
+) -> Result<Json<Deployment>> {
+    write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        let branch = body.branch.as_ref().or(row.branch.as_ref());
+        deployment::change(tx, row.id, body.stage.unwrap_or(row.stage), branch)?;
+        at.record(tx, &actor, "deployment.changed", "changed branch or stage")?;
+        show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await
+}
+
+pub async fn delete(app: Data<App>, actor: Actor, at: Path<At>, query: Query<Confirm>) -> Result<HttpResponse> {
+    query.check("deployment", at.deployment.as_str())?;
+    write(&app, move |tx, _| {
+        deployment::set_intent(tx, at.find(tx)?.id, Intent::Deleted)?;
+        at.record(tx, &actor, "deployment.deleted", "ordered the deletion")
+    })
+    .await?;
+    wake(&app);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub async fn start(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
+    intend(app, actor, at, Intent::Running, "deployment.started", "ordered the start").await
+}
+
+pub async fn stop(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
+    intend(app, actor, at, Intent::Stopped, "deployment.stopped", "ordered the stop").await
+}
+
+async fn intend(
+    app: Data<App>,
+    actor: Actor,
+    at: Path<At>,
+    intent: Intent,
+    kind: &'static str,
+    what: &'static str,
+) -> Result<Json<Deployment>> {
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        if row.intent != intent {
+            deployment::set_intent(tx, row.id, intent)?;
+            at.record(tx, &actor, kind, what)?;
+        }
+        show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await?;
+    wake(&app);
+    Ok(answer)
+}
+
+/// Tells the reconcilers that an intent has changed.
+pub fn wake(app: &App) {
+    app.pokes.release.poke();
+    app.pokes.supervisor.poke();
+    app.pokes.edge.poke();
+}

@@ -1,0 +1,152 @@
+//! `…/hosts`: public endpoints.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use boathouse_types::{DeploymentName, Host, HostName, Identifier, NewHost, ProjectName, TlsMode};
+use serde::Deserialize;
+
+use super::answer::{read, write};
+use super::deployment::At;
+use super::view;
+use crate::auth::Actor;
+use crate::db::deployment::DeploymentRow;
+use crate::db::{Connection, host, release};
+use crate::error::{Result, conflict, internal, invalid};
+use crate::state::App;
+
+/// Suffixes of names that no public CA signs (RFC 2606, 6761, 6762, 8375; `.internal` by ICANN).
+const PRIVATE: [&str; 6] = ["localhost", "internal", "test", "home.arpa", "local", "invalid"];
+const PATH_MAX: usize = 200;
+
+/// The path of a host.
+#[derive(Deserialize)]
+pub struct AtHost {
+    project: ProjectName,
+    deployment: DeploymentName,
+    name: HostName,
+}
+
+pub async fn list(app: Data<App>, at: Path<At>) -> Result<Json<Vec<Host>>> {
+    read(&app, move |c, app| view::host::of_deployment(c, app, at.find(c)?.id)).await
+}
+
+pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewHost>) -> Result<Json<Host>> {
+    refuse_the_consoles(&body.name, &app.config.console_host)?;
+    let path = path(body.path.as_deref())?;
+    let tls = tls(&body.name, body.tls)?;
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        let component = component(tx, &row, body.component.as_ref())?;
+        let id = host::create(tx, row.id, &component, &body.name, &path, tls, false)?;
+        at.record(tx, &actor, "host.created", &format!("added the host {}", body.name))?;
+        let made = host::of_deployment(tx, row.id)?.into_iter().find(|host| host.id == id);
+        view::host::show(tx, app, made.ok_or_else(|| internal("a host was stored and is not there"))?)
+    })
+    .await?;
+    app.pokes.edge.poke();
+    app.pokes.certificates.poke();
+    Ok(answer)
+}
+
+pub async fn remove(app: Data<App>, actor: Actor, at: Path<AtHost>) -> Result<HttpResponse> {
+    write(&app, move |tx, _| {
+        let AtHost { project, deployment, name } = at.into_inner();
+        let at = At { project, deployment };
+        host::remove(tx, at.find(tx)?.id, &name)?;
+        at.record(tx, &actor, "host.removed", &format!("removed the host {name}"))
+    })
+    .await?;
+    app.pokes.edge.poke();
+    app.pokes.certificates.poke();
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The console's own name can never be an app's: whoever had it would see every password.
+fn refuse_the_consoles(name: &HostName, console: &HostName) -> Result<()> {
+    if name == console {
+        return Err(conflict(format!("the host {name} is the console's own")).hint("Choose another name."));
+    }
+    Ok(())
+}
+
+/// The component that answers: the one named, or the only one.
+fn component(connection: &Connection, row: &DeploymentRow, wanted: Option<&Identifier>) -> Result<Identifier> {
+    let live = release::live(connection, row.id)?;
+    let stack = live.and_then(|live| live.manifest);
+    let known = stack.map(|stack| stack.components.into_iter().map(|c| c.identifier).collect::<Vec<_>>());
+    match (wanted, known) {
+        (Some(wanted), Some(known)) if !known.contains(wanted) => {
+            Err(invalid(format!("the live release has no component \"{wanted}\"")).hint(one_of(&known)))
+        }
+        (Some(wanted), _) => Ok(wanted.clone()),
+        (None, Some(known)) if known.len() == 1 => Ok(known[0].clone()),
+        (None, Some(known)) => Err(invalid("the component that answers must be named").hint(one_of(&known))),
+        (None, None) => Err(invalid("the component that answers must be named as long as nothing is live")
+            .hint("Name it, or deploy first.")),
+    }
+}
+
+fn one_of(known: &[Identifier]) -> String {
+    format!("Choose one of: {}.", known.iter().map(Identifier::as_str).collect::<Vec<_>>().join(", "))
+}
+
+fn path(given: Option<&str>) -> Result<String> {
+    let path = given.unwrap_or("/");
+    let clean = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
+    let plain = path.split('/').skip(1).enumerate().all(|(_, part)| part != ".." && part != ".");
+    if !path.starts_with('/') || path.contains("//") || !clean || !plain || path.len() > PATH_MAX {
+        return Err(invalid(format!("\"{}\" is not a path prefix", path.escape_debug()))
+            .hint("Write it as /name, with letters, digits and - . _ ~ only."));
+    }
+    let trimmed = path.trim_end_matches('/');
+    Ok(if trimmed.is_empty() { "/".into() } else { trimmed.to_owned() })
+}
+
+fn tls(name: &HostName, wanted: Option<TlsMode>) -> Result<TlsMode> {
+    let private = PRIVATE.iter().any(|suffix| {
+        name.as_str().strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    });
+    let mode = wanted.unwrap_or(if private { TlsMode::Internal } else { TlsMode::Acme });
+    if mode == TlsMode::Acme && private {
+        return Err(invalid(format!("no public CA makes a certificate for {name}")).hint("Use --tls internal."));
+    }
+    if mode == TlsMode::Acme && name.as_str().starts_with("*.") {
+        return Err(invalid(format!("a public certificate for the wildcard {name} needs DNS-01, which this version does not speak"))
+            .hint("Add each name by itself, or use --tls internal."));
+    }
+    Ok(mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_plain_prefixes() {
+        for (given, kept) in [(None, "/"), (Some("/"), "/"), (Some("/api"), "/api"), (Some("/api/v1/"), "/api/v1")] {
+            assert_eq!(path(given).unwrap(), kept);
+        }
+        for bad in ["", "api", "/a//b", "/../x", "/a/..", "/a b", "/%2e", "/a?b", "/a#b", "/ä", "/\n"] {
+            assert!(path(Some(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tls_follows_the_name_unless_told() {
+        let mode = |name: &str, wanted| tls(&name.parse().unwrap(), wanted).ok();
+        assert_eq!(mode("app.example.com", None), Some(TlsMode::Acme));
+        assert_eq!(mode("app.localhost", None), Some(TlsMode::Internal));
+        assert_eq!(mode("shop.home.arpa", None), Some(TlsMode::Internal));
+        assert_eq!(mode("notlocalhost.example", None), Some(TlsMode::Acme));
+        assert_eq!(mode("app.test", Some(TlsMode::Acme)), None);
+        assert_eq!(mode("*.example.com", None), None);
+        assert_eq!(mode("*.example.com", Some(TlsMode::Internal)), Some(TlsMode::Internal));
+    }
+
+    #[test]
+    fn the_consoles_name_is_never_an_apps() {
+        let console = "boathouse.example.com".parse().unwrap();
+        assert!(refuse_the_consoles(&"BOATHOUSE.example.com.".parse().unwrap(), &console).is_err());
+        assert!(refuse_the_consoles(&"app.example.com".parse().unwrap(), &console).is_ok());
+    }
+}

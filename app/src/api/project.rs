@@ -1,0 +1,121 @@
+//! `/projects`.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use boathouse_types::{ChangeProject, DeploymentStage, NewProject, Project, ProjectName, Source};
+use serde::Deserialize;
+
+use super::answer::{read, write};
+use super::view::project::show;
+use crate::auth::Actor;
+use crate::db::event::{self, About};
+use crate::db::{deployment, project};
+use crate::error::{Result, invalid};
+use crate::git;
+use crate::state::App;
+
+/// The deployment that every project begins with.
+const FIRST: &str = "production";
+
+/// `?confirm=NAME`: whoever deletes names the thing again.
+#[derive(Deserialize)]
+pub struct Confirm {
+    confirm: Option<String>,
+}
+
+impl Confirm {
+    /// Refuses a deletion that does not name what it deletes.
+    pub fn check(&self, noun: &str, name: &str) -> Result<()> {
+        if self.confirm.as_deref() == Some(name) {
+            return Ok(());
+        }
+        Err(invalid(format!("deleting the {noun} \"{name}\" removes its volumes too and cannot be undone"))
+            .hint(format!("Confirm it by name: ?confirm={name}")))
+    }
+}
+
+pub async fn list(app: Data<App>) -> Result<Json<Vec<Project>>> {
+    read(&app, |c, app| project::list(c)?.into_iter().map(|row| show(c, app, row)).collect()).await
+}
+
+pub async fn get(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Project>> {
+    read(&app, move |c, app| show(c, app, project::by_name(c, &name)?)).await
+}
+
+pub async fn create(app: Data<App>, actor: Actor, body: Json<NewProject>) -> Result<Json<Project>> {
+    check_source(&body.source)?;
+    write(&app, move |tx, app| {
+        let id = project::create(tx, &body.name, &body.source)?;
+        let first = FIRST.parse()?;
+        deployment::create(tx, id, &first, DeploymentStage::Production, None)?;
+        let message = format!("{} created the project {}", actor.label(), body.name);
+        event::record(tx, &actor.label(), "project.created", about(&body.name), &message)?;
+        show(tx, app, project::by_id(tx, id)?)
+    })
+    .await
+}
+
+pub async fn change(
+    app: Data<App>,
+    actor: Actor,
+    name: Path<ProjectName>,
+    body: Json<ChangeProject>,
+) -> Result<Json<Project>> {
+    body.source.as_ref().map_or(Ok(()), check_source)?;
+    write(&app, move |tx, app| {
+        let row = project::by_name(tx, &name)?;
+        if let Some(source) = &body.source {
+            project::set_source(tx, row.id, source)?;
+            let message = format!("{} changed the source of {name}", actor.label());
+            event::record(tx, &actor.label(), "project.changed", about(&name), &message)?;
+        }
+        show(tx, app, project::by_id(tx, row.id)?)
+    })
+    .await
+}
+
+pub async fn delete(
+    app: Data<App>,
+    actor: Actor,
+    name: Path<ProjectName>,
+    query: Query<Confirm>,
+) -> Result<HttpResponse> {
+    query.check("project", name.as_str())?;
+    write(&app, move |tx, _| {
+        let row = project::by_name(tx, &name)?;
+        project::delete(tx, row.id)?;
+        let message = format!("{} deleted the project {name}", actor.label());
+        event::record(tx, &actor.label(), "project.deleted", about(&name), &message)
+    })
+    .await?;
+    super::deployment::wake(&app);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub async fn make_deploy_key(app: Data<App>, actor: Actor, name: Path<ProjectName>) -> Result<Json<Project>> {
+    write(&app, move |tx, app| {
+        let row = project::by_name(tx, &name)?;
+        let pair = git::key::generate(&format!("boathouse-{name}"))?;
+        let sealed = app.key.seal(&project::deploy_key_aad(row.id), pair.private.as_bytes());
+        project::set_deploy_key(tx, row.id, &pair.public, &sealed)?;
+        let message = format!("{} made a deploy key for {name}", actor.label());
+        event::record(tx, &actor.label(), "project.key", about(&name), &message)?;
+        show(tx, app, project::by_id(tx, row.id)?)
+    })
+    .await
+}
+
+fn about(name: &ProjectName) -> About<'_> {
+    About { project: Some(name), ..About::default() }
+}
+
+/// What the types cannot say: a folder stays inside the repository.
+fn check_source(source: &Source) -> Result<()> {
+    let Source::Git { folder: Some(folder), .. } = source else { return Ok(()) };
+    let outside = folder.starts_with('/') || folder.split('/').any(|part| part == "..") || folder.contains(['\0', '\\']);
+    if outside {
+        return Err(invalid(format!("the folder \"{}\" is not inside the repository", folder.escape_debug()))
+            .hint("Write it relative to the repository's root, as in services/shop."));
+    }
+    Ok(())
+}

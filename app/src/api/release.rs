@@ -1,0 +1,96 @@
+//! `…/releases`: deploy, look, cancel, roll back.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use boathouse_types::{DeploymentName, NewRelease, ProjectName, Release, ReleaseId, Trigger};
+use serde::Deserialize;
+
+use super::answer::{read, write};
+use super::deployment::At;
+use super::intent;
+use super::view::release::show;
+use crate::auth::Actor;
+use crate::db::release::{self, ReleaseRow};
+use crate::db::{Connection, Transaction};
+use crate::error::Result;
+use crate::state::App;
+
+const PAGE: usize = 20;
+const PAGE_MAX: usize = 200;
+
+/// The path of a release.
+#[derive(Deserialize, Clone)]
+pub struct AtRelease {
+    project: ProjectName,
+    deployment: DeploymentName,
+    number: i64,
+}
+
+impl AtRelease {
+    /// Its row.
+    pub fn find(&self, connection: &Connection) -> Result<ReleaseRow> {
+        release::by_number(connection, self.at().find(connection)?.id, self.number)
+    }
+
+    fn at(&self) -> At {
+        At { project: self.project.clone(), deployment: self.deployment.clone() }
+    }
+}
+
+/// `?before=NUMBER&limit=N`.
+#[derive(Deserialize)]
+pub struct Page {
+    before: Option<i64>,
+    limit: Option<usize>,
+}
+
+pub async fn list(app: Data<App>, at: Path<At>, page: Query<Page>) -> Result<Json<Vec<Release>>> {
+    read(&app, move |c, _| {
+        let limit = page.limit.unwrap_or(PAGE).min(PAGE_MAX);
+        let rows = release::of_deployment(c, at.find(c)?.id, page.before, limit)?;
+        rows.into_iter().map(|row| show(c, row)).collect()
+    })
+    .await
+}
+
+pub async fn get(app: Data<App>, at: Path<AtRelease>) -> Result<Json<Release>> {
+    read(&app, move |c, _| show(c, at.find(c)?)).await
+}
+
+pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRelease>) -> Result<HttpResponse> {
+    let answer = write(&app, move |tx, _| {
+        let row = at.find(tx)?;
+        let id = intent::request(tx, &row, &Trigger::Manual, &actor.label(), body.reference.as_deref(), None)?;
+        by_id(tx, id)
+    })
+    .await?;
+    app.pokes.release.poke();
+    Ok(HttpResponse::Accepted().json(answer))
+}
+
+pub async fn cancel(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result<Json<Release>> {
+    let answer = write(&app, move |tx, _| {
+        let row = at.find(tx)?;
+        intent::cancel(tx, &row, &actor.label())?;
+        by_id(tx, row.id)
+    })
+    .await?;
+    app.pokes.release.poke();
+    Ok(answer)
+}
+
+pub async fn roll_back(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result<HttpResponse> {
+    let answer = write(&app, move |tx, _| {
+        let deployment = at.at().find(tx)?;
+        let id = intent::rollback(tx, &deployment, &at.find(tx)?, &actor.label())?;
+        by_id(tx, id)
+    })
+    .await?;
+    app.pokes.release.poke();
+    Ok(HttpResponse::Accepted().json(answer))
+}
+
+/// A release by its row id.
+pub fn by_id(tx: &Transaction<'_>, id: ReleaseId) -> Result<Release> {
+    show(tx, release::by_id(tx, id)?)
+}

@@ -1,0 +1,66 @@
+//! `/session`: sign in, who am I, sign out.
+
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
+use boathouse_types::{Session, SignIn};
+
+use super::client;
+use crate::auth::throttle::Key;
+use crate::auth::{Actor, Throttle, Via, password, session as sessions};
+use crate::clock;
+use crate::db::{session, user};
+use crate::error::{Result, unauthenticated};
+use crate::state::App;
+
+pub async fn sign_in(
+    app: Data<App>,
+    throttle: Data<Throttle>,
+    request: HttpRequest,
+    body: Json<SignIn>,
+) -> Result<HttpResponse> {
+    let SignIn { name, password } = body.into_inner();
+    let keys = [Key::address(client::address(&request)), Key::name(&name)];
+    throttle.check(&keys, clock::now())?;
+    let Some(user) = verified(&app, name, password).await? else {
+        throttle.failed(&keys, clock::now());
+        return Err(unauthenticated("the name or the password is not right"));
+    };
+    throttle.succeeded(&keys[1]);
+    let started = app.db.write(move |tx| sessions::start(tx, user.id)).await?;
+    let shown = Session { name: user.name, role: user.role, expires_at: Some(started.expires_at) };
+    Ok(HttpResponse::Ok().cookie(cookie(&request, &started.secret)).json(shown))
+}
+
+/// The user, where the password is right. An unknown name takes as long as a wrong password.
+async fn verified(app: &App, name: String, password: String) -> Result<Option<user::UserRow>> {
+    let found = app.db.read(move |connection| user::with_password(connection, &name)).await?;
+    let (user, hash) = found.unzip();
+    let right = password::verify(password, hash).await?;
+    Ok(user.filter(|_| right))
+}
+
+pub async fn who_am_i(actor: Actor) -> Json<Session> {
+    Json(Session::from(&actor))
+}
+
+pub async fn sign_out(app: Data<App>, request: HttpRequest, actor: Actor) -> Result<HttpResponse> {
+    if let Via::Session { id, .. } = actor.via {
+        app.db.write(move |tx| session::remove(tx, id)).await?;
+    }
+    let mut gone = cookie(&request, "");
+    gone.make_removal();
+    Ok(HttpResponse::NoContent().cookie(gone).finish())
+}
+
+/// The session's cookie: scripts cannot read it and other sites cannot make a browser send it.
+pub fn cookie(request: &HttpRequest, secret: &str) -> Cookie<'static> {
+    Cookie::build(sessions::COOKIE, secret.to_owned())
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(client::is_tls(request))
+        .max_age(Duration::milliseconds(sessions::LIFETIME))
+        .finish()
+}

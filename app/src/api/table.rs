@@ -1,0 +1,117 @@
+//! THE route table: every path of the API, who may call it, what it takes and answers. A test walks it.
+
+use actix_web::http::Method;
+use boathouse_types::*;
+
+use super::route::{Need, Route, route};
+use super::{backup, deployment, env, event, host, log, openapi, project, release, session, setup, system, token, upload, user};
+
+const ANYONE: Need = Need::Anyone;
+const VIEWER: Need = Need::Role(Role::Viewer);
+const MEMBER: Need = Need::Role(Role::Member);
+const ADMIN: Need = Need::Role(Role::Admin);
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+const PROJECT: &str = "/projects/{project}";
+const DEPLOYMENTS: &str = "/projects/{project}/deployments";
+const DEPLOYMENT: &str = "/projects/{project}/deployments/{deployment}";
+const RELEASES: &str = "/projects/{project}/deployments/{deployment}/releases";
+const ENV: &str = "/projects/{project}/deployments/{deployment}/env";
+const HOSTS: &str = "/projects/{project}/deployments/{deployment}/hosts";
+const CONFIRM: &[(&str, &str)] = &[("confirm", "The name again; nothing is deleted without it.")];
+const ARCHIVES: &[&str] = &["application/x-tar", "application/gzip", "application/zstd", "application/zip"];
+
+/// All routes, in the order of the document.
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    [access(), projects(), deployments(), releases(), settings(), instance()].into_iter().flatten().collect()
+}
+
+#[rustfmt::skip]
+fn access() -> Vec<Route> {
+    vec![
+        route(GET, "/setup", ANYONE, setup::state).says("Whether the first administrator is still to be made").answers::<SetupState>(),
+        route(POST, "/setup", ANYONE, setup::complete).says("Make the first administrator with the one-time token; signs in by cookie; 404 afterwards").takes::<Setup>().answers::<Session>(),
+        route(POST, "/session", ANYONE, session::sign_in).says("Sign in; sets a session cookie").takes::<SignIn>().answers::<Session>(),
+        route(GET, "/session", VIEWER, session::who_am_i).says("Who is calling").answers::<Session>(),
+        route(DELETE, "/session", VIEWER, session::sign_out).says("Sign out").with_status(204),
+        route(GET, "/users", ADMIN, user::list).says("All users").answers_many::<User>(),
+        route(POST, "/users", ADMIN, user::create).says("Create a user").takes::<NewUser>().answers::<User>(),
+        route(DELETE, "/users/{user}", ADMIN, user::delete).says("Delete a user with its sessions and tokens").with_status(204),
+        route(PUT, "/users/{user}/password", ADMIN, user::set_password).says("Set a password; ends the user's sessions").takes::<SetPassword>().with_status(204),
+        route(GET, "/tokens", VIEWER, token::list).says("Your tokens; all for an administrator").answers_many::<Token>(),
+        route(POST, "/tokens", VIEWER, token::create).says("Make a token; its secret is shown this once").takes::<NewToken>().answers::<CreatedToken>(),
+        route(DELETE, "/tokens/{token}", VIEWER, token::revoke).says("Revoke a token").with_status(204),
+    ]
+}
+
+#[rustfmt::skip]
+fn projects() -> Vec<Route> {
+    vec![
+        route(GET, "/projects", VIEWER, project::list).says("All projects with their deployments").answers_many::<Project>(),
+        route(POST, "/projects", MEMBER, project::create).says("Create a project and its deployment `production`").takes::<NewProject>().answers::<Project>(),
+        route(GET, PROJECT, VIEWER, project::get).says("One project").answers::<Project>(),
+        route(PATCH, PROJECT, MEMBER, project::change).says("Change a project's source; the next release uses it").takes::<ChangeProject>().answers::<Project>(),
+        route(DELETE, PROJECT, MEMBER, project::delete).says("Delete a project with all its deployments and volumes").query(CONFIRM).with_status(204),
+        route(POST, "/projects/{project}/deploy-key", MEMBER, project::make_deploy_key).says("Make an ed25519 deploy key for ssh remotes, replacing the one before").answers::<Project>(),
+    ]
+}
+
+#[rustfmt::skip]
+fn deployments() -> Vec<Route> {
+    vec![
+        route(GET, DEPLOYMENTS, VIEWER, deployment::list).says("A project's deployments").answers_many::<Deployment>(),
+        route(POST, DEPLOYMENTS, MEMBER, deployment::create).says("Create a deployment").takes::<NewDeployment>().answers::<Deployment>(),
+        route(GET, DEPLOYMENT, VIEWER, deployment::get).says("One deployment with its health, hosts and containers").answers::<Deployment>(),
+        route(PATCH, DEPLOYMENT, MEMBER, deployment::change).says("Change branch or stage").takes::<ChangeDeployment>().answers::<Deployment>(),
+        route(DELETE, DEPLOYMENT, MEMBER, deployment::delete).says("Delete a deployment with its volumes").query(CONFIRM).with_status(204),
+        route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/logs", VIEWER, log::of_containers).says("What the containers print")
+            .query(&[("component", "Only of this component."), ("tail", "How many lines to begin with; 200 where absent."), ("after", "Go on after this line's id.")]).streams::<LogLine>(),
+    ]
+}
+
+#[rustfmt::skip]
+fn releases() -> Vec<Route> {
+    vec![
+        route(GET, RELEASES, VIEWER, release::list).says("Releases, newest first").query(&[("before", "Only numbers below this."), ("limit", "At most so many; 20 where absent, at most 200.")]).answers_many::<Release>(),
+        route(POST, RELEASES, MEMBER, release::create).says("Deploy from git or an image").takes::<NewRelease>().answers::<Release>().with_status(202),
+        route(POST, "/projects/{project}/deployments/{deployment}/releases/upload", MEMBER, upload::create).says("Deploy an archive, at most 2 GiB").query(&[("name", "What the archive is called.")]).takes_bytes(ARCHIVES).answers::<Release>().with_status(202),
+        route(GET, "/projects/{project}/deployments/{deployment}/releases/{number}", VIEWER, release::get).says("One release with stages and failure").answers::<Release>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/releases/{number}/cancel", MEMBER, release::cancel).says("Cancel a release that is not live yet").answers::<Release>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/releases/{number}/rollback", MEMBER, release::roll_back).says("Make a new release of an earlier one's manifest, images and environment").answers::<Release>().with_status(202),
+        route(GET, "/projects/{project}/deployments/{deployment}/releases/{number}/log", VIEWER, log::of_release).says("The pipeline's log")
+            .query(&[("after", "Go on after this line's id."), ("tail", "Only the last lines.")]).streams::<LogLine>(),
+    ]
+}
+
+#[rustfmt::skip]
+fn settings() -> Vec<Route> {
+    vec![
+        route(GET, ENV, VIEWER, env::list).says("Variables; a secret's value is never returned").answers_many::<EnvVar>(),
+        route(PUT, ENV, MEMBER, env::set).says("Set the given variables and keep the others; the next release uses them").takes::<SetEnv>().answers_many::<EnvVar>(),
+        route(DELETE, "/projects/{project}/deployments/{deployment}/env/{key}", MEMBER, env::remove).says("Remove a variable").query(&[("component", "The one of this component.")]).with_status(204),
+        route(GET, HOSTS, VIEWER, host::list).says("Public endpoints").answers_many::<Host>(),
+        route(POST, HOSTS, MEMBER, host::create).says("Add a host").takes::<NewHost>().answers::<Host>(),
+        route(DELETE, "/projects/{project}/deployments/{deployment}/hosts/{host}", MEMBER, host::remove).says("Remove a host").with_status(204),
+    ]
+}
+
+#[rustfmt::skip]
+fn instance() -> Vec<Route> {
+    vec![
+        route(GET, "/events", VIEWER, event::list).says("What happened and who did it, newest first")
+            .query(&[("project", "Only of this project."), ("before", "Only ids below this."), ("limit", "At most so many; 50 where absent, at most 500."), ("after", "Streams only: go on after this id.")]).streams::<Event>(),
+        route(GET, "/system", VIEWER, system::show).says("Version, engine, disk, memory").answers::<System>(),
+        route(GET, "/tasks", VIEWER, system::tasks).says("Background tasks and their last results").answers_many::<TaskStatus>(),
+        route(GET, "/ca.pem", ANYONE, system::ca).says("The internal CA's root certificate").answers_bytes(&["application/x-pem-file"]),
+        route(POST, "/backup", ADMIN, backup::create).says("Make a backup of the control plane; the key in it is sealed under the passphrase").takes::<NewBackup>().answers_bytes(&["application/gzip"]),
+        route(GET, "/openapi.json", ANYONE, openapi::show).says("This document").answers_bytes(&["application/json"]),
+        route(GET, "/healthz", ANYONE, system::healthz).says("Answers as long as the server does").answers_bytes(&["application/json"]),
+    ]
+}

@@ -1,0 +1,37 @@
+//! A host as the API shows it.
+
+use boathouse_types::{DeploymentId, Host, TlsMode};
+
+use crate::db::host::{HostRow, of_deployment as rows};
+use crate::db::Connection;
+use crate::error::Result;
+use crate::state::App;
+
+/// The hosts of a deployment.
+pub fn of_deployment(connection: &Connection, app: &App, deployment: DeploymentId) -> Result<Vec<Host>> {
+    rows(connection, deployment)?.into_iter().map(|row| show(connection, app, row)).collect()
+}
+
+/// One host.
+pub fn show(_connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
+    let url = url(app, &row);
+    Ok(Host {
+        url,
+        name: row.name,
+        component: row.component,
+        path: row.path,
+        tls: row.tls,
+        generated: row.generated,
+        certificate: None,
+        problem: None,
+    })
+}
+
+fn url(app: &App, row: &HostRow) -> String {
+    let (scheme, port, usual) = match row.tls {
+        TlsMode::Acme | TlsMode::Internal => ("https", app.config.https.port(), 443),
+        TlsMode::Off => ("http", app.config.http.port(), 80),
+    };
+    let port = if port == usual { String::new() } else { format!(":{port}") };
+    format!("{scheme}://{}{port}{}", row.name, row.path)
+}

@@ -1,0 +1,6 @@
+//! Rows and observations put together into what the API shows.
+
+pub mod deployment;
+pub mod host;
+pub mod project;
+pub mod release;

@@ -1,0 +1,10 @@
+//! `boathouse edge`: the edge alone, with its routes from a file.
+
+pub use crate::edge::standalone::Args;
+
+use crate::error::Result;
+
+/// Runs until it is asked to end.
+pub fn run(args: &Args) -> Result<()> {
+    crate::edge::standalone::run(args)
+}

@@ -1,0 +1,84 @@
+//! Named step boundaries at which a test kills the process. Release builds contain none of it.
+
+/// All points, in the order in which a release passes them; the test walks this list.
+pub const POINTS: &[&str] = &[
+    "request.recorded",
+    "worker.taken",
+    "building.entered",
+    "source.folder_made",
+    "source.fetched",
+    "source.checked_out",
+    "source.unpacked",
+    "manifest.parsed",
+    "manifest.recorded",
+    "build.slot_taken",
+    "build.image_built",
+    "build.image_recorded",
+    "build.files_copied",
+    "build.files_prepared",
+    "build.files_recorded",
+    "start.planned",
+    "start.recorded",
+    "network.recorded",
+    "network.made",
+    "volume.made",
+    "container.made",
+    "container.started",
+    "probe.healthy",
+    "health.all_healthy",
+    "switch.before_commit",
+    "switch.committed",
+    "switch.routed",
+    "drain.closed",
+    "drain.stopped",
+    "drain.removed",
+    "drain.forgotten",
+    "drain.done",
+    "finish.recorded",
+    "finish.work_removed",
+    "rollback.recorded",
+    "rollback.checked",
+    "cancel.wanted",
+    "cancel.recorded",
+    "fail.recorded",
+    "delete.wanted",
+    "delete.releases_ended",
+    "delete.objects_gone",
+    "delete.files_removed",
+    "delete.row_removed",
+];
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::OnceLock;
+
+    static ARMED: OnceLock<String> = OnceLock::new();
+
+    /// Chooses the point at which this process dies; once per process.
+    pub fn arm(point: Option<&str>) {
+        if let Some(point) = point {
+            // A second arming loses: a process dies only once.
+            ARMED.set(point.to_owned()).ok();
+        }
+    }
+
+    /// Dies here, as by `kill -9`, where this point was chosen.
+    pub fn point(name: &str) {
+        debug_assert!(super::POINTS.contains(&name), "the fault point {name} is not listed");
+        if ARMED.get().is_some_and(|armed| armed == name) {
+            let own = rustix::process::getpid();
+            rustix::process::kill_process(own, rustix::process::Signal::KILL).ok();
+            // The signal arrives at once; nothing may happen in between.
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+pub use armed::{arm, point};
+
+/// Nothing: faults exist in debug builds only.
+#[cfg(not(debug_assertions))]
+pub fn point(_name: &str) {}

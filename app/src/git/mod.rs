@@ -1,0 +1,10 @@
+//! Git remotes: mirrors, trees at a commit, deploy keys. The only module that starts a process.
+
+mod checkout;
+mod fault;
+pub mod key;
+mod mirror;
+mod run;
+
+pub use checkout::checkout;
+pub use mirror::{Fetched, Remote, fetch};

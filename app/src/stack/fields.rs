@@ -1,0 +1,151 @@
+//! Reading a mapping key by key: each is taken once, and what is left over is an unknown key with the nearest known one.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::yaml::{Key, Node, Place, Value};
+use crate::error::{Error, Result};
+
+/// A known key this many edits away is suggested.
+const NEAR: usize = 2;
+
+/// The entries of one mapping that are not read yet.
+pub struct Fields<'a> {
+    file: &'a str,
+    place: Place,
+    entries: Vec<(Key, Node)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The entries of a node that must be a mapping.
+    pub fn of(file: &'a str, what: &str, node: Node) -> Result<Self> {
+        match node.value {
+            Value::Map(entries) => Ok(Self { file, place: node.place, entries, known: Vec::new() }),
+            _ => Err(node.place.error(file, format!("{what} must be a mapping of keys to values"))),
+        }
+    }
+
+    /// Where the mapping begins.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The value of a key; one that is empty counts as absent.
+    pub fn take(&mut self, key: &'static str) -> Option<Node> {
+        self.known.push(key);
+        let at = self.entries.iter().position(|(k, _)| k.text == key)?;
+        let node = self.entries.remove(at).1;
+        (!matches!(node.value, Value::Null)).then_some(node)
+    }
+
+    /// The text of a key.
+    pub fn text(&mut self, key: &'static str) -> Result<Option<(String, Place)>> {
+        self.take(key).map(|node| text(self.file, key, node)).transpose()
+    }
+
+    /// The parsed value of a key.
+    pub fn parse<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Result<Option<T>> {
+        let Some((text, place)) = self.text(key)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|why| place.error(self.file, format!("{key}: {why}")))
+    }
+
+    /// A number within bounds.
+    pub fn number(&mut self, key: &'static str, low: u64, high: u64) -> Result<Option<u64>> {
+        let Some((text, place)) = self.text(key)? else { return Ok(None) };
+        match text.parse::<u64>() {
+            Ok(number) if (low..=high).contains(&number) => Ok(Some(number)),
+            _ => Err(place
+                .error(self.file, format!("{key}: \"{}\" is not a number from {low} to {high}", text.escape_debug()))),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &'static str) -> Result<bool> {
+        let Some(node) = self.take(key) else { return Ok(false) };
+        match &node.value {
+            Value::Scalar { text, plain: true } if text == "true" => Ok(true),
+            Value::Scalar { text, plain: true } if text == "false" => Ok(false),
+            _ => Err(node.place.error(self.file, format!("{key} must be true or false"))),
+        }
+    }
+
+    /// The items of a list.
+    pub fn list(&mut self, key: &'static str) -> Result<Option<Vec<Node>>> {
+        let Some(node) = self.take(key) else { return Ok(None) };
+        match node.value {
+            Value::List(items) => Ok(Some(items)),
+            _ => Err(node.place.error(self.file, format!("{key} must be a list"))),
+        }
+    }
+
+    /// The mapping under a key.
+    pub fn map(&mut self, key: &'static str) -> Result<Option<Fields<'a>>> {
+        self.take(key).map(|node| Fields::of(self.file, key, node)).transpose()
+    }
+
+    /// All entries as text to text, for mappings whose keys are free.
+    pub fn texts(self) -> Result<Vec<(Key, String)>> {
+        let file = self.file;
+        self.entries
+            .into_iter()
+            .map(|(key, node)| {
+                let value = match node.value {
+                    Value::Null => String::new(),
+                    _ => text(file, &key.text, node)?.0,
+                };
+                Ok((key, value))
+            })
+            .collect()
+    }
+
+    /// Ends the reading: an entry that nobody took is an error.
+    pub fn finish(self) -> Result<()> {
+        let Some((key, _)) = self.entries.first() else { return Ok(()) };
+        let mut message = format!("unknown key \"{}\"", key.text.escape_debug());
+        match nearest(&key.text, &self.known) {
+            Some(known) => message.push_str(&format!("; did you mean \"{known}\"?")),
+            None => message.push_str(&format!("; known here: {}", self.known.join(", "))),
+        }
+        Err(key.place.error(self.file, message))
+    }
+
+    /// An error at the mapping's place.
+    pub fn error(&self, message: impl Display) -> Error {
+        self.place.error(self.file, message)
+    }
+}
+
+/// The text of a node that must be a scalar.
+pub fn text(file: &str, what: &str, node: Node) -> Result<(String, Place)> {
+    match node.value {
+        Value::Scalar { text, .. } => Ok((text, node.place)),
+        _ => Err(node.place.error(file, format!("{what} must be one word or text"))),
+    }
+}
+
+fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let lower = word.to_ascii_lowercase();
+    known
+        .iter()
+        .map(|known| (distance(&lower, &known.to_ascii_lowercase()), *known))
+        .filter(|(edits, known)| *edits <= NEAR && *edits < known.len())
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein's distance; words of a manifest are short.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}

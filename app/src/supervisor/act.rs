@@ -1,0 +1,187 @@
+//! Carries out the actions. Short ones at once; those that wait for a container as its job. Each is safe to repeat:
+//! what failed half-way is found by the next pass.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use boathouse_types::DeploymentId;
+
+use super::Supervisor;
+use super::desired::{Desired, Wanted};
+use super::diff::Action;
+use super::observe::explain_start;
+use crate::db::object;
+use crate::docker::subnet::Subnet;
+use crate::docker::{ContainerSpec, DockerError, ErrorKind, NetworkSpec, VolumeSpec, labels};
+use crate::error::{Result, internal, unavailable};
+
+/// What `exited` shows for a container that never ran.
+const NEVER_RAN: i64 = 125;
+
+impl Supervisor {
+    pub(super) async fn act(self: &Arc<Self>, action: Action, desired: &Desired) {
+        tracing::debug!(?action, "supervisor");
+        let done = match action {
+            Action::MakeNetwork(deployment) => self.make_network(deployment, desired).await,
+            Action::RemoveNetwork(deployment) => self.remove_network(deployment, desired).await,
+            Action::RemoveVolumes(deployment) => self.remove_volumes(deployment, desired).await,
+            Action::Forget { name } => self.forget(name).await,
+            other => {
+                self.act_as_job(other, desired);
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "an action of the supervisor failed; the next pass tries again");
+        }
+    }
+
+    fn act_as_job(self: &Arc<Self>, action: Action, desired: &Desired) {
+        let Some(name) = action.container().map(str::to_owned) else { return };
+        let wanted = desired.wanted(&name).cloned();
+        let supervisor = self.clone();
+        self.jobs.start(&name.clone(), async move {
+            let result = match (action, wanted) {
+                (Action::Create { .. }, Some(wanted)) => supervisor.create(&wanted).await,
+                (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted.name).await,
+                (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
+                (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,
+                (Action::Adopt { id, from, to }, _) => supervisor.adopt(&id, from, to).await,
+                (Action::Retire(retirement), _) => supervisor.retire(&retirement).await,
+                _ => Ok(()),
+            };
+            if let Err(error) = result {
+                tracing::warn!(container = name, %error, "a container could not be changed; the next pass tries again");
+            }
+            supervisor.app.pokes.supervisor.poke();
+        });
+    }
+
+    async fn create(&self, wanted: &Wanted) -> Result<(), DockerError> {
+        let Ok(spec) = &wanted.spec else { return Ok(()) };
+        match self.make(spec).await {
+            Ok(()) => self.start_container(&wanted.name).await,
+            Err(error) => self.failed(&wanted.name, error).await,
+        }
+    }
+
+    async fn make(&self, spec: &ContainerSpec) -> Result<(), DockerError> {
+        for mount in &spec.mounts {
+            let labels = object_labels(spec.labels.get(labels::INSTANCE), spec.labels.get(labels::DEPLOYMENT));
+            self.engine.create_volume(&VolumeSpec { name: mount.volume.clone(), labels }).await?;
+        }
+        self.engine.create(spec).await.map(drop)
+    }
+
+    async fn start_container(&self, name: &str) -> Result<(), DockerError> {
+        match self.engine.start(name).await {
+            Ok(()) => {
+                self.backoff().started(name, Instant::now());
+                tracing::info!(container = name, "container started");
+                Ok(())
+            }
+            Err(error) => self.failed(name, error).await,
+        }
+    }
+
+    /// A start that failed counts like an end. A container whose network was removed can never start again: the next
+    /// pass makes it anew.
+    async fn failed(&self, name: &str, error: DockerError) -> Result<(), DockerError> {
+        if error.engine_is_gone() {
+            return Err(error);
+        }
+        let problem = match error.kind {
+            ErrorKind::NotFound if error.why.contains("image") => {
+                format!("its image is not on this machine any more: {}", error.why)
+            }
+            ErrorKind::Conflict => format!("another container has its name: {}", error.why),
+            _ => explain_start(&error.why),
+        };
+        self.note_end(name, (NEVER_RAN, false), problem);
+        if error.why.contains("network") {
+            self.engine.remove(name).await?;
+        }
+        Ok(())
+    }
+
+    async fn discard(&self, name: &str, id: &str, why: &str) -> Result<(), DockerError> {
+        tracing::warn!(container = name, why, "a container is made anew");
+        self.engine.remove(id).await
+    }
+
+    /// The container goes over to the next release: new name, and the old record ends.
+    async fn adopt(&self, id: &str, from: String, to: String) -> Result<(), DockerError> {
+        self.engine.rename(id, &to).await?;
+        if let Err(error) = self.forget(from).await {
+            tracing::warn!(%error, "the old record of an add-on could not be removed; the next pass tries again");
+        }
+        Ok(())
+    }
+
+    /// The record of a container that is gone ends; whoever waits for that is woken.
+    pub(super) async fn forget(&self, name: String) -> Result<()> {
+        let forgotten = name.clone();
+        self.app.db.write(move |tx| object::forget_container(tx, &forgotten)).await?;
+        self.app.observed.remove(&name);
+        self.backoff().forget(&name);
+        self.app.pokes.release.poke();
+        self.app.pokes.edge.poke();
+        Ok(())
+    }
+
+    /// Recorded first, then made. A range that somebody else took meanwhile is chosen anew by the next pass.
+    async fn make_network(&self, deployment: DeploymentId, desired: &Desired) -> Result<()> {
+        let name = desired
+            .network_names
+            .get(&deployment)
+            .cloned()
+            .ok_or_else(|| internal("a network without a deployment"))?;
+        let reserved: Vec<Subnet> = desired.networks.iter().filter_map(|row| row.subnet.parse().ok()).collect();
+        let recorded = match desired.networks.iter().find(|row| row.deployment_id == deployment) {
+            Some(row) => row.clone(),
+            None => {
+                let subnet = self.engine.free_subnet(&reserved).await.map_err(told)?.to_string();
+                self.app.db.write(move |tx| object::record_network(tx, deployment, &name, &subnet)).await?
+            }
+        };
+        let labels = object_labels(Some(&self.app.instance), Some(&deployment.to_string()));
+        let spec = NetworkSpec { name: recorded.name, subnet: recorded.subnet.parse().ok(), labels };
+        match self.engine.create_network(&spec).await {
+            Err(error) if error.kind == ErrorKind::NoSubnet => {
+                self.app.db.write(move |tx| object::forget_network(tx, deployment)).await?;
+                self.app.pokes.supervisor.poke();
+                Err(told(error))
+            }
+            made => made.map(drop).map_err(told),
+        }
+    }
+
+    async fn remove_network(&self, deployment: DeploymentId, desired: &Desired) -> Result<()> {
+        if let Some(row) = desired.networks.iter().find(|row| row.deployment_id == deployment) {
+            self.engine.remove_network(&row.name).await.map_err(told)?;
+            self.app.db.write(move |tx| object::forget_network(tx, deployment)).await?;
+            self.app.pokes.release.poke();
+        }
+        Ok(())
+    }
+
+    async fn remove_volumes(&self, deployment: DeploymentId, desired: &Desired) -> Result<()> {
+        for row in desired.volumes.get(&deployment).into_iter().flatten() {
+            self.engine.remove_volume(&row.name).await.map_err(told)?;
+            let name = row.name.clone();
+            self.app.db.write(move |tx| object::forget_volume(tx, &name)).await?;
+        }
+        self.app.pokes.release.poke();
+        Ok(())
+    }
+}
+
+fn object_labels(instance: Option<&String>, deployment: Option<&String>) -> BTreeMap<String, String> {
+    let pairs = [(labels::INSTANCE, instance), (labels::DEPLOYMENT, deployment)];
+    pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.clone()))).collect()
+}
+
+fn told(error: DockerError) -> crate::error::Error {
+    unavailable(error.to_string()).hint(error.hint)
+}

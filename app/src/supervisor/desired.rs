@@ -1,0 +1,247 @@
+//! What shall run, read from the database in one go: the containers of starting and live releases with everything
+//! that is needed to make them, and what is recorded at the engine for whatever reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseId, ReleaseState, Serves};
+
+use crate::db::object::{self, ContainerRow, NetworkRow, VolumeRow};
+use crate::db::release::{self, ReleaseRow};
+use crate::db::{Connection, deployment};
+use crate::docker::{ContainerSpec, Limits, Mount, labels};
+use crate::error::Result;
+use crate::secret::{self, SecretKey};
+use crate::stack::{Component, HealthCheck};
+use crate::state::App;
+
+/// A hash of everything that makes two containers the same but for their name and release.
+pub(super) const SPEC_LABEL: &str = "boathouse.spec";
+/// Marks the container of an add-on.
+pub(super) const ADDON_LABEL: &str = "boathouse.addon";
+/// From the stop signal to the kill.
+pub(super) const STOP_GRACE: Duration = Duration::from_secs(10);
+const MILLIS_PER_CPU: f64 = 1000.0;
+
+/// Intent.
+#[derive(Debug, Default)]
+pub(super) struct Desired {
+    /// Containers that shall run.
+    pub wanted: Vec<Wanted>,
+    /// All containers that are recorded, wanted or not.
+    pub recorded: Vec<ContainerRow>,
+    /// All networks that are recorded.
+    pub networks: Vec<NetworkRow>,
+    /// All volumes that are recorded.
+    pub volumes: BTreeMap<DeploymentId, Vec<VolumeRow>>,
+    /// Deployments that shall leave nothing behind.
+    pub deleted: BTreeSet<DeploymentId>,
+    /// The name of each deployment's network, recorded or not.
+    pub network_names: BTreeMap<DeploymentId, String>,
+}
+
+/// A container that shall run.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// Its name at the engine.
+    pub name: String,
+    /// Component or add-on.
+    pub identifier: Identifier,
+    /// Its release.
+    pub release: ReleaseId,
+    /// The release's number; the higher is the newer.
+    pub number: i64,
+    /// Its deployment.
+    pub deployment: DeploymentId,
+    /// The deployment's network.
+    pub network: String,
+    /// Its release is live; otherwise it is starting.
+    pub live: bool,
+    /// An add-on: no host leads to it, and releases that do not change it share it.
+    pub addon: bool,
+    /// How it is made, or why it cannot be.
+    pub spec: std::result::Result<ContainerSpec, String>,
+    /// How it is found healthy.
+    pub health: HealthCheck,
+    /// Its declared port.
+    pub port: Option<u16>,
+}
+
+impl Wanted {
+    /// Two that are equal here can stand in for each other.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.spec.as_ref().ok()?.labels.get(SPEC_LABEL).map(String::as_str)
+    }
+
+    /// Two programs on the same files: a database must never be started twice on one volume.
+    pub fn is_exclusive(&self) -> bool {
+        self.addon && self.spec.as_ref().is_ok_and(|spec| !spec.mounts.is_empty())
+    }
+}
+
+impl Desired {
+    /// The wanted container of that name.
+    pub fn wanted(&self, name: &str) -> Option<&Wanted> {
+        self.wanted.iter().find(|wanted| wanted.name == name)
+    }
+}
+
+pub(super) async fn read(app: &App) -> Result<Desired> {
+    let (key, instance) = (app.key.clone(), app.instance.clone());
+    app.db.read(move |connection| Reader { connection, key: &key, instance: &instance }.read()).await
+}
+
+struct Reader<'a> {
+    connection: &'a Connection,
+    key: &'a SecretKey,
+    instance: &'a str,
+}
+
+impl Reader<'_> {
+    fn read(&self) -> Result<Desired> {
+        let mut desired = Desired {
+            recorded: object::containers(self.connection)?,
+            networks: object::networks(self.connection)?,
+            ..Desired::default()
+        };
+        for row in deployment::all(self.connection)? {
+            if row.intent == Intent::Deleted {
+                desired.deleted.insert(row.id);
+            }
+            desired
+                .network_names
+                .insert(row.id, object::network_name(self.instance, row.project.as_str(), row.name.as_str()));
+            desired.volumes.insert(row.id, object::volumes(self.connection, row.id)?);
+        }
+        for row in release::wanted(self.connection)? {
+            self.add_release(&row, &mut desired)?;
+        }
+        Ok(desired)
+    }
+
+    /// A release that cannot be read hurts only its own containers.
+    fn add_release(&self, row: &ReleaseRow, desired: &mut Desired) -> Result<()> {
+        let Some(stack) = &row.manifest else { return Ok(()) };
+        let built = release::components(self.connection, row.id)?;
+        let env = self.environment(row);
+        for component in stack.in_start_order().filter(|component| component.serves() == Serves::Container) {
+            // Not recorded is not ours to make: the worker records before it asks for it.
+            let is_it =
+                |recorded: &&ContainerRow| recorded.release_id == row.id && recorded.identifier == component.identifier;
+            let Some(recorded) = desired.recorded.iter().find(is_it) else { continue };
+            let about = built.iter().find(|built| built.identifier == component.identifier);
+            let network = desired.network_names.get(&row.deployment_id).cloned().unwrap_or_default();
+            let volumes = desired.volumes.get(&row.deployment_id).map_or(&[][..], Vec::as_slice);
+            let port = component.port.or_else(|| about.and_then(|about| about.port));
+            let addon = stack.addons.iter().any(|addon| addon.identifier == component.identifier);
+            let making = Making {
+                addon,
+                instance: self.instance,
+                row,
+                component,
+                name: &recorded.name,
+                network: &network,
+                volumes,
+                port,
+            };
+            let image = about.and_then(|about| about.digest.clone());
+            let spec = env.clone().and_then(|env| making.spec(image, env));
+            desired.wanted.push(Wanted {
+                name: recorded.name.clone(),
+                identifier: component.identifier.clone(),
+                release: row.id,
+                number: row.number,
+                deployment: row.deployment_id,
+                network,
+                live: row.state == ReleaseState::Live,
+                addon,
+                spec,
+                health: component.health.clone(),
+                port,
+            });
+        }
+        Ok(())
+    }
+
+    /// Component → key → value. What cannot be opened refuses the release instead of starting it without.
+    fn environment(&self, row: &ReleaseRow) -> std::result::Result<Environment, String> {
+        let Some(sealed) = &row.env_sealed else { return Ok(Environment::new()) };
+        let opened = self.key.open(&release::env_aad(row.id), sealed);
+        let opened = opened.map_err(|error| format!("the variables of this release cannot be opened: {error}"))?;
+        serde_json::from_slice(&opened)
+            .map_err(|error| format!("the variables of this release cannot be read: {error}"))
+    }
+}
+
+type Environment = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What a container is made from.
+struct Making<'a> {
+    instance: &'a str,
+    row: &'a ReleaseRow,
+    component: &'a Component,
+    addon: bool,
+    name: &'a str,
+    network: &'a str,
+    volumes: &'a [VolumeRow],
+    port: Option<u16>,
+}
+
+impl Making<'_> {
+    fn spec(&self, image: Option<String>, mut env: Environment) -> std::result::Result<ContainerSpec, String> {
+        let identifier = self.component.identifier.as_str();
+        let image = image.ok_or_else(|| format!("the release has no image for `{identifier}`"))?;
+        let mut variables: BTreeMap<String, String> =
+            self.component.env.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect();
+        variables.extend(env.remove(identifier).unwrap_or_default());
+        if let Some(port) = self.port {
+            variables.entry("PORT".to_owned()).or_insert_with(|| port.to_string());
+        }
+        let resources = &self.component.resources;
+        let mut spec = ContainerSpec {
+            name: String::new(),
+            image,
+            command: self.component.command.clone(),
+            env: variables,
+            labels: BTreeMap::from([
+                (labels::INSTANCE.to_owned(), self.instance.to_owned()),
+                (labels::DEPLOYMENT.to_owned(), self.row.deployment_id.to_string()),
+                (labels::COMPONENT.to_owned(), identifier.to_owned()),
+            ]),
+            network: Some(self.network.to_owned()),
+            aliases: vec![identifier.to_owned(), format!("app.{identifier}")],
+            mounts: self.mounts()?,
+            limits: Limits {
+                memory: resources.memory_bytes,
+                cpus: resources.cpu_millis.map(|millis| f64::from(millis) / MILLIS_PER_CPU),
+                pids: None,
+            },
+            stop_grace: Some(STOP_GRACE),
+            init: true,
+            ..ContainerSpec::default()
+        };
+        if self.addon {
+            spec.labels.insert(ADDON_LABEL.to_owned(), "true".to_owned());
+        }
+        let fingerprint = fingerprint(&spec);
+        self.name.clone_into(&mut spec.name);
+        spec.labels.insert(labels::RELEASE.to_owned(), self.row.id.to_string());
+        spec.labels.insert(SPEC_LABEL.to_owned(), fingerprint);
+        Ok(spec)
+    }
+
+    fn mounts(&self) -> std::result::Result<Vec<Mount>, String> {
+        let mount = |volume: &crate::stack::Volume| {
+            let recorded = self.volumes.iter().find(|row| row.identifier == volume.identifier);
+            let recorded = recorded.ok_or_else(|| format!("the volume `{}` is not recorded", volume.identifier))?;
+            Ok(Mount { volume: recorded.name.clone(), path: volume.path.clone(), read_only: false })
+        };
+        self.component.volumes.iter().map(mount).collect()
+    }
+}
+
+fn fingerprint(spec: &ContainerSpec) -> String {
+    // The debug form names every field; that two builds of this program may print it differently only costs a restart.
+    let hash = secret::sha256(format!("{spec:?}").as_bytes());
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

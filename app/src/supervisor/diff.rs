@@ -1,0 +1,281 @@
+//! The difference between what is wanted and what was seen, as actions. Pure: same input, same actions, and no
+//! actions once both agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boathouse_types::{DeploymentId, Identifier};
+
+use super::desired::{ADDON_LABEL, Desired, SPEC_LABEL, Wanted};
+use crate::db::object::ContainerRow;
+use crate::docker::{NetworkInfo, RunState, Summary, labels};
+
+/// What the engine shows of ours.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Containers that carry our label.
+    pub containers: Vec<Summary>,
+    /// Networks that carry our label.
+    pub networks: Vec<NetworkInfo>,
+}
+
+/// What else decides.
+#[derive(Debug, Default)]
+pub(super) struct Now {
+    /// Containers that may not start yet.
+    pub waiting: BTreeSet<String>,
+    /// Containers that answer.
+    pub healthy: BTreeSet<String>,
+    /// The edge has made its first table; before that it may still route to anything.
+    pub has_routes: bool,
+}
+
+/// One step towards what is wanted. Names are those of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The deployment has no network.
+    MakeNetwork(DeploymentId),
+    /// Somebody renamed it.
+    Rename { id: String, name: String },
+    /// It does not exist.
+    Create { name: String },
+    /// It exists and does not run.
+    Start { name: String },
+    /// It exists in a state from which it cannot serve.
+    Discard { name: String, id: String, why: &'static str },
+    /// An add-on that did not change goes over to the next release.
+    Adopt { id: String, from: String, to: String },
+    /// Nobody wants it any more: drain, stop, remove.
+    Retire(Retirement),
+    /// Nobody wants it and it is gone.
+    Forget { name: String },
+    /// The deployment is deleted and has no container left.
+    RemoveNetwork(DeploymentId),
+    /// The deployment is deleted and has no container left.
+    RemoveVolumes(DeploymentId),
+}
+
+/// How a container ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Retirement {
+    /// Its recorded name.
+    pub name: String,
+    /// The engine's id.
+    pub id: String,
+    /// It runs; otherwise it is only removed.
+    pub running: bool,
+    /// Requests may be under way: let them finish.
+    pub drain: bool,
+    /// Its record ends, too; not where its release lives and may need it back.
+    pub forget: bool,
+}
+
+impl Action {
+    /// The container that it is about.
+    pub fn container(&self) -> Option<&str> {
+        match self {
+            Self::Rename { name, .. } | Self::Create { name } | Self::Start { name } | Self::Discard { name, .. } => {
+                Some(name)
+            }
+            Self::Retire(Retirement { name, .. }) | Self::Forget { name } => Some(name),
+            Self::Adopt { to, .. } => Some(to),
+            Self::MakeNetwork(_) | Self::RemoveNetwork(_) | Self::RemoveVolumes(_) => None,
+        }
+    }
+}
+
+/// What has to be done.
+pub(super) fn diff(desired: &Desired, seen: &Seen, now: &Now) -> Vec<Action> {
+    let picture = Picture::new(desired, seen);
+    let mut actions = Vec::new();
+    for (row, container) in &picture.present {
+        if container.name != row.name {
+            actions.push(Action::Rename { id: container.id.clone(), name: row.name.clone() });
+        }
+    }
+    for wanted in picture.effective() {
+        picture.towards(wanted, now, &mut actions);
+    }
+    for row in &desired.recorded {
+        picture.away(row, now, &mut actions);
+    }
+    for network in &desired.networks {
+        if desired.deleted.contains(&network.deployment_id) && picture.is_empty(network.deployment_id) {
+            actions.push(Action::RemoveNetwork(network.deployment_id));
+        }
+    }
+    for deployment in &desired.deleted {
+        let has_volumes = desired.volumes.get(deployment).is_some_and(|volumes| !volumes.is_empty());
+        if has_volumes && picture.is_empty(*deployment) {
+            actions.push(Action::RemoveVolumes(*deployment));
+        }
+    }
+    actions
+}
+
+/// Recorded rows beside the containers that they stand for.
+pub(super) struct Picture<'a> {
+    desired: &'a Desired,
+    seen: &'a Seen,
+    present: Vec<(&'a ContainerRow, &'a Summary)>,
+    newest: BTreeMap<(DeploymentId, &'a Identifier), i64>,
+}
+
+impl<'a> Picture<'a> {
+    pub fn new(desired: &'a Desired, seen: &'a Seen) -> Self {
+        let names: BTreeSet<&str> = desired.recorded.iter().map(|row| row.name.as_str()).collect();
+        let by_name: BTreeMap<&str, &Summary> = seen.containers.iter().map(|one| (one.name.as_str(), one)).collect();
+        let renamed = |row: &ContainerRow| {
+            seen.containers.iter().find(|one| !names.contains(one.name.as_str()) && is_labelled(one, row))
+        };
+        let found = |row: &'a ContainerRow| by_name.get(row.name.as_str()).copied().or_else(|| renamed(row));
+        let present = desired.recorded.iter().filter_map(|row| Some((row, found(row)?))).collect();
+        let mut newest = BTreeMap::new();
+        for wanted in &desired.wanted {
+            let number = newest.entry((wanted.deployment, &wanted.identifier)).or_insert(wanted.number);
+            *number = wanted.number.max(*number);
+        }
+        Self { desired, seen, present, newest }
+    }
+
+    /// The container that a recorded name stands for.
+    pub fn container(&self, name: &str) -> Option<&'a Summary> {
+        self.present.iter().find(|(row, _)| row.name == name).map(|(_, container)| *container)
+    }
+
+    /// What is wanted and not superseded: of an add-on with files, only the newest release's container may exist.
+    fn effective(&self) -> impl Iterator<Item = &'a Wanted> {
+        self.desired.wanted.iter().filter(|wanted| !self.is_superseded(wanted))
+    }
+
+    fn is_superseded(&self, wanted: &Wanted) -> bool {
+        let newest = self.newest.get(&(wanted.deployment, &wanted.identifier));
+        wanted.is_exclusive()
+            && newest.is_some_and(|newest| *newest > wanted.number)
+            && self.borrower(&wanted.name).is_none()
+    }
+
+    /// Of an add-on that does not change, the container that another release made.
+    pub fn lender(&self, wanted: &Wanted) -> Option<(&'a ContainerRow, &'a Summary)> {
+        if !wanted.addon || self.container(&wanted.name).is_some() {
+            return None;
+        }
+        let fingerprint = wanted.fingerprint()?;
+        let same = |row: &ContainerRow, one: &Summary| {
+            row.deployment_id == wanted.deployment
+                && row.identifier == wanted.identifier
+                && one.state == RunState::Running
+                && one.labels.get(SPEC_LABEL).is_some_and(|label| label == fingerprint)
+        };
+        self.present.iter().find(|(row, one)| same(row, one)).copied()
+    }
+
+    /// Who uses this recorded container in place of one of its own.
+    fn borrower(&self, name: &str) -> Option<&'a Wanted> {
+        self.desired
+            .wanted
+            .iter()
+            .find(|wanted| wanted.name != name && self.lender(wanted).is_some_and(|(row, _)| row.name == name))
+    }
+
+    fn towards(&self, wanted: &Wanted, now: &Now, actions: &mut Vec<Action>) {
+        let name = wanted.name.clone();
+        let may_start = !now.waiting.contains(&name) && wanted.spec.is_ok();
+        let Some(container) = self.container(&name) else {
+            if let Some((row, lender)) = self.lender(wanted) {
+                if self.desired.wanted(&row.name).is_none() {
+                    actions.push(Action::Adopt { id: lender.id.clone(), from: row.name.clone(), to: name });
+                }
+                return;
+            }
+            if may_start && self.is_its_turn(wanted, now) {
+                self.need_network(wanted, actions);
+                actions.push(Action::Create { name });
+            }
+            return;
+        };
+        let discard = |why| Action::Discard { name: name.clone(), id: container.id.clone(), why };
+        match container.state {
+            RunState::Running if !container.addresses.contains_key(&wanted.network) => {
+                actions.push(discard("it was cut off from its network"))
+            }
+            RunState::Paused => actions.push(discard("it was paused")),
+            RunState::Running | RunState::Removing => {}
+            RunState::Created | RunState::Exited { .. } if may_start && self.is_its_turn(wanted, now) => {
+                self.need_network(wanted, actions);
+                actions.push(Action::Start { name });
+            }
+            RunState::Created | RunState::Exited { .. } => {}
+        }
+    }
+
+    fn need_network(&self, wanted: &Wanted, actions: &mut Vec<Action>) {
+        let action = Action::MakeNetwork(wanted.deployment);
+        if !self.seen.networks.iter().any(|network| network.name == wanted.network) && !actions.contains(&action) {
+            actions.push(action);
+        }
+    }
+
+    /// Add-ons before the components of a release that starts; and never two programs on the files of one add-on.
+    fn is_its_turn(&self, wanted: &Wanted, now: &Now) -> bool {
+        let of_release = |other: &&Wanted| other.release == wanted.release && other.addon;
+        let ready = |addon: &Wanted| {
+            now.healthy.contains(&addon.name)
+                || self.lender(addon).is_some_and(|(row, _)| now.healthy.contains(&row.name))
+        };
+        if !wanted.addon && !wanted.live && !self.desired.wanted.iter().filter(of_release).all(ready) {
+            return false;
+        }
+        let rival = |(row, _): &(&ContainerRow, &Summary)| {
+            row.deployment_id == wanted.deployment && row.identifier == wanted.identifier && row.name != wanted.name
+        };
+        !(wanted.is_exclusive() && self.present.iter().any(rival))
+    }
+
+    fn away(&self, row: &ContainerRow, now: &Now, actions: &mut Vec<Action>) {
+        let wanted = self.desired.wanted(&row.name);
+        let superseded = wanted.is_some_and(|wanted| self.is_superseded(wanted));
+        if wanted.is_some() && !superseded || self.borrower(&row.name).is_some() {
+            return;
+        }
+        let Some(container) = self.container(&row.name) else {
+            if !superseded {
+                actions.push(Action::Forget { name: row.name.clone() });
+            }
+            return;
+        };
+        let addon = superseded || self.is_addon(row);
+        // The edge's first table decides what may still be asked; an add-on is not its business.
+        let running = container.state == RunState::Running;
+        if running && !addon && !now.has_routes {
+            return;
+        }
+        // A database outlives those who use it.
+        let has_users =
+            |(other, _): &(&ContainerRow, &Summary)| other.release_id == row.release_id && !self.is_addon(other);
+        if addon && !superseded && self.present.iter().any(has_users) {
+            return;
+        }
+        actions.push(Action::Retire(Retirement {
+            name: row.name.clone(),
+            id: container.id.clone(),
+            running,
+            drain: !addon,
+            forget: !superseded,
+        }));
+    }
+
+    /// The manifest of a release that nobody wants is not read; its containers say what they were.
+    fn is_addon(&self, row: &ContainerRow) -> bool {
+        let labelled = self.container(&row.name).is_some_and(|one| one.labels.contains_key(ADDON_LABEL));
+        labelled || self.desired.wanted(&row.name).is_some_and(|wanted| wanted.addon)
+    }
+
+    fn is_empty(&self, deployment: DeploymentId) -> bool {
+        !self.desired.recorded.iter().any(|row| row.deployment_id == deployment)
+    }
+}
+
+fn is_labelled(container: &Summary, row: &ContainerRow) -> bool {
+    let has = |key: &str, value: &str| container.labels.get(key).is_some_and(|label| label == value);
+    has(labels::RELEASE, &row.release_id.to_string()) && has(labels::COMPONENT, row.identifier.as_str())
+}

@@ -1,0 +1,52 @@
+//! The end of a container that nobody wants: no new requests, time for those under way, then the stop signal, then
+//! the kill, then it is removed and its record ends.
+
+use std::time::Duration;
+
+use super::Supervisor;
+use super::desired::STOP_GRACE;
+use super::diff::Retirement;
+use crate::docker::DockerError;
+use crate::observed::Phase;
+
+impl Supervisor {
+    /// As a job: a pass never waits for it.
+    pub(super) async fn retire(&self, retirement: &Retirement) -> Result<(), DockerError> {
+        let Retirement { name, id, running, drain, forget } = retirement;
+        if *running {
+            if *drain {
+                self.drain(name).await;
+            }
+            self.engine.stop(id, STOP_GRACE).await?;
+        }
+        self.engine.remove(id).await?;
+        tracing::info!(container = name, "container stopped and removed");
+        if *forget && let Err(error) = self.forget(name.clone()).await {
+            tracing::warn!(container = name, %error, "the record of a removed container could not be ended; the next pass tries again");
+        }
+        Ok(())
+    }
+
+    /// Waits until the edge no longer routes to its release, closes it, waits until it is idle; all of it at most as
+    /// long as the configured deadline.
+    async fn drain(&self, name: &str) {
+        let deadline = Duration::from_secs(self.app.config.drain_timeout);
+        let Some(container) = self.app.observed.container(name) else { return };
+        self.app.observed.update(name, |one| one.phase = Phase::Draining);
+        self.app.pokes.edge.poke();
+        let quiet = async {
+            let mut changes = self.app.observed.subscribe();
+            while self.app.observed.is_routed(container.release_id) && changes.changed().await.is_ok() {}
+            container.in_flight.close();
+            container.in_flight.wait_idle().await;
+        };
+        if tokio::time::timeout(deadline, quiet).await.is_err() {
+            tracing::warn!(
+                container = name,
+                in_flight = container.in_flight.count(),
+                "stopping with requests under way: the drain deadline has passed"
+            );
+        }
+        container.in_flight.close();
+    }
+}

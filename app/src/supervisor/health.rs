@@ -1,0 +1,104 @@
+//! Watches one start of one container: often until it answers for the first time, then rarely. What it finds is
+//! published; whether a release fails for it is the release worker's decision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use boathouse_types::{Identifier, ReleaseId};
+
+use super::Supervisor;
+use super::desired::{Desired, Wanted};
+use super::diff::{Picture, Seen};
+use super::jobs::Watched;
+use super::probe::{self, Outcome, Target};
+use crate::db::release;
+use crate::docker::RunState;
+use crate::observed::{Container, Phase};
+
+/// Between two probes of a container that has not answered yet.
+const EAGER: Duration = Duration::from_millis(250);
+/// Between two probes of one that answers.
+const CALM: Duration = Duration::from_secs(10);
+/// Failed probes in a row until one that answered counts as unhealthy: a busy moment is not an illness.
+const PATIENCE: u32 = 3;
+
+impl Supervisor {
+    /// Starts a watcher for each wanted container that runs, and ends those of all others.
+    pub(super) fn watch_health(self: &Arc<Self>, desired: &Desired, seen: &Seen) {
+        let picture = Picture::new(desired, seen);
+        let runs = |wanted: &Wanted| picture.container(&wanted.name).is_some_and(|one| one.state == RunState::Running);
+        self.jobs.watch_only(|name| desired.wanted(name).is_some_and(runs));
+        for wanted in desired.wanted.iter().filter(|wanted| runs(wanted)) {
+            let Some(container) = self.app.observed.container(&wanted.name) else { continue };
+            let (Some(id), Some(address)) = (container.engine_id, container.address) else { continue };
+            let watched = Watched { id, address, started_at: container.started_at };
+            let (supervisor, wanted) = (self.clone(), wanted.clone());
+            self.jobs.watch(&wanted.name.clone(), watched.clone(), move || supervisor.watch(wanted, watched));
+        }
+    }
+
+    async fn watch(self: Arc<Self>, wanted: Wanted, watched: Watched) {
+        let Ok(about) = self.engine.inspect(&watched.id).await else { return };
+        let target = Target {
+            address: watched.address,
+            path: wanted.health.path.clone(),
+            port: wanted.health.port.or(wanted.port),
+            exposed: about.exposed_ports,
+            pid: about.pid,
+        };
+        let (mut failures, mut answered) = (0, false);
+        loop {
+            match probe::probe(&target).await {
+                Outcome::Healthy { port } => {
+                    if !answered && wanted.port.is_none() {
+                        self.store_port(wanted.release, wanted.identifier.clone(), port).await;
+                    }
+                    (failures, answered) = (0, true);
+                    let port = wanted.port.unwrap_or(port);
+                    self.found(&wanted.name, &watched, Phase::Healthy, Some(port), None);
+                }
+                Outcome::Failing { problem } => {
+                    failures += 1;
+                    match answered {
+                        true if failures < PATIENCE => {}
+                        true => self.found(&wanted.name, &watched, Phase::Unhealthy, None, Some(problem)),
+                        false => self.found(&wanted.name, &watched, Phase::Starting, None, Some(problem)),
+                    }
+                }
+            }
+            tokio::time::sleep(if answered && failures == 0 { CALM } else { EAGER }).await;
+        }
+    }
+
+    /// Publishes a finding, unless the container was started anew or is leaving meanwhile.
+    fn found(&self, name: &str, watched: &Watched, phase: Phase, port: Option<u16>, problem: Option<String>) {
+        let is_it = |one: &Container| {
+            one.engine_id.as_deref() == Some(&watched.id)
+                && one.address == Some(watched.address)
+                && one.phase != Phase::Draining
+        };
+        let Some(before) = self.app.observed.container(name).filter(is_it) else { return };
+        let port = port.or(before.port);
+        if (before.phase, before.port, &before.problem) == (phase, port, &problem) {
+            return;
+        }
+        if phase != before.phase {
+            tracing::info!(container = name, ?phase, problem, "container health");
+        }
+        self.app.observed.update(name, |one| {
+            if is_it(one) {
+                (one.phase, one.port, one.problem) = (phase, port, problem);
+            }
+        });
+        self.app.pokes.edge.poke();
+        self.app.pokes.supervisor.poke();
+    }
+
+    /// Kept with the release, so that pages and a rollback know it.
+    async fn store_port(&self, release: ReleaseId, component: Identifier, port: u16) {
+        let stored = self.app.db.write(move |tx| release::set_port(tx, release, &component, port)).await;
+        if let Err(error) = stored {
+            tracing::warn!(%error, "the port of a container could not be stored");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What was seen, published: every recorded container with its phase, address and last problem. An entry changes only
+//! when something changed, and each change wakes the edge.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Supervisor;
+use super::desired::{Desired, Wanted};
+use super::diff::{Picture, Seen};
+use crate::db::object::ContainerRow;
+use crate::docker::{Inspected, RunState, Summary};
+use crate::observed::{Container, InFlight, Phase};
+
+/// What happened between the pass before and this look.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// Containers with a running job: what the list says of them may be old.
+    pub busy: BTreeSet<String>,
+    /// Ids of containers that an event was about.
+    pub touched: BTreeSet<String>,
+}
+
+impl Supervisor {
+    pub(super) async fn publish(self: &Arc<Self>, desired: &Desired, seen: &Seen, recent: &Recent) {
+        let picture = Picture::new(desired, seen);
+        let mut changed = false;
+        for wanted in &desired.wanted {
+            let entry = match (picture.container(&wanted.name), picture.lender(wanted)) {
+                (Some(container), _) => self.entry(wanted, container, recent).await,
+                (None, Some((row, _))) => self.borrowed(wanted, row),
+                (None, None) => Some(self.missing(wanted)),
+            };
+            if let Some(entry) = entry {
+                changed |= self.put(&wanted.name, entry);
+            }
+        }
+        for row in &desired.recorded {
+            if let (None, Some(container)) = (desired.wanted(&row.name), picture.container(&row.name)) {
+                changed |= self.put(&row.name, self.leaving(row, container, desired));
+            }
+        }
+        for (name, _) in self.app.observed.containers() {
+            if !desired.recorded.iter().any(|row| row.name == name) {
+                self.app.observed.remove(&name);
+                self.backoff().forget(&name);
+                changed = true;
+            }
+        }
+        if changed {
+            self.app.pokes.edge.poke();
+        }
+    }
+
+    /// The names of the containers that answer.
+    pub(super) fn healthy(&self) -> BTreeSet<String> {
+        let all = self.app.observed.containers();
+        all.into_iter().filter(|(_, one)| one.phase == Phase::Healthy).map(|(name, _)| name).collect()
+    }
+
+    /// A container that exists; none while a job is about to change what the list said.
+    async fn entry(self: &Arc<Self>, wanted: &Wanted, container: &Summary, recent: &Recent) -> Option<Container> {
+        match container.state {
+            RunState::Running => Some(self.running(wanted, container, recent).await),
+            _ if recent.busy.contains(&wanted.name) => None,
+            RunState::Exited { .. } => Some(self.exited(wanted, container).await),
+            RunState::Created | RunState::Paused | RunState::Removing => Some(self.missing(wanted)),
+        }
+    }
+
+    async fn running(&self, wanted: &Wanted, container: &Summary, recent: &Recent) -> Container {
+        let before = self.app.observed.container(&wanted.name);
+        let address = container.addresses.get(&wanted.network).copied();
+        let is_same = |old: &Container| {
+            old.engine_id.as_deref() == Some(&container.id) && old.address == address && is_up(old.phase)
+        };
+        if let Some(old) = before.as_ref().filter(|old| is_same(old) && !recent.touched.contains(&container.id)) {
+            return Container { release_id: wanted.release, ..old.clone() };
+        }
+        let started_at = self.engine.inspect(&container.id).await.ok().and_then(|about| about.started_at_ms);
+        if let Some(old) = before.as_ref().filter(|old| is_same(old) && old.started_at == started_at) {
+            return old.clone();
+        }
+        self.backoff().started(&wanted.name, Instant::now());
+        let fresh = self.blank(wanted, Phase::Starting);
+        Container { engine_id: Some(container.id.clone()), address, started_at, ..fresh }
+    }
+
+    /// Notes each end once: it counts, and sets when the next start is due.
+    async fn exited(self: &Arc<Self>, wanted: &Wanted, container: &Summary) -> Container {
+        let is_noted = self.backoff().get(&wanted.name).is_some_and(|entry| entry.started.is_none());
+        if !is_noted {
+            let about = self.engine.inspect(&container.id).await.ok();
+            let exit = about.as_ref().map_or((-1, false), exit_of);
+            self.note_end(&wanted.name, exit, about.as_ref().map_or_else(|| "it ended".to_owned(), describe_end));
+        }
+        let exit = self.backoff().get(&wanted.name).map_or((-1, false), |entry| entry.exit);
+        let phase = Phase::Exited { code: exit.0, out_of_memory: exit.1 };
+        Container { engine_id: Some(container.id.clone()), ..self.blank(wanted, phase) }
+    }
+
+    /// Counts an end or a failed start, and wakes the supervisor when the next start is due.
+    pub(super) fn note_end(&self, name: &str, exit: (i64, bool), problem: String) {
+        tracing::warn!(
+            container = name,
+            exit_code = exit.0,
+            out_of_memory = exit.1,
+            problem,
+            "a container ended or could not be started"
+        );
+        let now = Instant::now();
+        let next = self.backoff().ended(name, exit, problem, now);
+        let poke = self.app.pokes.supervisor.clone();
+        self.jobs.later(next - now, move || poke.poke());
+    }
+
+    /// An add-on that another release made and that did not change.
+    fn borrowed(&self, wanted: &Wanted, lender: &ContainerRow) -> Option<Container> {
+        let lent = self.app.observed.container(&lender.name)?;
+        Some(Container { release_id: wanted.release, ..lent })
+    }
+
+    fn missing(&self, wanted: &Wanted) -> Container {
+        let known = self.backoff().get(&wanted.name).cloned();
+        match known {
+            Some(entry) => self.blank(wanted, Phase::Exited { code: entry.exit.0, out_of_memory: entry.exit.1 }),
+            None => self.blank(wanted, Phase::Missing),
+        }
+    }
+
+    fn blank(&self, wanted: &Wanted, phase: Phase) -> Container {
+        let before = self.app.observed.container(&wanted.name);
+        let known = self.backoff().get(&wanted.name).cloned();
+        let problem = wanted.spec.as_ref().err().cloned().or_else(|| known.as_ref().map(|entry| entry.problem.clone()));
+        Container {
+            identifier: wanted.identifier.clone(),
+            release_id: wanted.release,
+            deployment_id: wanted.deployment,
+            engine_id: None,
+            phase,
+            address: None,
+            port: None,
+            started_at: None,
+            restarts: known.map_or(0, |entry| entry.restarts),
+            problem,
+            // A closed one belongs to a drained start: what is wanted again gets a new one.
+            in_flight: before
+                .map(|old| old.in_flight)
+                .filter(|in_flight| !in_flight.is_closed())
+                .unwrap_or_else(InFlight::new),
+        }
+    }
+
+    /// Recorded, there, and no longer wanted: shown until it is gone.
+    fn leaving(&self, row: &ContainerRow, container: &Summary, desired: &Desired) -> Container {
+        if let Some(old) = self.app.observed.container(&row.name) {
+            let address = old.address;
+            return Container { phase: Phase::Draining, address, ..old };
+        }
+        let network = desired.network_names.get(&row.deployment_id);
+        Container {
+            identifier: row.identifier.clone(),
+            release_id: row.release_id,
+            deployment_id: row.deployment_id,
+            engine_id: Some(container.id.clone()),
+            phase: Phase::Draining,
+            address: network.and_then(|network| container.addresses.get(network)).copied(),
+            port: None,
+            started_at: None,
+            restarts: 0,
+            problem: None,
+            in_flight: InFlight::new(),
+        }
+    }
+
+    /// Returns whether anything changed.
+    fn put(&self, name: &str, entry: Container) -> bool {
+        let is_same = self
+            .app
+            .observed
+            .container(name)
+            .is_some_and(|old| facts(&old) == facts(&entry) && Arc::ptr_eq(&old.in_flight, &entry.in_flight));
+        if !is_same {
+            self.app.observed.put(name, entry);
+        }
+        !is_same
+    }
+}
+
+fn is_up(phase: Phase) -> bool {
+    matches!(phase, Phase::Starting | Phase::Healthy | Phase::Unhealthy)
+}
+
+type Facts<'a> = (Phase, Option<IpAddr>, Option<u16>, Option<&'a str>, Option<&'a str>, u32, Option<i64>, i64);
+
+fn facts(one: &Container) -> Facts<'_> {
+    (
+        one.phase,
+        one.address,
+        one.port,
+        one.engine_id.as_deref(),
+        one.problem.as_deref(),
+        one.restarts,
+        one.started_at,
+        one.release_id.0,
+    )
+}
+
+fn exit_of(about: &Inspected) -> (i64, bool) {
+    match about.state {
+        RunState::Exited { code, out_of_memory } => (code.unwrap_or(-1), out_of_memory),
+        _ => (-1, false),
+    }
+}
+
+/// The end in words: `it ended with exit code 1, 0.2 s after its start`.
+fn describe_end(about: &Inspected) -> String {
+    let (code, out_of_memory) = exit_of(about);
+    let after = about.started_at_ms.zip(about.finished_at_ms).map(|(start, end)| (end - start).max(0));
+    let after = after.map(|ms| format!(", {}.{} s after its start", ms / 1000, ms % 1000 / 100)).unwrap_or_default();
+    match (&about.error, out_of_memory, code) {
+        (Some(error), _, _) => explain_start(error),
+        (None, true, _) => format!(
+            "it was killed because it reached its memory limit{after}; raise `resources.memory` or let it use less"
+        ),
+        (None, false, 137) => format!("it was killed (exit code 137){after}"),
+        (None, false, 143) => format!("it was asked to stop (exit code 143){after}"),
+        (None, false, code) => format!("it ended with exit code {code}{after}; its log says more"),
+    }
+}
+
+/// What the engine says when a program cannot even be started, with the cause that people look for.
+pub(super) fn explain_start(error: &str) -> String {
+    let hint = if error.contains("exec format error") {
+        ": the program is made for another processor, or is a script without `#!` in its first line"
+    } else if error.contains("no such file or directory") || error.contains("executable file not found") {
+        ": the image has no such program; check ENTRYPOINT, CMD and `command`"
+    } else if error.contains("permission denied") {
+        ": the program's file is not executable"
+    } else {
+        ""
+    };
+    format!("it could not be started: {error}{hint}")
+}

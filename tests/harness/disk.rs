@@ -1,0 +1,54 @@
+//! A file system of its own, to be filled without harm.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A small file system in memory.
+pub struct SmallDisk {
+    folder: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// `None`, with the reason on standard error, where nothing may be mounted.
+    pub fn mount(mebibytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "boathouse-test"]).arg(folder.path());
+        match mount.output() {
+            Ok(output) if output.status.success() => Some(Self { folder }),
+            failed => {
+                eprintln!("skipped: a small disk cannot be mounted here ({failed:?})");
+                None
+            }
+        }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+
+    /// Leaves not a byte free.
+    pub fn fill(&self) {
+        let mut file = File::create(self.filler()).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+    }
+
+    /// Makes space again.
+    pub fn free(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server that lies on it may be dropped later.
+        drop(Command::new("umount").arg("--lazy").arg(self.path()).status());
+    }
+}
