@@ -159,8 +159,8 @@ impl Api {
     }
 
     pub async fn set_password(self, name: &UserName, password: &str) -> Answer<()> {
-        let body = serde_json::json!({ "password": password });
-        self.call("PUT", &format!("{}/password", user_path(name)), Some(body.to_string())).await.map(drop)
+        let body = json(&SetPassword { password: password.to_owned() })?;
+        self.call("PUT", &format!("{}/password", user_path(name)), Some(body)).await.map(drop)
     }
 
     pub async fn create_token(self, token: &NewToken) -> Answer<CreatedToken> {
@@ -173,8 +173,8 @@ impl Api {
 
     /// Makes a backup of the control plane and answers it as a file; the key in it is sealed under the passphrase.
     pub async fn backup(self, passphrase: &str) -> Answer<web_sys::Blob> {
-        let body = serde_json::json!({ "passphrase": passphrase });
-        let response = self.fetch("POST", &at("/backup"), Some(body.to_string())).await?;
+        let body = json(&NewBackup { passphrase: passphrase.to_owned() })?;
+        let response = self.fetch("POST", &at("/backup"), Some(body)).await?;
         let blob = JsFuture::from(response.blob().map_err(|_| no_answer())?).await.map_err(|_| no_answer())?;
         blob.dyn_into().map_err(|_| no_answer())
     }
@@ -189,8 +189,7 @@ impl Api {
     }
 
     async fn send<T: DeserializeOwned>(self, method: &str, path: &str, body: &impl Serialize) -> Answer<T> {
-        let body = serde_json::to_string(body).map_err(|error| malformed(&error))?;
-        decode(&self.call(method, path, Some(body)).await?)
+        decode(&self.call(method, path, Some(json(body)?)).await?)
     }
 
     async fn run(self, method: &str, path: &str) -> Answer<()> {
@@ -315,6 +314,10 @@ fn xhr(path: &str, kind: &str, file: &web_sys::File, progress: RwSignal<Option<f
             _ => Err(no_answer()),
         }
     })
+}
+
+fn json(body: &impl Serialize) -> Answer<String> {
+    serde_json::to_string(body).map_err(|error| malformed(&error))
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
