@@ -1,30 +1,95 @@
 //! The story of the server process: open the state, start the parts, wait for a signal, stop in order.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::clock;
+use rustix::fs::{FlockOperation, flock};
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::config::{Paths, ServeArgs};
 use crate::db::{Db, setting};
-use crate::error::{Result, unavailable};
+use crate::docker::{Containers, Engine};
+use crate::error::{Result, conflict, invalid, unavailable};
 use crate::logs::Logs;
 use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::task::Tasks;
+use crate::{api, clock, edge, logs, supervisor, trace};
+
+/// Requests under way get this long at shutdown.
+const DRAIN: Duration = Duration::from_secs(20);
+/// Background tasks get this long after that.
+const TASKS: Duration = Duration::from_secs(10);
+/// Threads of the control plane. The edge has its own, one per core; here nothing is busy for long.
+const THREADS: usize = 2;
+
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting, with what to do; once it runs, it ends only by a signal.
+pub fn run(config: ServeArgs) -> Result<()> {
+    trace::start(&config.log, config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let result = runtime.block_on(serve(config));
+    // A blocking call that hangs, on a dead disk say, must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(config: ServeArgs) -> Result<()> {
+    let (app, _lock) = open(config)?;
+    let pool = app.config.network_pool.parse().map_err(|error: String| {
+        invalid(format!("--network-pool cannot be used: {error}"))
+            .hint("Give a private IPv4 range, as in 10.231.0.0/16.")
+    })?;
+    let engine: Arc<dyn Containers> = Arc::new(Engine::new(app.config.docker.clone(), pool));
+
+    let edge = edge::run::start(&app).await?;
+    api::start(&app)?;
+    supervisor::start(&app, engine.clone());
+    logs::collect::start(&app, engine);
+    let (http, https) = edge.addresses();
+    tracing::info!(?http, ?https, data_dir = %app.paths.root.display(), version = env!("CARGO_PKG_VERSION"), "boathouse is ready");
+
+    wait_for_signal().await?;
+    tracing::info!("stopping; containers keep running");
+    edge.shut_down(DRAIN).await;
+    app.tasks.shut_down(TASKS).await;
+    app.db.checkpoint();
+    Ok(())
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Held as long as the process lives: two servers on one data directory would fight over containers.
+pub struct Lock {
+    _file: OwnedFd,
+}
 
 /// Opens everything that is stored: data directory, key, database.
-pub fn open(config: ServeArgs) -> Result<App> {
+pub fn open(config: ServeArgs) -> Result<(App, Lock)> {
     #[cfg(debug_assertions)]
     crate::fault::arm(config.fault.as_deref());
     let paths = Paths { root: config.data_dir.clone() };
     make_folders(&paths)?;
+    let lock = lock(&paths)?;
     let is_new = !paths.database().exists();
     let key = SecretKey::load(&paths.secret_key(), is_new)?;
     let db = Db::open(&paths.database(), &paths.backups())?;
     let instance = db.write_blocking(setting::instance)?;
     let logs = Logs::new(paths.clone(), db.clone());
-    Ok(App::new(Inner {
+    let app = App::new(Inner {
         config,
         paths,
         db,
@@ -35,7 +100,8 @@ pub fn open(config: ServeArgs) -> Result<App> {
         tasks: Tasks::new(),
         instance,
         started_at: clock::now(),
-    }))
+    });
+    Ok((app, lock))
 }
 
 fn make_folders(paths: &Paths) -> Result<()> {
@@ -50,4 +116,13 @@ fn make_folders(paths: &Paths) -> Result<()> {
         fs::create_dir_all(folder).map_err(refused)?;
     }
     Ok(())
+}
+
+fn lock(paths: &Paths) -> Result<Lock> {
+    let file: OwnedFd = fs::OpenOptions::new().create(true).truncate(false).write(true).open(paths.lock())?.into();
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(_) => Err(conflict(format!("another Boathouse already uses the data directory {}", paths.root.display()))
+            .hint("Stop it first, or choose another directory: boathouse serve --data-dir PATH")),
+    }
 }
