@@ -211,3 +211,23 @@ async fn what_cannot_be_built_is_refused_with_a_reason() {
     let error = build(&test, &request).await.0.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
 }
+
+/// Dockerfiles as their authors write them, in a network that only the host's certificates open.
+#[tokio::test]
+async fn npm_and_pip_work_in_builds_with_the_hosts_and_the_extra_certificates() {
+    let test = TestEngine::new();
+    let extra = rcgen::generate_simple_self_signed(vec!["extra.test".to_owned()]).unwrap().cert.pem();
+    for dockerfile in [
+        "FROM node:22-slim AS build\nWORKDIR /app\nRUN npm install is-odd@3.0.1 \\\n    && ls node_modules/is-odd\nFROM scratch\nCOPY --from=build /app/node_modules/is-odd/index.js /found\n",
+        "FROM python:3.11-slim AS build\nRUN pip install --no-cache-dir --target /app six==1.16.0\nFROM scratch\nCOPY --from=build /app/six.py /found\n",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut request = test.request(folder.path(), dockerfile);
+        request.no_cache = true;
+        request.ca_bundle = Some(extra.clone().into_bytes());
+        let (image, lines) = build(&test, &request).await;
+        let image = image
+            .unwrap_or_else(|error| panic!("{error:?}\n{}(tests/images/build makes the base images)", text(&lines)));
+        test.engine.copy_out(&image.id, "/found", &test.name("copy"), &mut Vec::new()).await.unwrap();
+    }
+}

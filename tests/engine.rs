@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boathouse::docker::subnet::Pool;
 use boathouse::docker::{
     BuildRequest, Builder, ContainerSpec, Containers, Engine, ImageInfo, Label, Line, NetworkSpec, labels,
 };
 use tokio::sync::mpsc;
+
+use crate::harness::wait_for;
 
 /// How long a test waits for something that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -128,13 +130,6 @@ impl Drop for TestEngine {
 }
 
 /// Asks until the answer is something, or fails with what was waited for.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl FnMut() -> F) -> T {
+    wait_for(PATIENCE, what, ask).await
 }

@@ -122,7 +122,7 @@ async fn the_old_release_is_drained_after_the_switch_and_not_before() {
     drop(request);
     stage.until("the end", async || running(&fake, &stage).await == [stage.name(2, "web")]).await;
     stage.until("the end of the record", async || stage.observed(1, "web").is_none()).await;
-    assert_eq!(stage.app.db.read(|c| object::containers(c)).await.unwrap().len(), 1);
+    assert_eq!(stage.app.db.read(object::containers).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn addons_come_first_and_an_unchanged_one_is_never_restarted() {
     stage.until("the new names alone", async || running(&fake, &stage).await == expected).await;
     let db = fake.inspect(&stage.name(2, "db")).await.unwrap();
     assert_eq!((db.id, db.started_at_ms), (id, started));
-    stage.until("the records", async || stage.app.db.read(|c| object::containers(c)).await.unwrap().len() == 2).await;
+    stage.until("the records", async || stage.app.db.read(object::containers).await.unwrap().len() == 2).await;
     fake.clear_calls();
     stage.settle().await;
     assert_eq!(fake.calls(), Vec::<String>::new());

@@ -11,6 +11,7 @@ pub mod stack;
 pub mod snapshot;
 pub mod git;
 pub mod docker;
+pub mod release;
 pub mod supervisor;
 pub mod edge;
 pub mod site;

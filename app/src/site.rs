@@ -85,6 +85,11 @@ impl Index {
     }
 }
 
+/// Where the tree of that digest (`sha256:…`) is, below the folder of all static trees.
+pub fn folder(sites: &Path, digest: &str) -> PathBuf {
+    sites.join(digest.trim_start_matches("sha256:"))
+}
+
 /// Where the compressed form of a file is; `extension` is `br` or `zst`.
 pub fn compressed_path(root: &Path, hash: &str, extension: &str) -> PathBuf {
     root.join(META).join(format!("{hash}.{extension}"))

@@ -67,6 +67,22 @@ pub fn remove(tx: &Transaction<'_>, deployment: DeploymentId, name: &HostName) -
     if removed == 0 { Err(not_found(format!("this deployment has no host {name}"))) } else { Ok(()) }
 }
 
+/// Gives one host back by its row.
+pub fn remove_row(tx: &Transaction<'_>, id: HostId) -> Result<()> {
+    tx.execute("delete from host where id = ?1", [id.0])?;
+    Ok(())
+}
+
+/// The deployment that has a host, if one has.
+pub fn owner(connection: &Connection, name: &HostName, path: &str) -> Result<Option<DeploymentId>> {
+    let found = connection
+        .query_row("select deployment_id from host where name = ?1 and path = ?2", [name.as_str(), path], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(found.map(DeploymentId))
+}
+
 /// The hosts of a deployment, generated ones last.
 pub fn of_deployment(connection: &Connection, deployment: DeploymentId) -> Result<Vec<HostRow>> {
     list_where(connection, "where deployment_id = ?1 order by generated, id", [deployment.0])

@@ -178,6 +178,40 @@ pub fn volumes(connection: &Connection, deployment: DeploymentId) -> Result<Vec<
         .collect()
 }
 
+/// An image that a release recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRow {
+    /// Its digest.
+    pub digest: String,
+    /// The release.
+    pub release_id: ReleaseId,
+}
+
+/// Images of releases that were given up and may go.
+pub fn discarded_images(connection: &Connection) -> Result<Vec<ImageRow>> {
+    images_where(connection, "where r.discarded_at is not null")
+}
+
+/// Images of all releases of a deployment.
+pub fn images_of(connection: &Connection, deployment: DeploymentId) -> Result<Vec<ImageRow>> {
+    images_where(connection, &format!("where r.deployment_id = {deployment}"))
+}
+
+fn images_where(connection: &Connection, tail: &str) -> Result<Vec<ImageRow>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select i.digest, i.release_id from image i join release r on r.id = i.release_id {tail} order by i.release_id"
+    ))?;
+    let rows =
+        statement.query_map([], |row| Ok(ImageRow { digest: row.get(0)?, release_id: ReleaseId(row.get(1)?) }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets the image of a release, once its name is gone from the engine.
+pub fn forget_image(tx: &Transaction<'_>, image: &ImageRow) -> Result<()> {
+    tx.execute("delete from image where digest = ?1 and release_id = ?2", params![image.digest, image.release_id.0])?;
+    Ok(())
+}
+
 /// True where any kept release uses the image of that digest.
 pub fn image_is_used(connection: &Connection, digest: &str) -> Result<bool> {
     let found: Option<i64> = connection

@@ -48,6 +48,13 @@ pub fn list(connection: &Connection) -> Result<Vec<ProjectRow>> {
     rows.into_iter().map(resolve).collect()
 }
 
+/// The ids of all projects, also of those that are being deleted.
+pub fn ids(connection: &Connection) -> Result<Vec<ProjectId>> {
+    let mut statement = connection.prepare_cached("select id from project")?;
+    let ids = statement.query_map([], |row| Ok(ProjectId(row.get(0)?)))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The project of that name; one that is being deleted is gone already.
 pub fn by_name(connection: &Connection, name: &ProjectName) -> Result<ProjectRow> {
     let row = connection

@@ -306,6 +306,55 @@ pub fn unfinished(connection: &Connection) -> Result<Vec<ReleaseRow>> {
     )
 }
 
+/// Queued releases of a deployment, oldest first.
+pub fn queued(connection: &Connection, deployment: DeploymentId) -> Result<Vec<ReleaseRow>> {
+    list_where(connection, "where r.deployment_id = ?1 and r.state = 'queued' order by r.number", [deployment.0])
+}
+
+/// Releases that have ended and still hold images and files, newest first per deployment.
+pub fn keeping(connection: &Connection) -> Result<Vec<ReleaseRow>> {
+    list_where(
+        connection,
+        "where r.discarded_at is null and r.state in ('live', 'retired', 'failed', 'cancelled') order by r.deployment_id, r.number desc",
+        [],
+    )
+}
+
+/// Gives up what a rollback would need: its images and files may go from now on.
+pub fn discard(tx: &Transaction<'_>, id: ReleaseId) -> Result<()> {
+    tx.execute(
+        "update release set discarded_at = ?2 where id = ?1 and discarded_at is null and state in ('retired', 'failed', 'cancelled')",
+        params![id.0, clock::now()],
+    )?;
+    Ok(())
+}
+
+/// Digests of static trees that a release still needs.
+pub fn sites_in_use(connection: &Connection) -> Result<std::collections::BTreeSet<String>> {
+    column(
+        connection,
+        "select distinct c.digest from release_component c join release r on r.id = c.release_id
+         where c.serves = 'files' and c.digest is not null and r.discarded_at is null",
+    )
+}
+
+/// Archives that a release still needs.
+pub fn uploads_in_use(connection: &Connection) -> Result<std::collections::BTreeSet<String>> {
+    column(connection, "select distinct upload from release where upload is not null and discarded_at is null")
+}
+
+/// The archive that was sent last for a deployment.
+pub fn newest_upload(connection: &Connection, deployment: DeploymentId) -> Result<Option<String>> {
+    let sql = "select upload from release where deployment_id = ?1 and upload is not null order by number desc limit 1";
+    Ok(connection.query_row(sql, [deployment.0], |row| row.get(0)).optional()?)
+}
+
+fn column(connection: &Connection, sql: &str) -> Result<std::collections::BTreeSet<String>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Releases whose containers are wanted: starting or live, of deployments that are to run.
 pub fn wanted(connection: &Connection) -> Result<Vec<ReleaseRow>> {
     list_where(connection, "where r.state in ('starting', 'live') and d.intent = 'running' order by r.id", [])

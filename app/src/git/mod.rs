@@ -7,4 +7,5 @@ mod mirror;
 mod run;
 
 pub use checkout::checkout;
+pub use fault::without_password;
 pub use mirror::{Fetched, Remote, fetch};

@@ -145,10 +145,7 @@ impl Supervisor {
             restarts: known.map_or(0, |entry| entry.restarts),
             problem,
             // A closed one belongs to a drained start: what is wanted again gets a new one.
-            in_flight: before
-                .map(|old| old.in_flight)
-                .filter(|in_flight| !in_flight.is_closed())
-                .unwrap_or_else(InFlight::new),
+            in_flight: before.map(|old| old.in_flight).filter(|in_flight| !in_flight.is_closed()).unwrap_or_default(),
         }
     }
 

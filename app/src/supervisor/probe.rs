@@ -251,7 +251,7 @@ mod tests {
                 let (mut client, _) = listener.accept().await.unwrap();
                 if let Some(answer) = answer {
                     let mut request = [0; 1024];
-                    client.read(&mut request).await.ok();
+                    assert!(client.read(&mut request).await.unwrap() > 0);
                     client.write_all(answer.as_bytes()).await.ok();
                 } else {
                     held.push(client);

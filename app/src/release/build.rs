@@ -1,0 +1,296 @@
+//! Stage build: each component and add-on becomes an image by digest or a static tree by digest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use boathouse_types::{Identifier, ReleaseId, Serves};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+
+use super::pipeline::Run;
+use super::source::{Tree, subfolder};
+use super::stop::Step;
+use super::{blocking, sites, unpack};
+use crate::db::object;
+use crate::db::release::{self, ReleaseRow};
+use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
+use crate::error::{Result, conflict, invalid};
+use crate::fault;
+use crate::site;
+use crate::stack::{Component, Files, Origin};
+
+/// Lines of a build that may wait for the log.
+const LINES: usize = 256;
+/// Processes and threads of one build.
+const BUILD_PIDS: u32 = 4096;
+
+/// Ports that the images declare, by component.
+pub type Exposed = BTreeMap<Identifier, Vec<u16>>;
+
+/// The name that an image of ours has at the engine: keeps it from being pruned, and is all that clean-up removes.
+pub fn image_name(instance: &str, row: &ReleaseRow, identifier: &Identifier) -> String {
+    format!("boathouse-{instance}/{}-{}-{identifier}:{}", row.project, row.deployment, row.number)
+}
+
+/// The container that files are read from an image through.
+fn reader_name(instance: &str, id: ReleaseId, identifier: &Identifier) -> String {
+    format!("bh-{instance}-read-{id}-{identifier}")
+}
+
+/// Builds every part of the stack.
+pub async fn all(run: &Run, row: &ReleaseRow, tree: &Tree) -> Step<Exposed> {
+    let _permit = slot(run).await?;
+    fault::point("build.slot_taken");
+    let mut exposed = Exposed::new();
+    for part in tree.stack.in_start_order() {
+        let ports = one(run, row, tree, part).await?;
+        exposed.insert(part.identifier.clone(), ports);
+    }
+    Ok(exposed)
+}
+
+/// Builds of all deployments share a few slots: what waits says so.
+async fn slot(run: &Run) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    if let Ok(permit) = run.builds.clone().try_acquire_owned() {
+        return Ok(permit);
+    }
+    run.log.say(format!("waiting for a build slot: {} at the same time are allowed", run.app.config.builds.max(1)));
+    let permit = run.builds.clone().acquire_owned().await;
+    Ok(permit.expect("the semaphore is never closed"))
+}
+
+async fn one(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> Step<Vec<u16>> {
+    let image = match &part.origin {
+        Origin::Folder { folder } => {
+            let root = source_root(tree)?;
+            let folder = subfolder(root, folder, &format!("the folder of component \"{}\"", part.identifier))?;
+            let files = part.files.as_ref().map_or(".", |files| files.path.as_str());
+            let from = subfolder(&folder, files, &format!("the static folder of component \"{}\"", part.identifier))?;
+            keep_files(run, row, part, from, root.to_owned()).await?;
+            return Ok(Vec::new());
+        }
+        Origin::Build { .. } => build(run, row, tree, part).await?,
+        Origin::Image { image } => pull(run, row, part, image.as_str()).await?,
+    };
+    match &part.files {
+        Some(files) => {
+            let from = copy_out(run, part, &image, files).await?;
+            keep_files(run, row, part, from.clone(), from).await?;
+            // The image was only a step on the way; the layer cache keeps what the next build can use.
+            run.engine.remove_image(&image_name(&run.app.instance, row, &part.identifier)).await?;
+            Ok(Vec::new())
+        }
+        None => {
+            record(run, part, Serves::Container, image.id.clone()).await?;
+            fault::point("build.image_recorded");
+            Ok(image.exposed_ports)
+        }
+    }
+}
+
+fn source_root(tree: &Tree) -> Result<&Path> {
+    tree.root.as_deref().ok_or_else(|| invalid("a ready image has no source folder to build from"))
+}
+
+async fn build(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> Step<ImageInfo> {
+    let Origin::Build { folder, dockerfile, target, args } = &part.origin else {
+        return Err(invalid("this component is not built").into());
+    };
+    let root = source_root(tree)?;
+    let what = format!("the folder of component \"{}\"", part.identifier);
+    let context = subfolder(root, folder, &what).map_err(|error| {
+        let folders = error.hint.clone().unwrap_or_default();
+        error.hint(format!("Set the component's `folder:` to where its {dockerfile} is. {folders}"))
+    })?;
+    run.log.about(&part.identifier, format!("building {} from {folder}/{dockerfile}", part.identifier));
+    let config = &run.app.config;
+    let proxy = Proxy {
+        http: config.proxy.clone(),
+        https: config.proxy.clone(),
+        exceptions: (!config.no_proxy.is_empty()).then(|| config.no_proxy.join(",")),
+    };
+    let ca_bundle = match &config.ca_bundle {
+        Some(path) => Some(tokio::fs::read(path).await.map_err(|error| {
+            invalid(format!("the extra CA certificates {} cannot be read: {error}", path.display()))
+                .hint("Correct --ca-bundle and restart Boathouse.")
+        })?),
+        None => None,
+    };
+    let request = BuildRequest {
+        context,
+        dockerfile: dockerfile.into(),
+        target: target.clone(),
+        args: args.clone(),
+        labels: image_labels(run, row, &part.identifier),
+        tag: image_name(&run.app.instance, row, &part.identifier),
+        limits: BuildLimits {
+            memory: (config.build_memory > 0).then_some(config.build_memory << 20),
+            cpus: None,
+            pids: Some(BUILD_PIDS),
+            wall_clock: Some(Duration::from_secs(config.build_timeout)),
+        },
+        proxy,
+        ca_bundle,
+        ..Default::default()
+    };
+    let (sender, receiver) = mpsc::channel(LINES);
+    let (built, ()) = tokio::join!(run.engine.build(&request, sender), write_lines(run, part, receiver));
+    let image = built?;
+    fault::point("build.image_built");
+    run.log.about(&part.identifier, format!("built {}", image.id));
+    Ok(image)
+}
+
+fn image_labels(run: &Run, row: &ReleaseRow, identifier: &Identifier) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (labels::INSTANCE.to_owned(), run.app.instance.clone()),
+        (labels::DEPLOYMENT.to_owned(), row.deployment_id.to_string()),
+        (labels::COMPONENT.to_owned(), identifier.to_string()),
+    ])
+}
+
+async fn write_lines(run: &Run, part: &Component, mut lines: mpsc::Receiver<Line>) {
+    while let Some(line) = lines.recv().await {
+        run.log.line(&part.identifier, &line);
+    }
+}
+
+/// The registry is asked first, because a tag may mean something new today; where it cannot answer, an image of that name
+/// on this machine is used, and the log says so.
+async fn pull(run: &Run, row: &ReleaseRow, part: &Component, reference: &str) -> Step<ImageInfo> {
+    let here = match run.engine.image(reference).await {
+        Ok(image) => Some(image),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let pinned = reference.contains("@sha256:");
+    let image = match here {
+        Some(image) if pinned => image,
+        here => {
+            run.log.about(&part.identifier, format!("pulling {reference}"));
+            let (sender, receiver) = mpsc::channel(LINES);
+            let (pulled, ()) =
+                tokio::join!(run.engine.pull(reference, None, sender), write_lines(run, part, receiver));
+            match (pulled, here) {
+                (Ok(image), _) => image,
+                (Err(error), Some(image)) if is_registry_trouble(&error.kind) => {
+                    run.log.about(
+                        &part.identifier,
+                        format!("{}; using the image {} that is on this machine", error.why, image.id),
+                    );
+                    image
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
+        }
+    };
+    let arch = run.engine.info().await?.arch;
+    if image.architecture != arch {
+        return Err(invalid(format!(
+            "the image {reference} of \"{}\" is made for {}/{}, this machine is linux/{arch}",
+            part.identifier, image.os, image.architecture
+        ))
+        .hint("Use an image that is built for this machine's architecture.")
+        .into());
+    }
+    run.engine.tag(&image.id, &image_name(&run.app.instance, row, &part.identifier)).await?;
+    run.log.about(&part.identifier, format!("{reference} is {}", image.id));
+    Ok(image)
+}
+
+fn is_registry_trouble(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::RegistryUnreachable | ErrorKind::PullDenied | ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::NotFound
+    )
+}
+
+async fn copy_out(run: &Run, part: &Component, image: &ImageInfo, files: &Files) -> Step<PathBuf> {
+    let name = reader_name(&run.app.instance, run.id, &part.identifier);
+    let archive = run.work().join(format!("{}.tar", part.identifier));
+    run.log.about(&part.identifier, format!("taking {} out of the image", files.path));
+    run.engine.remove(&name).await?;
+    let mut file = tokio::fs::File::create(&archive).await?;
+    let copied = run.engine.copy_out(&image.id, &files.path, &name, &mut file).await;
+    file.flush().await?;
+    copied.map_err(|error| match error.kind {
+        ErrorKind::NotFound => invalid(format!("the image of \"{}\" has no folder {}", part.identifier, files.path))
+            .hint("Set `static:` to the absolute path of the built site in the image."),
+        _ => crate::snapshot::engine_error(error),
+    })?;
+    fault::point("build.files_copied");
+    let into = run.work().join(format!("files-{}", part.identifier));
+    let from = into.clone();
+    blocking::run(move |abandoned| unpack::archive(&archive, &into, unpack::Links::Skip, abandoned).map(|_| ())).await?;
+    // The engine puts the folder itself into the archive.
+    Ok(unpack::only_folder(&from)?)
+}
+
+async fn keep_files(run: &Run, row: &ReleaseRow, part: &Component, from: PathBuf, limit: PathBuf) -> Step<()> {
+    run.log.about(&part.identifier, "preparing the static files");
+    // Until the row names the digest, clean-up must not look.
+    let _making = run.files.read().await;
+    let staging = run.app.paths.sites().join(format!(".staging-{}-{}", row.id, part.identifier));
+    let sites = run.app.paths.sites();
+    let made = blocking::run(move |abandoned| sites::keep(&from, &limit, &staging, &sites, abandoned)).await?;
+    fault::point("build.files_prepared");
+    for skipped in &made.skipped {
+        run.log.about(&part.identifier, format!("left out {skipped}"));
+    }
+    if !made.has_index {
+        run.log.about(&part.identifier, "there is no index.html in the folder: `/` will answer 404");
+    }
+    run.log.about(&part.identifier, format!("{} files, {}", made.files, made.digest));
+    record(run, part, Serves::Files, made.digest).await?;
+    fault::point("build.files_recorded");
+    Ok(())
+}
+
+async fn record(run: &Run, part: &Component, serves: Serves, digest: String) -> Result<()> {
+    let (id, identifier) = (run.id, part.identifier.clone());
+    run.app.db.write(move |tx| release::set_digest(tx, id, &identifier, serves, &digest)).await
+}
+
+/// A rollback builds nothing: everything must be here. Names the images for the new release.
+pub async fn check_kept(run: &Run, row: &ReleaseRow) -> Step<Exposed> {
+    let id = row.id;
+    let parts = run.app.db.read(move |c| release::components(c, id)).await?;
+    let mut exposed = Exposed::new();
+    for part in parts {
+        let gone = |what: &str| {
+            conflict(format!("the {what} of {} is gone from this server", part.identifier))
+                .hint("Deploy the commit of that release again instead.")
+        };
+        let Some(digest) = &part.digest else { return Err(gone("record").into()) };
+        if part.serves == Serves::Files {
+            if !site::folder(&run.app.paths.sites(), digest).is_dir() {
+                return Err(gone("static tree").into());
+            }
+            continue;
+        }
+        let image = match run.engine.image(digest).await {
+            Err(error) if error.is_not_found() => return Err(gone("image").into()),
+            other => other?,
+        };
+        run.engine.tag(&image.id, &image_name(&run.app.instance, row, &part.identifier)).await?;
+        exposed.insert(part.identifier.clone(), image.exposed_ports);
+    }
+    Ok(exposed)
+}
+
+/// Removes the containers that files were read from: a crash in between leaves them.
+pub async fn remove_readers(run: &Run, row: &ReleaseRow) -> Step<()> {
+    let Some(stack) = &row.manifest else { return Ok(()) };
+    for part in stack.in_start_order().filter(|part| part.files.is_some() && !matches!(part.origin, Origin::Folder { .. })) {
+        run.engine.remove(&reader_name(&run.app.instance, run.id, &part.identifier)).await?;
+    }
+    Ok(())
+}
+
+/// The names of a release's images at the engine.
+pub fn image_names(instance: &str, row: &ReleaseRow, images: &[object::ImageRow], parts: &[boathouse_types::ReleaseComponent]) -> Vec<String> {
+    let of_release = images.iter().filter(|image| image.release_id == row.id);
+    let named = of_release.flat_map(|image| parts.iter().filter(move |part| part.digest.as_ref() == Some(&image.digest)));
+    named.map(|part| image_name(instance, row, &part.identifier)).collect()
+}

@@ -1,0 +1,199 @@
+//! Clean-up: what no release needs any more goes, and a deleted deployment goes with everything that belongs to it.
+//!
+//! Invariant: only what SQLite records is ever removed: our names of images, our folders. An image that also has a name of
+//! somebody else's stays under that name.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use boathouse_types::{DeploymentId, Intent, ReleaseState};
+use tokio::sync::RwLock;
+
+use super::{build, upload};
+use crate::db::deployment::DeploymentRow;
+use crate::db::event::{self, About};
+use crate::db::release::{self, ReleaseRow};
+use crate::db::{deployment, object, project};
+use crate::docker::{Containers, ErrorKind};
+use crate::error::Result;
+use crate::fault;
+use crate::snapshot::engine_error;
+use crate::state::App;
+
+/// An archive that no release refers to may be about to be asked for.
+const UPLOAD_GRACE: Duration = Duration::from_secs(3600);
+
+/// One look; cheap where there is nothing to do.
+pub async fn run(app: &App, engine: &dyn Containers, busy: &HashSet<DeploymentId>) -> Result<()> {
+    retire(app).await?;
+    remove_images(app, engine).await?;
+    remove_deployments(app, engine, busy).await
+}
+
+/// Gives up what is older than the kept releases, and what never was live.
+async fn retire(app: &App) -> Result<()> {
+    let keep = app.config.keep.max(1);
+    let old = app.db.read(move |c| Ok(to_discard(release::keeping(c)?, keep))).await?;
+    if old.is_empty() {
+        return Ok(());
+    }
+    app.db.write(move |tx| old.iter().try_for_each(|row| release::discard(tx, row.id))).await
+}
+
+/// Of each deployment the live release and the `keep` newest that were live stay; the rows come newest first.
+fn to_discard(rows: Vec<ReleaseRow>, keep: usize) -> Vec<ReleaseRow> {
+    let mut kept: (Option<DeploymentId>, usize) = (None, 0);
+    rows.into_iter()
+        .filter(|row| {
+            if kept.0 != Some(row.deployment_id) {
+                kept = (Some(row.deployment_id), 0);
+            }
+            match row.state {
+                ReleaseState::Live => {
+                    kept.1 += 1;
+                    false
+                }
+                ReleaseState::Retired => {
+                    kept.1 += 1;
+                    kept.1 > keep
+                }
+                _ => true,
+            }
+        })
+        .collect()
+}
+
+/// Removes our names of images that were given up; the engine removes the image with its last name.
+async fn remove_images(app: &App, engine: &dyn Containers) -> Result<()> {
+    let images = app.db.read(object::discarded_images).await?;
+    for image in images {
+        remove_image(app, engine, image).await?;
+    }
+    Ok(())
+}
+
+async fn remove_image(app: &App, engine: &dyn Containers, image: object::ImageRow) -> Result<()> {
+    let id = image.release_id;
+    let (row, parts) = app.db.read(move |c| Ok((release::by_id(c, id)?, release::components(c, id)?))).await?;
+    for name in build::image_names(&app.instance, &row, std::slice::from_ref(&image), &parts) {
+        match engine.remove_image(&name).await {
+            Ok(()) => {}
+            // Still used by a container that is being removed: at the next look.
+            Err(error) if error.kind == ErrorKind::Conflict => return Ok(()),
+            Err(error) => return Err(engine_error(error)),
+        }
+    }
+    app.db.write(move |tx| object::forget_image(tx, &image)).await
+}
+
+/// Removes deployments that are wanted gone and have nothing left at the engine.
+async fn remove_deployments(app: &App, engine: &dyn Containers, busy: &HashSet<DeploymentId>) -> Result<()> {
+    let all = app.db.read(deployment::all).await?;
+    for row in all.into_iter().filter(|row| row.intent == Intent::Deleted && !busy.contains(&row.id)) {
+        remove_deployment(app, engine, row).await?;
+    }
+    Ok(())
+}
+
+async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRow) -> Result<()> {
+    fault::point("delete.wanted");
+    let id = row.id;
+    let (left, images, releases) = app
+        .db
+        .read(move |c| {
+            let containers = object::containers(c)?.iter().any(|container| container.deployment_id == id);
+            let network = object::networks(c)?.iter().any(|network| network.deployment_id == id);
+            let volumes = !object::volumes(c, id)?.is_empty();
+            let pending = release::pending(c, id)?.is_some();
+            let releases = release::of_deployment(c, id, None, usize::MAX >> 1)?;
+            Ok((containers || network || volumes || pending, object::images_of(c, id)?, releases))
+        })
+        .await?;
+    fault::point("delete.releases_ended");
+    if left {
+        return Ok(());
+    }
+    fault::point("delete.objects_gone");
+    for image in images {
+        remove_image(app, engine, image).await?;
+    }
+    if app.db.read(move |c| Ok(!object::images_of(c, id)?.is_empty())).await? {
+        return Ok(());
+    }
+    remove_path(&app.paths.logs().join(id.to_string()))?;
+    for release in &releases {
+        remove_path(&app.paths.releases().join(release.id.to_string()))?;
+        remove_path(&app.paths.work().join(release.id.to_string()))?;
+    }
+    fault::point("delete.files_removed");
+    app.db
+        .write(move |tx| {
+            deployment::remove(tx, row.id)?;
+            project::remove_if_empty(tx, row.project_id)?;
+            let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
+            let message = format!("Deployment {} of {} was removed", row.name, row.project);
+            event::record(tx, "system", "deployment.removed", about, &message)?;
+            Ok(())
+        })
+        .await?;
+    fault::point("delete.row_removed");
+    app.pokes.edge.poke();
+    app.pokes.events.notify_waiters();
+    Ok(())
+}
+
+/// Removes folders and archives that no release refers to: what a crash or a discarded release left.
+pub async fn sweep(app: &App, files: &RwLock<()>) -> Result<()> {
+    // Somebody is just making a tree that no row names yet: at the next look.
+    let Ok(_alone) = files.try_write() else { return Ok(()) };
+    let (unfinished, sites, uploads, projects) = app
+        .db
+        .read(|c| {
+            let projects: HashSet<String> = project::ids(c)?.iter().map(ToString::to_string).collect();
+            Ok((release::unfinished(c)?, release::sites_in_use(c)?, release::uploads_in_use(c)?, projects))
+        })
+        .await?;
+    let working: HashSet<String> = unfinished.iter().map(|row| row.id.to_string()).collect();
+    sweep_folder(&app.paths.work(), |name, _| !working.contains(name))?;
+    let trees: HashSet<String> = sites.iter().map(|digest| digest.trim_start_matches("sha256:").to_owned()).collect();
+    sweep_folder(&app.paths.sites(), |name, _| !trees.contains(name))?;
+    let started = Duration::from_millis(u64::try_from(app.started_at).unwrap_or(0));
+    let started = SystemTime::UNIX_EPOCH + started;
+    sweep_folder(&app.paths.uploads(), |name, path| {
+        let modified = fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        if name.starts_with(upload::PARTIAL_PREFIX) {
+            // Of a process that is no more.
+            return modified < started;
+        }
+        let old = modified.elapsed().is_ok_and(|age| age > UPLOAD_GRACE);
+        old && !uploads.contains(name)
+    })?;
+    sweep_folder(&app.paths.git(), |name, path| {
+        let modified = fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let run = name.starts_with("run-") && modified < started;
+        let project = name.strip_suffix(".git").or_else(|| name.strip_suffix(".known_hosts"));
+        run || project.is_some_and(|project| !projects.contains(project))
+    })
+}
+
+fn sweep_folder(folder: &Path, goes: impl Fn(&str, &Path) -> bool) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if goes(name, &entry.path()) {
+            remove_path(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_path(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,31 @@
+//! Releases: asked for in one transaction, brought to an end by the worker, whatever happens in between.
+
+mod blocking;
+mod build;
+mod clean;
+mod hosts;
+mod log;
+mod pipeline;
+mod record;
+mod request;
+mod sites;
+mod source;
+mod start;
+mod stop;
+mod switch;
+mod unpack;
+pub mod upload;
+mod worker;
+
+use std::sync::Arc;
+
+pub use hosts::tls_for;
+pub use request::{Request, cancel, request, rollback};
+
+use crate::docker::Containers;
+use crate::state::App;
+
+/// Starts the worker.
+pub fn start(app: &App, engine: Arc<dyn Containers>) {
+    worker::start(app, engine);
+}

@@ -1,0 +1,270 @@
+//! The story of one release: from whatever state it is in to its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use boathouse_types::{Failure, Intent, ReleaseId, ReleaseState, Stage, Trigger};
+use tokio::sync::{RwLock, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::log::PipelineLog;
+use super::stop::{Step, Stop};
+use super::{build, record, source, start, switch};
+use crate::db::event::{self, About};
+use crate::db::release::{self, ReleaseRow};
+use crate::db::{Transaction, deployment};
+use crate::docker::Containers;
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::logs::Redactor;
+use crate::snapshot;
+use crate::state::App;
+
+/// Why releases of a deleted deployment end.
+pub const DELETED: &str = "the deployment was deleted";
+/// Lines of the log that a failure shows.
+const FAILURE_LINES: usize = 50;
+/// Removing the work folder is tried so often: something may still be writing into it.
+const REMOVE_TRIES: u32 = 20;
+const REMOVE_PAUSE: Duration = Duration::from_millis(100);
+
+/// One release's task.
+pub struct Run {
+    /// The server's handles.
+    pub app: App,
+    /// The engine.
+    pub engine: Arc<dyn Containers>,
+    /// The release.
+    pub id: ReleaseId,
+    /// Cancelled when somebody wants the release to end.
+    pub cancel: CancellationToken,
+    /// The pipeline's log.
+    pub log: PipelineLog,
+    /// Limits builds at the same time.
+    pub builds: Arc<Semaphore>,
+    /// Held for reading while files are made that nothing refers to yet.
+    pub files: Arc<RwLock<()>>,
+}
+
+impl Run {
+    /// A task for that release.
+    pub fn new(
+        app: App,
+        engine: Arc<dyn Containers>,
+        id: ReleaseId,
+        cancel: CancellationToken,
+        builds: Arc<Semaphore>,
+        files: Arc<RwLock<()>>,
+    ) -> Self {
+        let log = PipelineLog::new(app.logs.pipeline(id));
+        Self { app, engine, id, cancel, log, builds, files }
+    }
+
+    /// The row as it is now.
+    pub async fn row(&self) -> Result<ReleaseRow> {
+        let id = self.id;
+        self.app.db.read(move |c| release::by_id(c, id)).await
+    }
+
+    /// Checkout and build context.
+    pub fn work(&self) -> PathBuf {
+        self.app.paths.work().join(self.id.to_string())
+    }
+
+    /// Notes that a stage begins.
+    pub async fn enter(&self, stage: Stage) -> Result<()> {
+        let id = self.id;
+        self.log.enter(stage);
+        self.app.db.write(move |tx| release::enter_stage(tx, id, stage)).await?;
+        self.app.pokes.events.notify_waiters();
+        Ok(())
+    }
+}
+
+/// Writes the event of a change of a release.
+pub fn record_event(tx: &Transaction<'_>, row: &ReleaseRow, actor: &str, kind: &str, message: &str) -> Result<()> {
+    let about = About { project: Some(&row.project), deployment: Some(&row.deployment), release: Some(row.number) };
+    event::record(tx, actor, kind, about, message)?;
+    Ok(())
+}
+
+/// Brings the release to its end. Dropping the future leaves it as a crash would: it is resumed.
+pub async fn run(run: Run) {
+    if let Err(error) = until_the_end(&run).await {
+        // The row is unfinished still: the worker takes it up again at its next look.
+        tracing::warn!(release = run.id.0, %error, source = ?error.source, "a release could not go on; it is tried again");
+    }
+}
+
+async fn until_the_end(run: &Run) -> Result<()> {
+    loop {
+        let row = run.row().await?;
+        if row.finished_at.is_some() {
+            break;
+        }
+        hide_secrets(run, &row).await?;
+        run.log.enter(row.stage.unwrap_or(Stage::Source));
+        match step(run, &row).await {
+            Ok(()) | Err(Stop::Changed) => {}
+            Err(Stop::Cancelled(why)) => cancel(run, why).await?,
+            Err(Stop::Failed(error)) => fail(run, error).await?,
+        }
+    }
+    tidy(run).await;
+    run.log.close();
+    Ok(())
+}
+
+/// One state's work; it ends where the row has changed.
+async fn step(run: &Run, row: &ReleaseRow) -> Step<()> {
+    if row.state == ReleaseState::Live {
+        return switch::settle(run, row).await;
+    }
+    let work = async {
+        match row.state {
+            ReleaseState::Queued => take(run, row).await,
+            ReleaseState::Building => prepare(run, row).await,
+            ReleaseState::Starting => {
+                start::until_healthy(run, row).await?;
+                switch::go_live(run, row).await
+            }
+            _ => Err(Stop::Changed),
+        }
+    };
+    tokio::select! {
+        biased;
+        () = run.cancel.cancelled() => Err(Stop::Cancelled(why(run).await?)),
+        result = work => result,
+    }
+}
+
+async fn why(run: &Run) -> Result<String> {
+    Ok(run.row().await?.cancel_wanted.unwrap_or_else(|| DELETED.to_owned()))
+}
+
+async fn take(run: &Run, row: &ReleaseRow) -> Step<()> {
+    let fresh = row.clone();
+    let taken = run
+        .app
+        .db
+        .write(move |tx| {
+            let taken = release::transition(tx, fresh.id, ReleaseState::Queued, ReleaseState::Building)?;
+            if taken {
+                release::enter_stage(tx, fresh.id, Stage::Source)?;
+                let message = format!("Release #{} is being built", fresh.number);
+                record_event(tx, &fresh, "system", "release.building", &message)?;
+            }
+            Ok(taken)
+        })
+        .await?;
+    run.app.pokes.events.notify_waiters();
+    fault::point("building.entered");
+    if taken { Ok(()) } else { Err(Stop::Changed) }
+}
+
+async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
+    if let Trigger::Rollback { to } = row.trigger {
+        run.log.say(format!("rolling back to release #{to}: same images, same files, same environment"));
+        let exposed = build::check_kept(run, row).await?;
+        fault::point("rollback.checked");
+        return record::start(run, row, exposed).await;
+    }
+    let source = source::fetch(run, row).await?;
+    run.enter(Stage::Build).await?;
+    let exposed = build::all(run, row, &source).await?;
+    record::start(run, &run.row().await?, exposed).await
+}
+
+async fn hide_secrets(run: &Run, row: &ReleaseRow) -> Result<()> {
+    let (key, row) = (run.app.key.clone(), row.clone());
+    let secrets = run.app.db.read(move |c| snapshot::secrets(c, &key, &row)).await?;
+    run.log.hide(Redactor::new(secrets.iter().map(String::as_str)));
+    Ok(())
+}
+
+async fn cancel(run: &Run, why: String) -> Result<()> {
+    let row = run.row().await?;
+    run.log.say(format!("cancelled: {why}"));
+    run.app
+        .db
+        .write(move |tx| {
+            if release::cancel(tx, &row, &why)? {
+                let message = format!("Release #{} was cancelled: {why}", row.number);
+                record_event(tx, &row, "system", "release.cancelled", &message)?;
+            }
+            Ok(())
+        })
+        .await?;
+    fault::point("cancel.recorded");
+    told(run);
+    Ok(())
+}
+
+async fn fail(run: &Run, error: Error) -> Result<()> {
+    let row = run.row().await?;
+    if row.state.is_terminal() {
+        return Err(error);
+    }
+    let text = match &error.hint {
+        Some(hint) => format!("{}. {hint}", error.message.trim_end_matches('.')),
+        None => error.message.clone(),
+    };
+    let message = run.log.redacted(text);
+    if error.kind == boathouse_types::ErrorKind::Internal {
+        tracing::warn!(release = run.id.0, %error, source = ?error.source, "a release failed by a fault of our own");
+    }
+    run.log.say(format!("failed: {message}"));
+    let lines = run.app.logs.end_of(run.id, FAILURE_LINES).await?;
+    let log_tail = lines.into_iter().map(|line| line.text).collect();
+    let failure = Failure { stage: row.stage.unwrap_or(Stage::Source), message, log_tail };
+    run.app
+        .db
+        .write(move |tx| {
+            if release::fail(tx, &row, &failure)? {
+                let stage = failure.stage.as_str();
+                let still = match release::live(tx, row.deployment_id)? {
+                    Some(live) => format!("; release #{} keeps serving", live.number),
+                    None => String::new(),
+                };
+                let message = format!("Release #{} failed at {stage}{still}: {}", row.number, failure.message);
+                record_event(tx, &row, "system", "release.failed", &message)?;
+            }
+            Ok(())
+        })
+        .await?;
+    fault::point("fail.recorded");
+    told(run);
+    Ok(())
+}
+
+/// The others see to what this change means for them.
+pub fn told(run: &Run) {
+    run.app.pokes.supervisor.poke();
+    run.app.pokes.edge.poke();
+    run.app.pokes.events.notify_waiters();
+}
+
+/// Leaves nothing behind: no folder, no container that files were read from.
+async fn tidy(run: &Run) {
+    if let Ok(row) = run.row().await
+        && let Err(error) = build::remove_readers(run, &row).await
+    {
+        tracing::warn!(release = run.id.0, ?error, "a container that files were read from could not be removed yet");
+    }
+    for _ in 0..REMOVE_TRIES {
+        match tokio::fs::remove_dir_all(run.work()).await {
+            Ok(()) => break,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+            Err(error) => tracing::debug!(release = run.id.0, %error, "the work folder is still in use"),
+        }
+        tokio::time::sleep(REMOVE_PAUSE).await;
+    }
+    fault::point("finish.work_removed");
+}
+
+/// Whether the deployment is still meant to run.
+pub async fn intent(run: &Run, row: &ReleaseRow) -> Result<Intent> {
+    let id = row.deployment_id;
+    Ok(run.app.db.read(move |c| deployment::by_id(c, id)).await?.intent)
+}

@@ -1,0 +1,163 @@
+//! Asking for a release, for its end, or for an earlier one again. Each is one transaction; the caller pokes after it.
+
+use boathouse_types::{GitRef, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger};
+
+use crate::db::deployment::{self, DeploymentRow};
+use crate::db::event::{self, About};
+use crate::db::release::{self, NewRow, ReleaseRow};
+use crate::db::{Transaction, project};
+use crate::error::{Result, conflict, invalid};
+use crate::site;
+use crate::snapshot;
+use crate::state::App;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Where to.
+    pub deployment: &'a DeploymentRow,
+    /// Who asks.
+    pub actor: &'a str,
+    /// A branch, tag or commit (git) or an image; the deployment's own where absent.
+    pub reference: Option<&'a str>,
+    /// The archive that was stored for it, by its file name.
+    pub upload: Option<&'a str>,
+}
+
+/// Queues a release and supersedes those that still wait. The caller pokes `pokes.release` and `pokes.events`.
+///
+/// A stopped deployment is started by it: who deploys wants to see it run.
+pub fn request(tx: &Transaction<'_>, asked: &Request<'_>) -> Result<ReleaseId> {
+    let project = project::by_id(tx, asked.deployment.project_id)?;
+    let newest = release::newest_upload(tx, asked.deployment.id)?;
+    let source = if asked.upload.is_some() { Source::Upload } else { project.source };
+    let upload = match (&source, asked.upload) {
+        (Source::Upload, None) => Some(newest.ok_or_else(|| {
+            invalid("nothing was uploaded for this deployment yet").hint("Send a folder with `boathouse deploy .`")
+        })?),
+        (_, upload) => upload.map(str::to_owned),
+    };
+    check_reference(&source, asked.reference)?;
+    let trigger = Trigger::Manual;
+    let new = NewRow {
+        trigger: &trigger,
+        actor: asked.actor,
+        source: &source,
+        reference: asked.reference,
+        upload: upload.as_deref(),
+    };
+    insert(tx, asked.deployment, &new)
+}
+
+fn check_reference(source: &Source, reference: Option<&str>) -> Result<()> {
+    match (source, reference) {
+        (_, None) => Ok(()),
+        (Source::Git { .. }, Some(text)) => Ok(text.parse::<GitRef>().map(|_| ())?),
+        (Source::Image { .. }, Some(text)) => Ok(text.parse::<ImageRef>().map(|_| ())?),
+        // The archive's name, for people.
+        (Source::Upload, Some(text)) if text.len() <= 200 && !text.chars().any(char::is_control) => Ok(()),
+        (Source::Upload, Some(_)) => Err(invalid("the name of the archive is too long or has control characters")),
+    }
+}
+
+fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) -> Result<ReleaseId> {
+    if deployment.intent == Intent::Deleted {
+        return Err(conflict("this deployment is being deleted"));
+    }
+    let older = release::queued(tx, deployment.id)?;
+    let id = release::create(tx, deployment.id, new)?;
+    let number = release::by_id(tx, id)?.number;
+    for row in older {
+        let why = format!("superseded by #{number}");
+        release::cancel(tx, &row, &why)?;
+        record(tx, deployment, new.actor, row.number, "release.cancelled", &format!("Release #{} was {why}", row.number))?;
+    }
+    if deployment.intent == Intent::Stopped {
+        deployment::set_intent(tx, deployment.id, Intent::Running)?;
+    }
+    let message = match new.trigger {
+        Trigger::Manual => format!("Release #{number} was requested"),
+        Trigger::Rollback { to } => format!("Release #{number} was requested: a rollback to #{to}"),
+    };
+    record(tx, deployment, new.actor, number, "release.queued", &message)?;
+    Ok(id)
+}
+
+fn record(tx: &Transaction<'_>, deployment: &DeploymentRow, actor: &str, number: i64, kind: &str, message: &str) -> Result<()> {
+    let about = About { project: Some(&deployment.project), deployment: Some(&deployment.name), release: Some(number) };
+    event::record(tx, actor, kind, about, message)?;
+    Ok(())
+}
+
+/// Cancels a release that is not live yet: at once where it waits, by the worker where it runs. The caller pokes.
+pub fn cancel(tx: &Transaction<'_>, row: &ReleaseRow, actor: &str) -> Result<()> {
+    let why = format!("by {actor}");
+    let deployment = deployment::by_id(tx, row.deployment_id)?;
+    match row.state {
+        ReleaseState::Queued => {
+            if release::cancel(tx, row, &why)? {
+                record(tx, &deployment, actor, row.number, "release.cancelled", &format!("Release #{} was cancelled {why}", row.number))?;
+            }
+            Ok(())
+        }
+        ReleaseState::Building | ReleaseState::Starting => release::want_cancel(tx, row.id, &why),
+        state => Err(conflict(format!("release #{} is {} and cannot be cancelled any more", row.number, state.as_str()))
+            .hint("Roll back to an earlier release, or stop the deployment.")),
+    }
+}
+
+/// Queues a release that repeats an earlier one: its stack, its digests, its environment. Needs neither the remote nor a
+/// registry; refused here and now where what it needs was cleaned away. The caller pokes.
+pub fn rollback(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow, to: &ReleaseRow, actor: &str) -> Result<ReleaseId> {
+    refuse_unfit(to)?;
+    for part in release::components(tx, to.id)? {
+        let Some(digest) = &part.digest else { return Err(never_built(to.number)) };
+        if part.serves == Serves::Files && !site::folder(&app.paths.sites(), digest).is_dir() {
+            return Err(conflict(format!("release #{} cannot be rolled back to: the static files of {} are gone from this server", to.number, part.identifier))
+                .hint("Deploy the commit of that release again instead."));
+        }
+    }
+    let trigger = Trigger::Rollback { to: to.number };
+    let new = NewRow {
+        trigger: &trigger,
+        actor,
+        source: &to.source,
+        reference: to.reference.as_deref(),
+        upload: to.upload.as_deref(),
+    };
+    let id = insert(tx, deployment, &new)?;
+    copy(tx, &app.key, to, id)?;
+    Ok(id)
+}
+
+fn copy(tx: &Transaction<'_>, key: &crate::secret::SecretKey, old: &ReleaseRow, id: ReleaseId) -> Result<()> {
+    let stack = old.manifest.as_ref().ok_or_else(|| never_built(old.number))?;
+    release::set_manifest(tx, id, stack)?;
+    if let Some(commit) = &old.commit {
+        release::set_commit(tx, id, commit)?;
+    }
+    for part in release::components(tx, old.id)? {
+        let digest = part.digest.ok_or_else(|| never_built(old.number))?;
+        release::set_digest(tx, id, &part.identifier, part.serves, &digest)?;
+        if let Some(port) = part.port {
+            release::set_port(tx, id, &part.identifier, port)?;
+        }
+    }
+    // Bound to its row, so it is opened and sealed again.
+    let environment = snapshot::open(key, old)?;
+    release::set_env(tx, id, &snapshot::seal(key, id, &environment)?)
+}
+
+fn refuse_unfit(row: &ReleaseRow) -> Result<()> {
+    if row.discarded_at.is_some() {
+        return Err(conflict(format!("release #{} cannot be rolled back to: its images were cleaned away", row.number))
+            .hint("Deploy its commit again, or keep more releases (--keep)."));
+    }
+    let fit = matches!(row.state, ReleaseState::Live | ReleaseState::Retired);
+    if fit { Ok(()) } else { Err(never_built(row.number)) }
+}
+
+fn never_built(number: i64) -> crate::error::Error {
+    conflict(format!("release #{number} was never live, so there is nothing to return to"))
+        .hint("`boathouse release list` shows the releases that were.")
+}

@@ -1,0 +1,230 @@
+//! Stage source: the tree of the release in its work folder, and the stack that its manifest describes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use boathouse_types::{GitRef, GitUrl, Source, Stage};
+
+use super::pipeline::{Run, record_event};
+use super::stop::{Step, Stop};
+use super::{blocking, unpack};
+use crate::db::release::ReleaseRow;
+use crate::db::{deployment, project, release};
+use crate::error::{Error, Result, internal, invalid, unavailable};
+use crate::fault;
+use crate::git;
+use crate::stack::{self, Stack};
+
+/// A manifest longer than this is not one, in bytes.
+const MAX_MANIFEST: u64 = 256 * 1024;
+/// With less than this free, nothing is built: the database and the apps need room to write.
+const MIN_FREE: u64 = 256 * 1024 * 1024;
+
+/// Where the source is and what it describes.
+#[derive(Debug)]
+pub struct Tree {
+    /// The manifest's folder; absent for a ready image.
+    pub root: Option<PathBuf>,
+    /// The stack.
+    pub stack: Stack,
+}
+
+/// Fetches the source anew, also after a crash; a commit that was found before stays the one.
+pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
+    run.enter(Stage::Source).await?;
+    refuse_full_disk(&run.app.paths.root)?;
+    let work = run.work();
+    blocking::run({
+        let work = work.clone();
+        move |_| fresh_folder(&work)
+    })
+    .await?;
+    fault::point("source.folder_made");
+    let root = match (&row.source, &row.upload) {
+        (_, Some(upload)) => Some(from_upload(run, upload, &work).await?),
+        (Source::Git { url, branch, folder }, None) => {
+            let tree = from_git(run, row, url, branch.as_ref(), &work).await?;
+            let folder = folder.clone().unwrap_or_default();
+            Some(subfolder(&tree, folder.trim_matches('/'), "the project's folder")?)
+        }
+        (Source::Image { .. }, None) => None,
+        (Source::Upload, None) => {
+            return Err(invalid("there is no archive to deploy").hint("Send a folder with `boathouse deploy .`").into());
+        }
+    };
+    let stack = match &root {
+        Some(root) => {
+            let (root, log) = (root.clone(), &run.log);
+            let (stack, found) = blocking::run(move |_| read_stack(&root)).await?;
+            log.say(found);
+            stack
+        }
+        None => of_image(row)?,
+    };
+    fault::point("manifest.parsed");
+    let (id, kept) = (row.id, stack.clone());
+    let event_row = row.clone();
+    run.app
+        .db
+        .write(move |tx| {
+            release::set_manifest(tx, id, &kept)?;
+            record_event(tx, &event_row, "system", "release.source", &format!("Release #{} has its source", event_row.number))
+        })
+        .await?;
+    run.app.pokes.events.notify_waiters();
+    fault::point("manifest.recorded");
+    Ok(Tree { root, stack })
+}
+
+fn of_image(row: &ReleaseRow) -> Result<Stack> {
+    let Source::Image { image } = &row.source else {
+        return Err(internal("a release without a source"));
+    };
+    let image = match &row.reference {
+        Some(text) => text.parse()?,
+        None => image.clone(),
+    };
+    Ok(stack::default::of_image(image))
+}
+
+fn refuse_full_disk(root: &Path) -> Result<()> {
+    let about = rustix::fs::statvfs(root).map_err(std::io::Error::from)?;
+    let free = about.f_bavail.saturating_mul(about.f_frsize);
+    if free >= MIN_FREE {
+        return Ok(());
+    }
+    Err(unavailable(format!(
+        "the disk that holds {} is full: {} MiB are free, a release needs {} MiB",
+        root.display(),
+        free >> 20,
+        MIN_FREE >> 20
+    ))
+    .hint("Free space there, or keep fewer releases (--keep), then deploy again; nothing was changed."))
+}
+
+fn fresh_folder(work: &Path) -> Result<()> {
+    match fs::remove_dir_all(work) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    Ok(fs::create_dir_all(work)?)
+}
+
+async fn from_upload(run: &Run, upload: &str, work: &Path) -> Step<PathBuf> {
+    let archive = run.app.paths.uploads().join(upload);
+    run.log.say("unpacking the uploaded archive");
+    let into = work.join("tree");
+    let (root, told) = blocking::run(move |abandoned| {
+        if !archive.is_file() {
+            return Err(invalid("the uploaded archive is no longer on this server").hint("Send it again."));
+        }
+        let unpacked = unpack::archive(&archive, &into, unpack::Links::Refuse, abandoned)?;
+        Ok((unpack::only_folder(&into)?, format!("{} files, {} KiB", unpacked.entries, unpacked.bytes / 1024)))
+    })
+    .await?;
+    run.log.say(told);
+    fault::point("source.unpacked");
+    Ok(root)
+}
+
+async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&GitRef>, work: &Path) -> Step<PathBuf> {
+    let (deployment_id, key) = (row.deployment_id, run.app.key.clone());
+    let (project, own_branch, deploy_key) = run
+        .app
+        .db
+        .read(move |c| {
+            let deployment = deployment::by_id(c, deployment_id)?;
+            let sealed = project::deploy_key(c, deployment.project_id)?;
+            let aad = project::deploy_key_aad(deployment.project_id);
+            let deploy_key = sealed.map(|sealed| key.open(&aad, &sealed)).transpose()?;
+            Ok((deployment.project_id, deployment.branch, deploy_key))
+        })
+        .await?;
+    let deploy_key = deploy_key.map(|key| String::from_utf8_lossy(&key).into_owned());
+    let known = row.commit.as_ref().map(|commit| commit.sha.clone()).or_else(|| row.reference.clone());
+    let reference = match known {
+        Some(text) => Some(text.parse::<GitRef>().map_err(Error::from)?),
+        None => own_branch.or_else(|| branch.cloned()),
+    };
+    let shown = reference.as_ref().map_or("the default branch".to_owned(), ToString::to_string);
+    run.log.say(format!("fetching {shown} of {}", git::without_password(url.as_str())));
+    let remote = git::Remote {
+        project,
+        url,
+        deploy_key: deploy_key.as_deref(),
+        config: &run.app.config,
+        paths: &run.app.paths,
+    };
+    let fetched = git::fetch(&remote, reference.as_ref()).await?;
+    fault::point("source.fetched");
+    let commit = fetched.commit;
+    run.log.say(format!("commit {} {} ({})", &commit.sha[..12.min(commit.sha.len())], commit.title, commit.author));
+    let tree = work.join("tree");
+    git::checkout(&fetched.git_dir, &commit.sha, &tree).await?;
+    let id = row.id;
+    run.app.db.write(move |tx| release::set_commit(tx, id, &commit)).await?;
+    fault::point("source.checked_out");
+    Ok(tree)
+}
+
+/// A folder below `root`, also after all links are followed.
+pub fn subfolder(root: &Path, folder: &str, what: &str) -> Result<PathBuf> {
+    let shown = if folder.is_empty() { "." } else { folder };
+    let clean = stack::manifest::clean_path(folder).map_err(|why| invalid(format!("{what}: {why}")))?;
+    let missing = |error: std::io::Error| {
+        invalid(format!("{what} \"{shown}\" does not exist in the source")).hint(neighbours(root)).caused_by(error)
+    };
+    let path = fs::canonicalize(root.join(clean)).map_err(missing)?;
+    if !path.starts_with(fs::canonicalize(root)?) {
+        return Err(invalid(format!("{what} \"{shown}\" is a link that leads out of the source"))
+            .hint("Put the folder itself there."));
+    }
+    if !path.is_dir() {
+        return Err(invalid(format!("{what} \"{shown}\" is not a folder")));
+    }
+    Ok(path)
+}
+
+fn neighbours(root: &Path) -> String {
+    const SHOWN: usize = 8;
+    let folders = fs::read_dir(root).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    names.truncate(SHOWN);
+    if names.is_empty() { "The source has no folders.".into() } else { format!("Folders there: {}.", names.join(", ")) }
+}
+
+fn read_stack(root: &Path) -> Result<(Stack, String)> {
+    for name in stack::FILE_NAMES {
+        let path = root.join(name);
+        let Ok(about) = fs::symlink_metadata(&path) else { continue };
+        // A link could lead anywhere, and what it says would come back in error messages.
+        if !about.is_file() || about.len() > MAX_MANIFEST {
+            return Err(invalid(format!("{name} must be a regular file of at most {} KiB", MAX_MANIFEST / 1024)));
+        }
+        let bytes = fs::read(&path)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            invalid(format!("{name} is not UTF-8 text: the byte at {at} does not belong to any character"))
+                .hint("Save the file as UTF-8.")
+        })?;
+        let stack = stack::parse(name, &text)?;
+        let parts: Vec<&str> = stack.in_start_order().map(|part| part.identifier.as_str()).collect();
+        let told = format!("{name}: {}", parts.join(", "));
+        return Ok((stack, told));
+    }
+    let is_file = |path: &str| fs::symlink_metadata(root.join(path)).is_ok_and(|about| about.is_file());
+    let stack = stack::default::without_manifest(is_file)?;
+    let told = match &stack.components[0].origin {
+        stack::Origin::Build { .. } => "no manifest; the Dockerfile makes the component \"web\"",
+        _ => "no manifest; the index.html makes the static component \"web\"",
+    };
+    Ok((stack, told.to_owned()))
+}
+
+impl From<boathouse_types::InvalidName> for Stop {
+    fn from(error: boathouse_types::InvalidName) -> Self {
+        Self::Failed(error.into())
+    }
+}

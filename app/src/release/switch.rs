@@ -1,0 +1,118 @@
+//! Stages switch and drain: one transaction makes the release live; it is a success once it is routed and the old one gone.
+
+use std::time::{Duration, Instant};
+
+use boathouse_types::{Intent, ReleaseState, Stage};
+
+use super::hosts::{self, Names};
+use super::pipeline::{Run, intent, record_event, told};
+use super::stop::{Step, Stop};
+use crate::db::object;
+use crate::db::release::{self, ReleaseRow};
+use crate::error::{Result, internal};
+use crate::fault;
+
+/// A table of routes takes milliseconds; after this something is wrong with the edge, and waiting helps nobody.
+const ROUTE_DEADLINE: Duration = Duration::from_secs(60);
+/// Beyond the drain deadline, for stopping and removing.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Makes a healthy release live.
+pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
+    fault::point("switch.before_commit");
+    let (app, row) = (run.app.clone(), row.clone());
+    let live = run
+        .app
+        .db
+        .write(move |tx| {
+            let fresh = release::by_id(tx, row.id)?;
+            // Decided here, once and for all: what is live can no longer be cancelled.
+            if fresh.state != ReleaseState::Starting || fresh.cancel_wanted.is_some() {
+                return Ok(false);
+            }
+            release::enter_stage(tx, row.id, Stage::Switch)?;
+            release::go_live(tx, &fresh)?;
+            let stack = fresh.manifest.as_ref().ok_or_else(|| internal("a release goes live without its stack"))?;
+            let names = Names { project: fresh.project.as_str(), deployment: fresh.deployment.as_str() };
+            let plan = hosts::planned(tx, &app, fresh.deployment_id, names, stack)?;
+            hosts::apply(tx, fresh.deployment_id, &plan)?;
+            record_event(tx, &fresh, "system", "release.live", &format!("Release #{} is live", fresh.number))?;
+            Ok(true)
+        })
+        .await?;
+    fault::point("switch.committed");
+    told(run);
+    run.app.pokes.certificates.poke();
+    if !live {
+        // A wish to cancel that came in between is seen at the next look; the token is about to tell.
+        tokio::time::sleep(LOOK_AGAIN).await;
+        return match run.row().await?.cancel_wanted {
+            Some(why) => Err(Stop::Cancelled(why)),
+            None => Err(Stop::Changed),
+        };
+    }
+    run.log.enter(Stage::Switch);
+    run.log.say("live; switching the routes");
+    Ok(())
+}
+
+/// Brings a live release to its end: routed, and what it replaces drained and removed.
+pub async fn settle(run: &Run, row: &ReleaseRow) -> Step<()> {
+    run.app.pokes.edge.poke();
+    let routed = wait(run, row, ROUTE_DEADLINE, |run, row| Box::pin(async move { Ok(run.app.observed.is_routed(row.id)) })).await?;
+    fault::point("switch.routed");
+    if !routed {
+        run.log.say("the edge does not route to this release yet; going on");
+    }
+    run.enter(Stage::Drain).await?;
+    run.app.pokes.supervisor.poke();
+    let deadline = Duration::from_secs(run.app.config.drain_timeout) + REMOVE_DEADLINE;
+    let drained = wait(run, row, deadline, |run, row| Box::pin(is_alone(run, row))).await?;
+    fault::point("drain.done");
+    run.log.say(if drained { "done: the release before it is drained and gone" } else { "done; a container of the release before it is still being removed" });
+    let fresh = row.clone();
+    run.app
+        .db
+        .write(move |tx| {
+            release::set_finished(tx, fresh.id)?;
+            record_event(tx, &fresh, "system", "release.finished", &format!("Release #{} serves alone", fresh.number))
+        })
+        .await?;
+    fault::point("finish.recorded");
+    told(run);
+    Ok(())
+}
+
+type Condition = for<'a> fn(&'a Run, &'a ReleaseRow) -> futures_util::future::BoxFuture<'a, Result<bool>>;
+
+/// Waits for a condition; false where the deadline has passed, true also where the deployment no longer runs: then there
+/// is nothing to wait for.
+async fn wait(run: &Run, row: &ReleaseRow, deadline: Duration, condition: Condition) -> Step<bool> {
+    let begun = Instant::now();
+    let mut changes = run.app.observed.subscribe();
+    loop {
+        if condition(run, row).await? || intent(run, row).await? != Intent::Running {
+            return Ok(true);
+        }
+        if begun.elapsed() > deadline {
+            return Ok(false);
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+}
+
+/// True where no container of another release of this deployment is recorded any more.
+async fn is_alone(run: &Run, row: &ReleaseRow) -> Result<bool> {
+    let (id, deployment) = (row.id, row.deployment_id);
+    run.app
+        .db
+        .read(move |c| {
+            let others = object::containers(c)?;
+            Ok(!others.iter().any(|other| other.deployment_id == deployment && other.release_id != id))
+        })
+        .await
+}

@@ -1,0 +1,105 @@
+//! Archives that people send: stored by their content, whole or not at all.
+
+use std::path::Path;
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::io::AsyncWriteExt;
+
+use super::unpack::Format;
+use crate::error::{Error, Result, invalid, too_large};
+use crate::fault;
+use crate::state::App;
+
+/// Bytes of one archive.
+pub const MAX_UPLOAD: u64 = 2 * 1024 * 1024 * 1024;
+/// What an upload that is not complete is called.
+pub const PARTIAL_PREFIX: &str = ".part-";
+/// The first bytes tell the format.
+const HEAD: usize = 512;
+
+/// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`].
+///
+/// # Errors
+/// Too large, of no known format, broken off, or the disk is full: nothing of it is left.
+pub async fn store<E>(app: &App, stream: impl Stream<Item = std::result::Result<Bytes, E>>) -> Result<String>
+where
+    E: std::fmt::Display,
+{
+    store_in(&app.paths.uploads(), stream, MAX_UPLOAD).await
+}
+
+async fn store_in<E>(
+    folder: &Path,
+    stream: impl Stream<Item = std::result::Result<Bytes, E>>,
+    limit: u64,
+) -> Result<String>
+where
+    E: std::fmt::Display,
+{
+    // Removes itself when this function ends early, also when the sender goes away.
+    let partial = tempfile::Builder::new().prefix(PARTIAL_PREFIX).tempfile_in(folder)?;
+    let mut file = tokio::fs::File::from_std(partial.reopen()?);
+    let mut context = digest::Context::new(&digest::SHA256);
+    let mut head = Vec::with_capacity(HEAD);
+    let mut size = 0u64;
+    let mut stream = std::pin::pin!(stream);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| {
+            invalid(format!("the upload broke off after {size} bytes: {error}")).hint("Send the archive again.")
+        })?;
+        size += chunk.len() as u64;
+        if size > limit {
+            return Err(too_large(format!("the archive has more than {} MiB", limit >> 20))
+                .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git."));
+        }
+        let missing = HEAD - head.len();
+        head.extend_from_slice(&chunk[..missing.min(chunk.len())]);
+        context.update(&chunk);
+        file.write_all(&chunk).await.map_err(full)?;
+    }
+    let format = Format::detect(&head).ok_or_else(|| {
+        invalid("what was sent is not an archive").hint("Send a tar, tar.gz, tar.zst or zip archive.")
+    })?;
+    file.sync_all().await.map_err(full)?;
+    let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("{hex}.{}", format.extension());
+    partial.persist(folder.join(&name)).map_err(|error| full(error.error))?;
+    fault::point("upload.stored");
+    Ok(name)
+}
+
+fn full(error: std::io::Error) -> Error {
+    error.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn send(folder: &Path, chunks: Vec<std::result::Result<Bytes, &'static str>>, limit: u64) -> Result<String> {
+        store_in(folder, futures_util::stream::iter(chunks), limit).await
+    }
+
+    #[tokio::test]
+    async fn only_whole_archives_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let gz = Bytes::from_static(b"\x1f\x8brest");
+        let name = send(dir.path(), vec![Ok(gz.slice(..1)), Ok(gz.slice(1..))], 100).await.unwrap();
+        assert!(name.ends_with(".tar.gz") && name.len() == 64 + 7);
+        assert_eq!(std::fs::read(dir.path().join(&name)).unwrap(), gz);
+        assert_eq!(send(dir.path(), vec![Ok(gz.clone())], 100).await.unwrap(), name, "addressed by content");
+        let bad = [
+            (vec![Ok(Bytes::from_static(b"hello"))], "not an archive"),
+            (vec![Ok(gz.clone()), Ok(Bytes::from(vec![0; 200]))], "more than"),
+            (vec![Ok(gz.clone()), Err("reset")], "broke off"),
+            (vec![], "not an archive"),
+        ];
+        for (chunks, expected) in bad {
+            let error = send(dir.path(), chunks, 100).await.unwrap_err();
+            assert!(error.message.contains(expected) && error.hint.is_some(), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no part is left");
+    }
+}

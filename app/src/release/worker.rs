@@ -1,0 +1,166 @@
+//! The worker: gives every unfinished release a task, one at a time per deployment, and carries out wishes to cancel.
+//!
+//! A release without a task, in whatever state, is one that a crash interrupted: it is taken up like any other.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use boathouse_types::{DeploymentId, Intent, ReleaseId, ReleaseState};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::clean;
+use super::pipeline::{self, Run};
+use crate::db::release::ReleaseRow;
+use crate::db::{deployment, release};
+use crate::docker::Containers;
+use crate::error::Result;
+use crate::fault;
+use crate::state::App;
+
+/// The worker also looks without being poked.
+const PERIOD: Duration = Duration::from_secs(5);
+/// How often files that nobody refers to are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+struct Worker {
+    app: App,
+    engine: Arc<dyn Containers>,
+    builds: Arc<Semaphore>,
+    running: Mutex<Running>,
+    // Never held across a transaction of a release; keeps clean-up from what is just being made.
+    files: Arc<tokio::sync::RwLock<()>>,
+}
+
+#[derive(Default)]
+struct Running {
+    // Dropped with the worker at shutdown: every task ends where it is, and the next start resumes it.
+    tasks: JoinSet<()>,
+    of: HashMap<ReleaseId, Task>,
+    swept_at: Option<Instant>,
+}
+
+struct Task {
+    deployment: DeploymentId,
+    cancel: CancellationToken,
+    id: tokio::task::Id,
+}
+
+/// Starts the worker.
+pub fn start(app: &App, engine: Arc<dyn Containers>) {
+    let builds = Arc::new(Semaphore::new(app.config.builds.max(1)));
+    let worker =
+        Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files: Arc::default() });
+    let poke = app.pokes.release.clone();
+    app.tasks.reconcile("release", "brings every release to an end", Some(PERIOD), poke, move || {
+        let worker = worker.clone();
+        async move { worker.run().await }
+    });
+}
+
+impl Worker {
+    async fn run(&self) -> Result<()> {
+        self.reap();
+        let (unfinished, deleted) = self
+            .app
+            .db
+            .read(|c| {
+                let all = deployment::all(c)?;
+                let deleted = all.into_iter().filter(|row| row.intent == Intent::Deleted).map(|row| row.id);
+                Ok((release::unfinished(c)?, deleted.collect::<HashSet<_>>()))
+            })
+            .await?;
+        for row in unfinished {
+            if row.state == ReleaseState::Queued {
+                fault::point("request.recorded");
+            }
+            self.see_to(row, &deleted).await?;
+        }
+        let busy: HashSet<DeploymentId> = self.lock().of.values().map(|task| task.deployment).collect();
+        clean::run(&self.app, &*self.engine, &busy).await?;
+        if self.sweep_is_due() {
+            clean::sweep(&self.app, &self.files).await?;
+        }
+        Ok(())
+    }
+
+    fn sweep_is_due(&self) -> bool {
+        let mut running = self.lock();
+        let due = running.swept_at.is_none_or(|at| at.elapsed() > SWEEP_EVERY);
+        if due {
+            running.swept_at = Some(Instant::now());
+        }
+        due
+    }
+
+    async fn see_to(&self, row: ReleaseRow, deleted: &HashSet<DeploymentId>) -> Result<()> {
+        let is_deleted = deleted.contains(&row.deployment_id);
+        let why = row.cancel_wanted.clone().or_else(|| is_deleted.then(|| pipeline::DELETED.to_owned()));
+        let (task, busy) = {
+            let running = self.lock();
+            let task = running.of.get(&row.id).map(|task| task.cancel.clone());
+            (task, running.of.values().any(|task| task.deployment == row.deployment_id))
+        };
+        match (task, why) {
+            (Some(cancel), Some(_)) => cancel.cancel(),
+            (Some(_), None) => {}
+            (None, Some(why)) if row.state == ReleaseState::Queued => {
+                self.app.db.write(move |tx| release::cancel(tx, &row, &why)).await?;
+                self.app.pokes.events.notify_waiters();
+            }
+            (None, _) if !busy => self.take_up(&row),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    fn take_up(&self, row: &ReleaseRow) {
+        let cancel = CancellationToken::new();
+        let run = Run::new(
+            self.app.clone(),
+            self.engine.clone(),
+            row.id,
+            cancel.clone(),
+            self.builds.clone(),
+            self.files.clone(),
+        );
+        fault::point("worker.taken");
+        let poke = self.app.pokes.release.clone();
+        let mut running = self.lock();
+        let handle = running.tasks.spawn(async move {
+            let _poke = PokeOnDrop(poke);
+            pipeline::run(run).await;
+        });
+        running.of.insert(row.id, Task { deployment: row.deployment_id, cancel, id: handle.id() });
+    }
+
+    /// Forgets the tasks that have ended, also by a panic: what is unfinished is taken up again.
+    fn reap(&self) {
+        let mut running = self.lock();
+        while let Some(result) = running.tasks.try_join_next_with_id() {
+            let ended = match result {
+                Ok((id, ())) => id,
+                Err(error) => {
+                    tracing::error!(%error, "a release's task broke off; it is taken up again");
+                    error.id()
+                }
+            };
+            running.of.retain(|_, task| task.id != ended);
+        }
+    }
+
+    // A panic while holding this lock leaves plain data behind; going on is right.
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct PokeOnDrop(crate::task::Poke);
+
+impl Drop for PokeOnDrop {
+    fn drop(&mut self) {
+        self.0.poke();
+    }
+}
