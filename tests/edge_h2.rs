@@ -88,7 +88,8 @@ async fn connect(edge: &TestEdge) -> TlsStream<TcpStream> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = TcpStream::connect(edge.https()).await.unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect("app.test".try_into().unwrap(), stream).await.unwrap();
+    let mut stream =
+        TlsConnector::from(Arc::new(config)).connect("app.test".try_into().unwrap(), stream).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
     stream

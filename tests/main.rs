@@ -18,7 +18,6 @@ mod edge;
 mod edge_acme;
 mod edge_h2;
 mod edge_support;
-mod engine;
 mod redeploy;
 mod repositories;
 mod state;

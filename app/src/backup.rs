@@ -142,7 +142,8 @@ fn open_key(entry: &mut impl Read, passphrase: &str, target: &Path) -> Result<()
             .hint("Restore it with that version or a later one."));
     }
     let key = wrapping_key(passphrase, &about.salt)?.open(AAD, &about.key_sealed).map_err(|_| {
-        unauthenticated("the passphrase does not open this backup").hint("It is the one that was given when the backup was made.")
+        unauthenticated("the passphrase does not open this backup")
+            .hint("It is the one that was given when the backup was made.")
     })?;
     let mut out = private_file(&target.join("secret.key"))?;
     out.write_all(&key)?;

@@ -107,6 +107,10 @@ impl Paths {
     pub fn database(&self) -> PathBuf {
         self.root.join("boathouse.db")
     }
+    /// Locked by the server that uses the directory.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
     /// The key that seals secrets.
     pub fn secret_key(&self) -> PathBuf {
         self.root.join("secret.key")

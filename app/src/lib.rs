@@ -24,3 +24,4 @@ pub mod error;
 pub mod fault;
 pub mod secret;
 pub mod clock;
+pub mod trace;

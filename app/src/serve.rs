@@ -1,58 +1,76 @@
 //! The story of the server process: open the state, start the parts, wait for a signal, stop in order.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::api;
-use crate::clock;
-use crate::config::{LogFormat, Paths, ServeArgs};
+use crate::config::{Paths, ServeArgs};
 use crate::db::{Db, setting};
-use crate::error::{Result, unavailable};
+use crate::docker::{Containers, Engine};
+use crate::error::{Result, conflict, invalid, unavailable};
 use crate::logs::Logs;
 use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::task::Tasks;
+use crate::{api, clock, edge, logs, release, supervisor, trace};
 
-/// Tasks get this long to end once the process is asked to stop.
-const GRACE: Duration = Duration::from_secs(15);
+/// Requests under way get this long at shutdown.
+const DRAIN: Duration = Duration::from_secs(20);
+/// Background tasks get this long after that.
+const TASKS: Duration = Duration::from_secs(10);
+/// Threads of the control plane. The edge has its own, one per core; here nothing is busy for long.
+const THREADS: usize = 2;
 
 /// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting, with what to do; once it runs, it ends only by a signal.
 pub fn run(config: ServeArgs) -> Result<()> {
-    start_log(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        let mut term = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let app = open(config)?;
-        api::start(&app)?;
-        tracing::info!(data_dir = %app.paths.root.display(), "Boathouse is up");
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: containers keep running");
-        app.tasks.shut_down(GRACE).await;
-        app.db.checkpoint();
-        Ok(())
-    })
+    trace::start(&config.log, config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let result = runtime.block_on(serve(config));
+    // A blocking call that hangs, on a dead disk say, must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
 }
 
-fn start_log(config: &ServeArgs) {
-    let filter: Targets = config.log.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry();
-    // A second server in one process (tests) keeps the first one's log.
-    _ = match config.log_format {
-        LogFormat::Text => registry.with(lines.with_ansi(false).with_filter(filter)).try_init(),
-        LogFormat::Json => registry.with(lines.json().with_filter(filter)).try_init(),
-    };
+async fn serve(config: ServeArgs) -> Result<()> {
+    let app = open(config)?;
+    let pool = app.config.network_pool.parse().map_err(|error: String| {
+        invalid(format!("--network-pool cannot be used: {error}"))
+            .hint("Give a private IPv4 range, as in 10.231.0.0/16.")
+    })?;
+    let engine: Arc<dyn Containers> = Arc::new(Engine::new(app.config.docker.clone(), pool));
+
+    let edge = edge::run::start(&app).await?;
+    api::start(&app)?;
+    supervisor::start(&app, engine.clone());
+    logs::collect::start(&app, engine.clone());
+    release::start(&app, engine);
+    let (http, https) = edge.addresses();
+    tracing::info!(?http, ?https, data_dir = %app.paths.root.display(), version = env!("CARGO_PKG_VERSION"), "boathouse is ready");
+
+    wait_for_signal().await?;
+    tracing::info!("stopping; containers keep running");
+    edge.shut_down(DRAIN).await;
+    app.tasks.shut_down(TASKS).await;
+    app.db.checkpoint();
+    Ok(())
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 /// Opens everything that is stored: data directory, key, database.
@@ -61,6 +79,7 @@ pub fn open(config: ServeArgs) -> Result<App> {
     crate::fault::arm(config.fault.as_deref());
     let paths = Paths { root: config.data_dir.clone() };
     make_folders(&paths)?;
+    let lock = lock(&paths)?;
     let is_new = !paths.database().exists();
     let key = SecretKey::load(&paths.secret_key(), is_new)?;
     let db = Db::open(&paths.database(), &paths.backups())?;
@@ -77,6 +96,7 @@ pub fn open(config: ServeArgs) -> Result<App> {
         tasks: Tasks::new(),
         instance,
         started_at: clock::now(),
+        lock,
     }))
 }
 
@@ -92,4 +112,14 @@ fn make_folders(paths: &Paths) -> Result<()> {
         fs::create_dir_all(folder).map_err(refused)?;
     }
     Ok(())
+}
+
+/// Two servers on one data directory would fight over its containers.
+fn lock(paths: &Paths) -> Result<OwnedFd> {
+    let file: OwnedFd = fs::OpenOptions::new().create(true).truncate(false).write(true).open(paths.lock())?.into();
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(_) => Err(conflict(format!("another Boathouse already uses the data directory {}", paths.root.display()))
+            .hint("Stop it first, or choose another directory: boathouse serve --data-dir PATH")),
+    }
 }

@@ -36,7 +36,12 @@ pub struct Facts {
 ///
 /// # Errors
 /// A stored value that cannot be opened refuses the release: an app never starts with an empty secret.
-pub fn build(stack: &Stack, facts: &Facts, custom: &[EnvRow], open: impl Fn(&EnvRow) -> Result<String>) -> Result<Environment> {
+pub fn build(
+    stack: &Stack,
+    facts: &Facts,
+    custom: &[EnvRow],
+    open: impl Fn(&EnvRow) -> Result<String>,
+) -> Result<Environment> {
     let opened: Vec<(&EnvRow, String)> = custom.iter().map(|row| Ok((row, open(row)?))).collect::<Result<_>>()?;
     let mut environment = Environment::new();
     for part in stack.in_start_order() {
@@ -57,7 +62,8 @@ pub fn build(stack: &Stack, facts: &Facts, custom: &[EnvRow], open: impl Fn(&Env
 fn automatic(part: &crate::stack::Component, facts: &Facts) -> BTreeMap<EnvKey, String> {
     let exposed = facts.exposed.get(&part.identifier).and_then(|ports| ports.first().copied());
     let port = part.port.or(exposed).unwrap_or(DEFAULT_PORT);
-    let mut variables = vec![("PORT".to_owned(), port.to_string()), ("STAGE".to_owned(), facts.stage.as_str().to_owned())];
+    let mut variables =
+        vec![("PORT".to_owned(), port.to_string()), ("STAGE".to_owned(), facts.stage.as_str().to_owned())];
     variables.extend(facts.public_url.iter().map(|url| ("APP_PUBLIC_URL".to_owned(), url.clone())));
     variables.extend(facts.endpoints.iter().map(|(host, url)| (endpoint_key(host), url.clone())));
     // Keys made from identifiers are valid: letters, digits and underscores.
@@ -100,7 +106,11 @@ pub fn secrets(connection: &Connection, key: &SecretKey, row: &ReleaseRow) -> Re
     for variable in &custom {
         // One that cannot be opened cannot have been printed by us either.
         if let Ok(value) = open_variable(key, row.deployment_id, variable) {
-            if variable.secret { secrets.insert(value) } else { shown.insert(value) };
+            if variable.secret {
+                secrets.insert(value)
+            } else {
+                shown.insert(value)
+            };
         }
     }
     let manifest = row.manifest.as_ref();
@@ -164,15 +174,22 @@ mod tests {
         assert_eq!((get("api", "PORT"), get("api", "B"), get("web-app", "B")), (Some("3000"), Some("own"), None));
         assert_eq!(get("api", "WEB_APP_ENDPOINT"), Some("https://a.test"));
         assert_eq!(get("api", "STAGE"), Some("production"));
-        assert_eq!((get("db", "X"), get("db", "PW"), get("db", "A"), get("db", "PORT")), (Some("y"), Some("pw"), None, None));
+        assert_eq!(
+            (get("db", "X"), get("db", "PW"), get("db", "A"), get("db", "PORT")),
+            (Some("y"), Some("pw"), None, None)
+        );
     }
 
     #[test]
     fn a_value_that_cannot_be_opened_refuses() {
         let stack = stack::parse("m", "components:\n  - identifier: web\n").unwrap();
-        let facts = Facts { stage: DeploymentStage::Staging, public_url: None, endpoints: vec![], exposed: BTreeMap::new() };
+        let facts =
+            Facts { stage: DeploymentStage::Staging, public_url: None, endpoints: vec![], exposed: BTreeMap::new() };
         let key = SecretKey::from_bytes(&[1; 32]).unwrap();
-        let error = build(&stack, &facts, &[row("A", None, "not sealed")], |row| open_variable(&key, boathouse_types::DeploymentId(1), row)).unwrap_err();
+        let error = build(&stack, &facts, &[row("A", None, "not sealed")], |row| {
+            open_variable(&key, boathouse_types::DeploymentId(1), row)
+        })
+        .unwrap_err();
         assert!(error.message.contains("variable A"));
     }
 }

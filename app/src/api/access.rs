@@ -50,7 +50,8 @@ async fn caller(request: &HttpRequest) -> Result<Actor> {
     if let Some(secret) = bearer(request)? {
         let found = token::find(app, sha256(secret.as_bytes())).await?;
         return found.ok_or_else(|| {
-            unauthenticated("the token is not known, was revoked or has ended").hint("Make a new one: `boathouse token create`.")
+            unauthenticated("the token is not known, was revoked or has ended")
+                .hint("Make a new one: `boathouse token create`.")
         });
     }
     if client::is_local(request) {
@@ -62,7 +63,11 @@ async fn caller(request: &HttpRequest) -> Result<Actor> {
 
 fn bearer(request: &HttpRequest) -> Result<Option<String>> {
     let Some(value) = request.headers().get("authorization") else { return Ok(None) };
-    let secret = value.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let secret = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match secret {
         Some((_, secret)) => Ok(Some(secret.trim().to_owned())),
         None => Err(unauthenticated("the Authorization header is not `Bearer TOKEN`")),
@@ -70,7 +75,8 @@ fn bearer(request: &HttpRequest) -> Result<Option<String>> {
 }
 
 fn nobody() -> Error {
-    unauthenticated("nobody is signed in, or the session has ended").hint("Sign in, or send `Authorization: Bearer TOKEN`.")
+    unauthenticated("nobody is signed in, or the session has ended")
+        .hint("Sign in, or send `Authorization: Bearer TOKEN`.")
 }
 
 fn refuse_forged(request: &HttpRequest) -> Result<()> {
@@ -106,7 +112,10 @@ pub async fn only_the_consoles_host(
 }
 
 fn app(request: &HttpRequest) -> Result<&App> {
-    request.app_data::<Data<App>>().map(|data| data.get_ref()).ok_or_else(|| internal("the API was built without its state"))
+    request
+        .app_data::<Data<App>>()
+        .map(|data| data.get_ref())
+        .ok_or_else(|| internal("the API was built without its state"))
 }
 
 impl FromRequest for Actor {

@@ -48,12 +48,7 @@ pub async fn set(app: Data<App>, actor: Actor, at: Path<At>, body: Json<SetEnv>)
     .await
 }
 
-pub async fn remove(
-    app: Data<App>,
-    actor: Actor,
-    at: Path<AtKey>,
-    query: Query<OfComponent>,
-) -> Result<HttpResponse> {
+pub async fn remove(app: Data<App>, actor: Actor, at: Path<AtKey>, query: Query<OfComponent>) -> Result<HttpResponse> {
     write(&app, move |tx, _| {
         let AtKey { project, deployment, key } = at.into_inner();
         let at = At { project, deployment };
@@ -66,11 +61,17 @@ pub async fn remove(
 
 fn check(variable: &SetEnvVar) -> Result<()> {
     if variable.value.contains('\0') {
-        return Err(invalid(format!("the value of {} contains a NUL byte, which no environment can hold", variable.key)));
+        return Err(invalid(format!(
+            "the value of {} contains a NUL byte, which no environment can hold",
+            variable.key
+        )));
     }
     if variable.value.len() > VALUE_MAX {
-        return Err(invalid(format!("the value of {} has more than {VALUE_MAX} bytes, the kernel's limit", variable.key))
-            .hint("Put it into a file of a volume instead."));
+        return Err(invalid(format!(
+            "the value of {} has more than {VALUE_MAX} bytes, the kernel's limit",
+            variable.key
+        ))
+        .hint("Put it into a file of a volume instead."));
     }
     Ok(())
 }
@@ -92,5 +93,6 @@ fn show(app: &App, id: DeploymentId, row: EnvRow) -> Result<EnvVar> {
 
 fn open(app: &App, id: DeploymentId, row: &EnvRow) -> Result<String> {
     let plain = app.key.open(&env::aad(id, row.component.as_ref(), &row.key), &row.value_sealed)?;
-    String::from_utf8(plain).map_err(|error| internal(format!("the stored value of {} is not text", row.key)).caused_by(error))
+    String::from_utf8(plain)
+        .map_err(|error| internal(format!("the stored value of {} is not text", row.key)).caused_by(error))
 }

@@ -70,7 +70,8 @@ impl ResponseError for Misdirected {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let error = invalid("the request names another host than the console's").hint(format!("Open https://{}.", self.0));
+        let error =
+            invalid("the request names another host than the console's").hint(format!("Open https://{}.", self.0));
         respond(&error, self.status_code())
     }
 }

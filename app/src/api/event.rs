@@ -53,7 +53,11 @@ struct Reader {
     ready: VecDeque<Message>,
 }
 
-async fn follow(app: &App, after: Option<i64>, project: Option<ProjectName>) -> Result<impl Stream<Item = Result<Message>> + use<>> {
+async fn follow(
+    app: &App,
+    after: Option<i64>,
+    project: Option<ProjectName>,
+) -> Result<impl Stream<Item = Result<Message>> + use<>> {
     let newest = app.db.read(event::newest).await?.0;
     let (last, gap) = begin(after, newest);
     let ready = gap.map(|gap| Message::json("gap", None, &gap)).transpose()?.into_iter().collect();
@@ -98,7 +102,8 @@ impl Reader {
         let Some(newest) = found.last() else { return Ok(false) };
         self.last = newest.id.0;
         let wanted = found.iter().filter(|event| self.project.is_none() || self.project == event.project);
-        let messages = wanted.map(|event| Message::json("state", Some(event.id.0), event)).collect::<Result<Vec<_>>>()?;
+        let messages =
+            wanted.map(|event| Message::json("state", Some(event.id.0), event)).collect::<Result<Vec<_>>>()?;
         self.ready.extend(messages);
         Ok(true)
     }

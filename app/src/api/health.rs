@@ -49,7 +49,10 @@ fn running(facts: &Facts<'_>, number: i64, routed: bool) -> (Health, String) {
         return (worst.health, format!("{}: {}{next}", worst.identifier, worst.reason));
     }
     if !facts.engine_reachable {
-        return (Health::Degraded, format!("the container engine does not answer; what runs goes on being served{next}"));
+        return (
+            Health::Degraded,
+            format!("the container engine does not answer; what runs goes on being served{next}"),
+        );
     }
     if !routed {
         return (Health::Degraded, format!("release #{number} waits for its routes{next}"));
@@ -64,7 +67,9 @@ fn running(facts: &Facts<'_>, number: i64, routed: bool) -> (Health, String) {
 pub fn of_container(container: &Container, state: ReleaseState) -> (Health, String) {
     let because = container.problem.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
     match container.phase {
-        Phase::Missing if state == ReleaseState::Live => (Health::Down, format!("not there, is being created{because}")),
+        Phase::Missing if state == ReleaseState::Live => {
+            (Health::Down, format!("not there, is being created{because}"))
+        }
         Phase::Missing => (Health::Degraded, format!("is being created{because}")),
         Phase::Starting => (Health::Degraded, format!("starting{because}")),
         Phase::Healthy => (Health::Healthy, "running".into()),
@@ -72,7 +77,9 @@ pub fn of_container(container: &Container, state: ReleaseState) -> (Health, Stri
         Phase::Exited { out_of_memory: true, .. } => {
             (Health::Down, format!("ran out of memory and was killed, {}", restarts(container.restarts)))
         }
-        Phase::Exited { code, .. } => (Health::Down, format!("exited with code {code}, {}", restarts(container.restarts))),
+        Phase::Exited { code, .. } => {
+            (Health::Down, format!("exited with code {code}, {}", restarts(container.restarts)))
+        }
         Phase::Draining => {
             let requests = usize::try_from(container.in_flight.count()).unwrap_or(usize::MAX);
             (Health::Degraded, format!("draining {}", count(requests, "request")))

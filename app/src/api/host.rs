@@ -103,16 +103,18 @@ fn path(given: Option<&str>) -> Result<String> {
 }
 
 fn tls(name: &HostName, wanted: Option<TlsMode>) -> Result<TlsMode> {
-    let private = PRIVATE.iter().any(|suffix| {
-        name.as_str().strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    });
+    let private = PRIVATE
+        .iter()
+        .any(|suffix| name.as_str().strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
     let mode = wanted.unwrap_or(if private { TlsMode::Internal } else { TlsMode::Acme });
     if mode == TlsMode::Acme && private {
         return Err(invalid(format!("no public CA makes a certificate for {name}")).hint("Use --tls internal."));
     }
     if mode == TlsMode::Acme && name.as_str().starts_with("*.") {
-        return Err(invalid(format!("a public certificate for the wildcard {name} needs DNS-01, which this version does not speak"))
-            .hint("Add each name by itself, or use --tls internal."));
+        return Err(invalid(format!(
+            "a public certificate for the wildcard {name} needs DNS-01, which this version does not speak"
+        ))
+        .hint("Add each name by itself, or use --tls internal."));
     }
     Ok(mode)
 }

@@ -112,7 +112,8 @@ fn about(name: &ProjectName) -> About<'_> {
 /// What the types cannot say: a folder stays inside the repository.
 fn check_source(source: &Source) -> Result<()> {
     let Source::Git { folder: Some(folder), .. } = source else { return Ok(()) };
-    let outside = folder.starts_with('/') || folder.split('/').any(|part| part == "..") || folder.contains(['\0', '\\']);
+    let outside =
+        folder.starts_with('/') || folder.split('/').any(|part| part == "..") || folder.contains(['\0', '\\']);
     if outside {
         return Err(invalid(format!("the folder \"{}\" is not inside the repository", folder.escape_debug()))
             .hint("Write it relative to the repository's root, as in services/shop."));

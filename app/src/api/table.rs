@@ -4,7 +4,9 @@ use actix_web::http::Method;
 use boathouse_types::*;
 
 use super::route::{Need, Route, route};
-use super::{backup, deployment, env, event, host, log, openapi, project, release, session, setup, system, token, upload, user};
+use super::{
+    backup, deployment, env, event, host, log, openapi, project, release, session, setup, system, token, upload, user,
+};
 
 const ANYONE: Need = Need::Anyone;
 const VIEWER: Need = Need::Role(Role::Viewer);

@@ -41,7 +41,8 @@ pub async fn create(
     let (looked, at) = (at.clone(), at.into_inner());
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
     let file = store(&app, &request, body).await?;
-    let name = query.into_inner().name.map(|name| name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect::<String>());
+    let name =
+        query.into_inner().name.map(|name| name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect::<String>());
     let answer = write(&app, move |tx, _| {
         let row = at.find(tx)?;
         let id = intent::request(tx, &row, &Trigger::Manual, &actor.label(), name.as_deref(), Some(&file))?;
@@ -120,7 +121,9 @@ impl Part {
         tokio::fs::rename(&self.path, self.folder.join(name)).await?;
         let folder = self.folder.clone();
         // The name is on the disk before anybody is told of the release.
-        tokio::task::spawn_blocking(move || sync_folder(&folder)).await.map_err(|error| crate::error::internal("storing an upload was cut short").caused_by(error))?
+        tokio::task::spawn_blocking(move || sync_folder(&folder))
+            .await
+            .map_err(|error| crate::error::internal("storing an upload was cut short").caused_by(error))?
     }
 }
 

@@ -60,7 +60,9 @@ pub async fn set_password(
 
 fn refuse_the_last_admin(tx: &Transaction<'_>, row: &user::UserRow) -> Result<()> {
     if row.role == Role::Admin && user::admins(tx)? == 1 {
-        return Err(conflict(format!("{} is the last administrator", row.name)).hint("Create another administrator first."));
+        return Err(
+            conflict(format!("{} is the last administrator", row.name)).hint("Create another administrator first.")
+        );
     }
     Ok(())
 }

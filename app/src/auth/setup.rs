@@ -82,8 +82,9 @@ pub fn check(connection: &Connection, token: &str) -> Result<()> {
     // Two hashes are compared, never the secrets: how long that takes tells nothing that helps a guesser.
     match setting::get(connection, setting::SETUP_TOKEN_HASH)? {
         Some(stored) if stored == hash(token) => Ok(()),
-        _ => Err(unauthenticated("the set-up token is not right")
-            .hint("`boathouse setup-token` on the server shows it; or make the administrator there with `boathouse setup`.")),
+        _ => Err(unauthenticated("the set-up token is not right").hint(
+            "`boathouse setup-token` on the server shows it; or make the administrator there with `boathouse setup`.",
+        )),
     }
 }
 

@@ -20,8 +20,11 @@ const TOUCH_EVERY: Millis = 60 * clock::SECOND;
 pub fn create(tx: &Transaction<'_>, actor: &Actor, new: &NewToken) -> Result<(String, Token)> {
     let (user, role) = owner(tx, actor, new)?;
     if new.scope.role() > role {
-        return Err(forbidden(format!("a token cannot have more rights than its user: {} is too wide", new.scope.as_str()))
-            .hint("Choose a narrower scope."));
+        return Err(forbidden(format!(
+            "a token cannot have more rights than its user: {} is too wide",
+            new.scope.as_str()
+        ))
+        .hint("Choose a narrower scope."));
     }
     let days = new.expires_in_days.unwrap_or(DEFAULT_DAYS);
     if !(1..=MAX_DAYS).contains(&days) {

@@ -43,7 +43,9 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     // A hard link fails where the name is taken, unlike a rename: no backup is ever overwritten.
     fs::hard_link(&part, &args.file).map_err(|error| taken(&args.file, &error))?;
     fs::remove_file(&part)?;
-    context.out.result(&json!({ "file": args.file, "bytes": bytes }), || format!("{} ({})", args.file.display(), size(bytes)))
+    context
+        .out
+        .result(&json!({ "file": args.file, "bytes": bytes }), || format!("{} ({})", args.file.display(), size(bytes)))
 }
 
 fn create(part: &Path) -> Result<fs::File> {
@@ -57,5 +59,6 @@ fn create(part: &Path) -> Result<fs::File> {
 }
 
 fn taken(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::invalid(format!("{} cannot be written: {error}", file.display())).hint("Choose a name that does not exist yet.")
+    Failure::invalid(format!("{} cannot be written: {error}", file.display()))
+        .hint("Choose a name that does not exist yet.")
 }

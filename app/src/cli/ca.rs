@@ -12,6 +12,7 @@ pub struct Args {}
 
 pub async fn run(_: Args, context: &Context) -> Result<()> {
     let answer = context.client()?.raw(Method::GET, "/ca.pem", |request| request).await?;
-    let pem = answer.text().await.map_err(|error| Failure::unavailable(format!("the answer was cut short: {error}")))?;
+    let pem =
+        answer.text().await.map_err(|error| Failure::unavailable(format!("the answer was cut short: {error}")))?;
     context.out.result(&json!({ "pem": pem }), || pem.clone())
 }

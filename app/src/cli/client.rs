@@ -9,10 +9,10 @@ use reqwest::{Certificate, Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Global;
 use super::credentials::Credentials;
 use super::failure::{Failure, Result};
 use super::sse::Events;
-use super::Global;
 
 /// Where a server keeps its state unless told otherwise.
 pub const DATA_DIR: &str = "/var/lib/boathouse";
@@ -65,7 +65,8 @@ impl Client {
         }
         if let Some(host) = loopback_name(&base) {
             let address = |ip: std::net::IpAddr| SocketAddr::new(ip, 0);
-            http = http.resolve_to_addrs(&host, &[address(Ipv4Addr::LOCALHOST.into()), address(Ipv6Addr::LOCALHOST.into())]);
+            http = http
+                .resolve_to_addrs(&host, &[address(Ipv4Addr::LOCALHOST.into()), address(Ipv6Addr::LOCALHOST.into())]);
         }
         let http = http.build().map_err(|error| cannot_build(&error))?;
         Ok(Self { http, target: base.clone(), base, token })
@@ -97,7 +98,12 @@ impl Client {
     }
 
     /// The raw answer to a request; errors are the server's own words.
-    pub async fn raw(&self, method: Method, path: &str, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Result<Response> {
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        change: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response> {
         self.send(change(self.request(method, path))).await
     }
 
@@ -148,7 +154,10 @@ impl Client {
 fn builder() -> reqwest::ClientBuilder {
     // The process-wide provider of cryptography; a second call finds it set, which is fine.
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).redirect(reqwest::redirect::Policy::none())
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 fn cannot_build(error: &reqwest::Error) -> Failure {
@@ -164,9 +173,11 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>> {
 /// Scheme, host and port, without a slash at the end.
 pub fn canonical(url: &str) -> Result<String> {
     let url = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
-    let parsed = reqwest::Url::parse(&url).map_err(|error| Failure::invalid(format!("\"{url}\" is not an address: {error}")))?;
+    let parsed =
+        reqwest::Url::parse(&url).map_err(|error| Failure::invalid(format!("\"{url}\" is not an address: {error}")))?;
     if !matches!(parsed.scheme(), "https" | "http") || parsed.host_str().is_none() {
-        return Err(Failure::invalid(format!("\"{url}\" is not an address of a server")).hint("Write it as https://boathouse.example.com."));
+        return Err(Failure::invalid(format!("\"{url}\" is not an address of a server"))
+            .hint("Write it as https://boathouse.example.com."));
     }
     Ok(parsed.origin().ascii_serialization())
 }
@@ -179,7 +190,8 @@ fn loopback_name(base: &str) -> Option<String> {
 }
 
 async fn decode<T: DeserializeOwned>(response: Response) -> Result<T> {
-    let text = response.text().await.map_err(|error| Failure::unavailable(format!("the answer was cut short: {error}")))?;
+    let text =
+        response.text().await.map_err(|error| Failure::unavailable(format!("the answer was cut short: {error}")))?;
     // A change without an answer (204) is `null` for whoever wants nothing.
     let text = if text.is_empty() { "null" } else { &text };
     serde_json::from_str(text).map_err(|error| {
@@ -190,7 +202,12 @@ async fn decode<T: DeserializeOwned>(response: Response) -> Result<T> {
 
 fn not_the_api(status: u16, target: &str) -> Failure {
     let kind = ErrorKind::ALL.into_iter().find(|kind| kind.status() == status).unwrap_or(ErrorKind::Unavailable);
-    ErrorBody { kind, message: format!("{target} answered {status} without saying why: it may not be a Boathouse"), hint: None }.into()
+    ErrorBody {
+        kind,
+        message: format!("{target} answered {status} without saying why: it may not be a Boathouse"),
+        hint: None,
+    }
+    .into()
 }
 
 fn no_server(socket: &Path) -> Failure {

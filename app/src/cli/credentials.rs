@@ -47,7 +47,10 @@ impl Credentials {
 
     /// Stores it, readable by its owner only; a crash leaves the old file or the new one.
     pub fn save(&self) -> Result<()> {
-        let path = path().ok_or_else(|| Failure::unavailable("there is no home directory to store the token in").hint("Set HOME, or use BOATHOUSE_URL and BOATHOUSE_TOKEN."))?;
+        let path = path().ok_or_else(|| {
+            Failure::unavailable("there is no home directory to store the token in")
+                .hint("Set HOME, or use BOATHOUSE_URL and BOATHOUSE_TOKEN.")
+        })?;
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let text = serde_json::to_vec_pretty(self).map_err(|error| Failure::internal(error.to_string()))?;

@@ -51,7 +51,9 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     let release = send(&args, &client, &place, &source, context).await?;
     context.out.note(&format!("release #{} of {place} is {}", release.number, release.state.as_str()));
     if args.detach {
-        return context.out.result(&release, || format!("boathouse release log {} --follow --project {}", release.number, place.project));
+        return context.out.result(&release, || {
+            format!("boathouse release log {} --follow --project {}", release.number, place.project)
+        });
     }
     finish(&client, &place, release.number, context).await
 }
@@ -86,7 +88,8 @@ fn no_such_project(name: &ProjectName) -> Failure {
 async fn create(client: &Client, name: &ProjectName, args: &Args, context: &Context) -> Result<Source> {
     let source = args.image.clone().map_or(Source::Upload, |image| Source::Image { image });
     if args.git_ref.is_some() {
-        return Err(no_such_project(name).hint(format!("A project from git needs its address: boathouse project create {name} --git URL")));
+        return Err(no_such_project(name)
+            .hint(format!("A project from git needs its address: boathouse project create {name} --git URL")));
     }
     let new = NewProject { name: name.clone(), source };
     let project: Project = client.call(Method::POST, "/projects", &new).await?;

@@ -74,7 +74,10 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 fn row(host: &Host) -> Vec<String> {
-    let certificate = host.certificate.as_ref().map(|certificate| format!("{} until {}", certificate.issuer, time(certificate.not_after)));
+    let certificate = host
+        .certificate
+        .as_ref()
+        .map(|certificate| format!("{} until {}", certificate.issuer, time(certificate.not_after)));
     let state = host.problem.clone().or(certificate).unwrap_or_else(|| "-".into());
     vec![host.url.clone(), host.component.to_string(), host.tls.as_str().to_owned(), state]
 }

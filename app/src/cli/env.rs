@@ -119,7 +119,8 @@ fn split(pair: &str) -> Result<(EnvKey, String)> {
 }
 
 fn read(file: &PathBuf) -> Result<String> {
-    let text = if file.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let text =
+        if file.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
     text.map_err(|error| Failure::invalid(format!("{} cannot be read: {error}", file.display())))
 }
 
@@ -131,9 +132,8 @@ fn parse(text: &str) -> Result<Vec<(EnvKey, String)>> {
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .map(|(number, line)| {
             let line = line.strip_prefix("export ").unwrap_or(line);
-            let (key, value) = line
-                .split_once('=')
-                .ok_or_else(|| Failure::invalid(format!("line {number} is not KEY=VALUE")))?;
+            let (key, value) =
+                line.split_once('=').ok_or_else(|| Failure::invalid(format!("line {number} is not KEY=VALUE")))?;
             let key = key.trim().parse().map_err(|error| Failure::invalid(format!("line {number}: {error}")))?;
             Ok((key, unquoted(value.trim())))
         })

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use boathouse_types::{Gap, LogLine, Release, ReleaseState};
 
+use super::Client;
 use super::failure::{Failure, Result};
 use super::output::Output;
 use super::place::Place;
 use super::sse::Event;
-use super::Client;
 
 /// A broken stream is taken up again so often; a restart of the server takes a second or two.
 const RECONNECTS: u32 = 30;

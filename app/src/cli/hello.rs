@@ -80,7 +80,8 @@ async fn serve(args: Args) -> Result<()> {
 async fn listen(args: &Args) -> Result<()> {
     tokio::time::sleep(Duration::from_millis(args.start_delay_ms)).await;
     let address = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, args.port));
-    let listener = TcpListener::bind(address).await.map_err(|error| Failure::unavailable(format!("{address}: {error}")))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| Failure::unavailable(format!("{address}: {error}")))?;
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;

@@ -40,7 +40,8 @@ pub async fn print(client: &Client, path: &str, out: Output) -> Result<()> {
         if !out.is_json() {
             return follow::words(event)?.map_or(Ok(()), |text| out.line(&text));
         }
-        let data: serde_json::Value = serde_json::from_str(&event.data).map_err(|error| Failure::internal(error.to_string()))?;
+        let data: serde_json::Value =
+            serde_json::from_str(&event.data).map_err(|error| Failure::internal(error.to_string()))?;
         let value = if event.event == "log" { data } else { serde_json::json!({ event.event.clone(): data }) };
         out.item(&value, String::new)
     })

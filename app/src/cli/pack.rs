@@ -31,7 +31,9 @@ pub async fn send_folder(client: &Client, place: &Place, folder: &Path, out: Out
         .canonicalize()
         .map_err(|error| Failure::invalid(format!("the folder {} cannot be read: {error}", folder.display())))?;
     if !folder.is_dir() {
-        return Err(Failure::invalid(format!("{} is not a folder", folder.display())).hint("For an archive: --archive FILE"));
+        return Err(
+            Failure::invalid(format!("{} is not a folder", folder.display())).hint("For an archive: --archive FILE")
+        );
     }
     let name = folder.file_name().map_or_else(|| "folder".to_owned(), |name| name.to_string_lossy().into_owned());
     let (chunks, body) = mpsc::channel::<io::Result<Bytes>>(IN_FLIGHT);
@@ -61,28 +63,39 @@ pub async fn send_archive(client: &Client, place: &Place, archive: &Path) -> Res
     let body = Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, CHUNK));
     let path = upload_path(place, &name);
     let answer = client
-        .raw(Method::POST, &path, |request| request.header("content-type", media_type).header("content-length", length).body(body))
+        .raw(Method::POST, &path, |request| {
+            request.header("content-type", media_type).header("content-length", length).body(body)
+        })
         .await?;
     answer.json().await.map_err(|error| Failure::internal(format!("the server's answer cannot be read: {error}")))
 }
 
 async fn send(client: &Client, place: &Place, name: &str, media_type: &str, body: Body) -> Result<Release> {
     let path = upload_path(place, name);
-    let answer = client.raw(Method::POST, &path, |request| request.header("content-type", media_type).body(body)).await?;
+    let answer =
+        client.raw(Method::POST, &path, |request| request.header("content-type", media_type).body(body)).await?;
     answer.json().await.map_err(|error| Failure::internal(format!("the server's answer cannot be read: {error}")))
 }
 
 fn upload_path(place: &Place, name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encoded = name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    let encoded =
+        name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     format!("{}?name={}", place.below("releases/upload"), encoded.collect::<String>())
 }
 
 fn media_type(name: &str) -> Result<&'static str> {
     let name = name.to_ascii_lowercase();
-    let known = [(".tar", "application/x-tar"), (".tar.gz", "application/gzip"), (".tgz", "application/gzip"), (".tar.zst", "application/zstd"), (".zip", "application/zip")];
+    let known = [
+        (".tar", "application/x-tar"),
+        (".tar.gz", "application/gzip"),
+        (".tgz", "application/gzip"),
+        (".tar.zst", "application/zstd"),
+        (".zip", "application/zip"),
+    ];
     known.iter().find(|(end, _)| name.ends_with(end)).map(|(_, media_type)| *media_type).ok_or_else(|| {
-        Failure::invalid(format!("\"{name}\" is not an archive that can be deployed")).hint("Use a .tar, .tar.gz, .tgz, .tar.zst or .zip.")
+        Failure::invalid(format!("\"{name}\" is not an archive that can be deployed"))
+            .hint("Use a .tar, .tar.gz, .tgz, .tar.zst or .zip.")
     })
 }
 
@@ -158,7 +171,9 @@ impl Write for Chunks {
         }
         self.bytes += self.buffer.len() as u64;
         let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
-        self.chunks.blocking_send(Ok(chunk)).map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the server stopped reading"))
+        self.chunks
+            .blocking_send(Ok(chunk))
+            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the server stopped reading"))
     }
 }
 
@@ -174,7 +189,8 @@ mod tests {
             bytes.extend_from_slice(&chunk.unwrap());
         }
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&*bytes));
-        let names = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned());
+        let names =
+            archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned());
         names.filter(|name| !name.ends_with('/')).collect()
     }
 
@@ -188,7 +204,9 @@ mod tests {
         };
         write(".gitignore", "node_modules\n/api/boathouse\n*.log\n");
         write(".boathouseignore", "secret.txt\n!/api/boathouse\n");
-        for name in [".git/config", "node_modules/a.js", "api/boathouse", "a.log", "secret.txt", ".env.example", "src/main.rs"] {
+        for name in
+            [".git/config", "node_modules/a.js", "api/boathouse", "a.log", "secret.txt", ".env.example", "src/main.rs"]
+        {
             write(name, "x");
         }
         let names = names(dir.path());

@@ -74,7 +74,8 @@ impl std::fmt::Display for Place {
 }
 
 fn no_project() -> Failure {
-    Failure::invalid("no project is named").hint("Give --project NAME, or write the name into a file `.boathouse` here.")
+    Failure::invalid("no project is named")
+        .hint("Give --project NAME, or write the name into a file `.boathouse` here.")
 }
 
 fn linked(folder: &Path) -> Result<Option<(ProjectName, Option<DeploymentName>)>> {

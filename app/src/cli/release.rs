@@ -66,7 +66,13 @@ async fn list(place: &PlaceArgs, limit: usize, context: &Context) -> Result<()> 
     let row = |release: &Release| {
         let what = release.commit.as_ref().map(|commit| commit.title.clone()).or(release.reference.clone());
         let number = format!("#{}", release.number);
-        vec![number, release.state.as_str().to_owned(), time(release.created_at), release.actor.clone(), what.unwrap_or_default()]
+        vec![
+            number,
+            release.state.as_str().to_owned(),
+            time(release.created_at),
+            release.actor.clone(),
+            what.unwrap_or_default(),
+        ]
     };
     let rows = releases.iter().map(row).collect::<Vec<_>>();
     context.out.result(&releases, || table(&["release", "state", "asked for", "by", "what"], &rows))
@@ -79,11 +85,21 @@ async fn show(number: i64, place: &PlaceArgs, context: &Context) -> Result<()> {
 }
 
 fn describe(release: &Release) -> String {
-    let mut lines = vec![format!("release #{} of {}/{} is {}", release.number, release.project, release.deployment, release.state.as_str())];
+    let mut lines = vec![format!(
+        "release #{} of {}/{} is {}",
+        release.number,
+        release.project,
+        release.deployment,
+        release.state.as_str()
+    )];
     lines.push(format!("  asked for by {} at {}", release.actor, time(release.created_at)));
-    lines.extend(release.commit.as_ref().map(|commit| format!("  commit {} {} ({})", commit.sha, commit.title, commit.author)));
+    lines.extend(
+        release.commit.as_ref().map(|commit| format!("  commit {} {} ({})", commit.sha, commit.title, commit.author)),
+    );
     for stage in &release.stages {
-        let took = stage.finished_at.map_or_else(|| "…".to_owned(), |end| format!("{:.1} s", (end - stage.started_at) as f64 / 1000.0));
+        let took = stage
+            .finished_at
+            .map_or_else(|| "…".to_owned(), |end| format!("{:.1} s", (end - stage.started_at) as f64 / 1000.0));
         lines.push(format!("  {:<7} {took}", stage.stage.as_str()));
     }
     for component in &release.components {

@@ -27,7 +27,9 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     let release: Release = client.post(&place.below(&format!("releases/{to}/rollback"))).await?;
     context.out.note(&format!("release #{} of {place} repeats #{to}", release.number));
     if args.detach {
-        return context.out.result(&release, || format!("boathouse release log {} --follow --project {}", release.number, place.project));
+        return context.out.result(&release, || {
+            format!("boathouse release log {} --follow --project {}", release.number, place.project)
+        });
     }
     deploy::finish(&client, &place, release.number, context).await
 }

@@ -21,8 +21,11 @@ pub fn run(_: Args, context: &Context) -> Result<()> {
 
 fn refused(file: &std::path::Path, error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::NotFound {
-        return Failure::new(boathouse_types::ErrorKind::NotFound, format!("there is no set-up token at {}", file.display()))
-            .hint("It is made at the server's first start and removed once an administrator exists.");
+        return Failure::new(
+            boathouse_types::ErrorKind::NotFound,
+            format!("there is no set-up token at {}", file.display()),
+        )
+        .hint("It is made at the server's first start and removed once an administrator exists.");
     }
     Failure::new(boathouse_types::ErrorKind::Forbidden, format!("{} cannot be read: {error}", file.display()))
         .hint("Run this as the user that runs the server.")

@@ -71,7 +71,9 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         Action::Password { name, password_stdin } => {
             let password = prompt::new_secret(&format!("New password of {name}"), password_stdin)?;
             client.run(Method::PUT, &format!("/users/{name}/password"), &SetPassword { password }).await?;
-            context.out.result(&json!({ "changed": name }), || format!("The password of {name} is set, its sessions are ended."))
+            context.out.result(&json!({ "changed": name }), || {
+                format!("The password of {name} is set, its sessions are ended.")
+            })
         }
     }
 }

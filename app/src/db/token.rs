@@ -18,7 +18,8 @@ pub struct TokenRow {
     pub user_role: Role,
 }
 
-const SELECT: &str = "select t.id, t.user_id, t.name, u.name as user, u.role, t.scope, t.created_at, t.expires_at, t.last_used_at
+const SELECT: &str =
+    "select t.id, t.user_id, t.name, u.name as user, u.role, t.scope, t.created_at, t.expires_at, t.last_used_at
   from token t join user u on u.id = t.user_id";
 
 /// Creates it.
@@ -48,8 +49,7 @@ pub fn by_hash(connection: &Connection, secret_hash: &[u8]) -> Result<Option<Tok
 
 /// The token of that id.
 pub fn by_id(connection: &Connection, id: TokenId) -> Result<TokenRow> {
-    let found =
-        connection.prepare_cached(&format!("{SELECT} where t.id = ?1"))?.query_row([id.0], raw).optional()?;
+    let found = connection.prepare_cached(&format!("{SELECT} where t.id = ?1"))?.query_row([id.0], raw).optional()?;
     found.map(resolve).unwrap_or_else(|| {
         Err(not_found(format!("there is no token {id}")).hint("`boathouse token list` shows the tokens."))
     })

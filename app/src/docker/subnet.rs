@@ -34,6 +34,16 @@ impl Default for Pool {
     }
 }
 
+impl FromStr for Pool {
+    type Err = String;
+
+    /// A range with networks of the usual size, or one network where it is smaller than that.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let range: Subnet = text.parse()?;
+        Self::new(range, DEFAULT_NETWORK_BITS.max(range.bits))
+    }
+}
+
 impl Pool {
     /// A pool, or why it cannot be one.
     pub fn new(range: Subnet, network_bits: u8) -> Result<Self, String> {

@@ -23,21 +23,46 @@ pub fn classify(what: &str, stderr: &str) -> Error {
             unavailable("the remote's ssh host key has changed, so it was not trusted"),
             "If the change is intended, remove the project's known_hosts file below `git/` in the data directory.",
         )
-    } else if says(&["permission denied (publickey", "permission denied (keyboard", "too many authentication failures"]) {
+    } else if says(&["permission denied (publickey", "permission denied (keyboard", "too many authentication failures"])
+    {
         (
             invalid("the remote refuses the project's ssh key"),
             "Make a deploy key for the project and add its public half to the repository, then deploy again.",
         )
-    } else if says(&["could not read username", "could not read password", "terminal prompts disabled", "authentication failed", "http basic: access denied"]) {
+    } else if says(&[
+        "could not read username",
+        "could not read password",
+        "terminal prompts disabled",
+        "authentication failed",
+        "http basic: access denied",
+    ]) {
         (
             invalid("the repository does not exist or asks for a password"),
             "Check the address. For a private repository use its ssh address with the project's deploy key, or put a token into the https address.",
         )
-    } else if says(&["could not resolve host", "could not resolve hostname", "name or service not known", "could not resolve proxy"]) {
-        (unavailable("the host of the repository was not found"), "Check the address, and this server's DNS and proxy settings.")
+    } else if says(&[
+        "could not resolve host",
+        "could not resolve hostname",
+        "name or service not known",
+        "could not resolve proxy",
+    ]) {
+        (
+            unavailable("the host of the repository was not found"),
+            "Check the address, and this server's DNS and proxy settings.",
+        )
     } else if says(&["dubious ownership"]) {
-        (invalid("the repository belongs to another user of this server"), "Give it to the user that runs Boathouse, or use its ssh address.")
-    } else if says(&["repository not found", "does not exist", "not found", "does not appear to be a git repository", "no such file or directory", "error: 404"]) {
+        (
+            invalid("the repository belongs to another user of this server"),
+            "Give it to the user that runs Boathouse, or use its ssh address.",
+        )
+    } else if says(&[
+        "repository not found",
+        "does not exist",
+        "not found",
+        "does not appear to be a git repository",
+        "no such file or directory",
+        "error: 404",
+    ]) {
         (
             not_found("the repository does not exist, or it may not be read"),
             "Check the address; for a private repository use its ssh address with the project's deploy key.",
@@ -47,26 +72,51 @@ pub fn classify(what: &str, stderr: &str) -> Error {
             unavailable("the remote's certificate is not trusted"),
             "Start Boathouse with --ca-bundle naming the certificates of your own authority.",
         )
-    } else if says(&["connection refused", "connection timed out", "failed to connect", "couldn't connect", "network is unreachable", "no route to host", "could not connect", "connection reset", "operation timed out", "kex_exchange", "low speed"]) {
-        (unavailable("the remote cannot be reached"), "Check the address, the network and the proxy setting, then deploy again.")
+    } else if says(&[
+        "connection refused",
+        "connection timed out",
+        "failed to connect",
+        "couldn't connect",
+        "network is unreachable",
+        "no route to host",
+        "could not connect",
+        "connection reset",
+        "operation timed out",
+        "kex_exchange",
+        "low speed",
+    ]) {
+        (
+            unavailable("the remote cannot be reached"),
+            "Check the address, the network and the proxy setting, then deploy again.",
+        )
     } else if says(&["no space left on device"]) {
         (unavailable("the disk is full"), "Free space on the disk that holds the data directory, then deploy again.")
     } else if says(&["transport '", "protocol '"]) {
-        (invalid("the repository's address uses a protocol that is not allowed"), "Use https, ssh, or an absolute path on this server.")
+        (
+            invalid("the repository's address uses a protocol that is not allowed"),
+            "Use https, ssh, or an absolute path on this server.",
+        )
     } else if says(&["ssh: not found", "cannot run ssh", "ssh: no such file"]) {
-        (unavailable("ssh is not installed on this server"), "Install it (apt-get install openssh-client), or use the https address.")
+        (
+            unavailable("ssh is not installed on this server"),
+            "Install it (apt-get install openssh-client), or use the https address.",
+        )
     } else {
         (unavailable(what.to_owned() + " failed"), "Read git's words, then deploy again.")
     };
     let words = last_words(stderr);
-    let message = if words.is_empty() { error.message.clone() } else { format!("{}; git says: {words}", error.message) };
+    let message =
+        if words.is_empty() { error.message.clone() } else { format!("{}; git says: {words}", error.message) };
     Error::new(error.kind, message).hint(hint)
 }
 
 /// The lines that tell, without a password that an address may hold.
 fn last_words(stderr: &str) -> String {
     let telling = stderr.lines().map(str::trim).filter(|line| {
-        !line.is_empty() && !line.starts_with("Cloning") && !line.starts_with("hint:") && !line.starts_with("Warning: Permanently added")
+        !line.is_empty()
+            && !line.starts_with("Cloning")
+            && !line.starts_with("hint:")
+            && !line.starts_with("Warning: Permanently added")
     });
     let text = telling.map(without_password).collect::<Vec<_>>().join(" / ");
     let start = text.char_indices().rev().nth(MAX_WORDS).map_or(0, |(at, _)| at);
@@ -83,7 +133,9 @@ pub fn without_password(text: &str) -> String {
         let end = after.find(|c: char| c == '/' || c.is_whitespace() || c == '\'').unwrap_or(after.len());
         let (authority, tail) = after.split_at(end);
         match authority.rsplit_once('@') {
-            Some((login, host)) if login.contains(':') || before.ends_with("http://") || before.ends_with("https://") => {
+            Some((login, host))
+                if login.contains(':') || before.ends_with("http://") || before.ends_with("https://") =>
+            {
                 shown.push_str("***@");
                 shown.push_str(host);
             }
@@ -104,13 +156,29 @@ mod tests {
     #[test]
     fn words_of_git_are_understood() {
         let cases = [
-            ("fatal: could not read Username for 'https://github.com': terminal prompts disabled", ErrorKind::Invalid, "asks for a password"),
+            (
+                "fatal: could not read Username for 'https://github.com': terminal prompts disabled",
+                ErrorKind::Invalid,
+                "asks for a password",
+            ),
             ("fatal: '/srv/x.git' does not appear to be a git repository", ErrorKind::NotFound, "does not exist"),
-            ("remote: Repository not found.\nfatal: repository 'https://h/x/' not found", ErrorKind::NotFound, "does not exist"),
-            ("fatal: unable to access 'https://nope.invalid/': Could not resolve host: nope.invalid", ErrorKind::Unavailable, "not found"),
+            (
+                "remote: Repository not found.\nfatal: repository 'https://h/x/' not found",
+                ErrorKind::NotFound,
+                "does not exist",
+            ),
+            (
+                "fatal: unable to access 'https://nope.invalid/': Could not resolve host: nope.invalid",
+                ErrorKind::Unavailable,
+                "not found",
+            ),
             ("git@h: Permission denied (publickey).", ErrorKind::Invalid, "ssh key"),
             ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @", ErrorKind::Unavailable, "host key"),
-            ("fatal: unable to access: SSL certificate problem: self-signed certificate", ErrorKind::Unavailable, "certificate"),
+            (
+                "fatal: unable to access: SSL certificate problem: self-signed certificate",
+                ErrorKind::Unavailable,
+                "certificate",
+            ),
             ("fatal: unable to access: Failed to connect to h port 443", ErrorKind::Unavailable, "reached"),
             ("error: write: No space left on device", ErrorKind::Unavailable, "disk is full"),
             ("fatal: transport 'ext' not allowed", ErrorKind::Invalid, "protocol"),

@@ -80,7 +80,15 @@ async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<
         git = git.env("GIT_SSL_CAINFO", plain(bundle)?);
     }
     let git = git
-        .args(&["fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"])
+        .args(&[
+            "fetch",
+            "--quiet",
+            "--force",
+            "--prune",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+        ])
         .arg("--")
         .arg(remote.url.as_str())
         .args(refspecs);
@@ -101,7 +109,8 @@ async fn resolve(remote: &Remote<'_>, git_dir: &Path, reference: &GitRef) -> Res
         }
         // A commit that no branch holds any more: some servers give it out all the same.
         let whole = reference.as_str().len() == 40;
-        if whole && pull(remote, git_dir, &[reference.as_str()]).await.is_ok()
+        if whole
+            && pull(remote, git_dir, &[reference.as_str()]).await.is_ok()
             && let Some(sha) = peel(git_dir, reference.as_str()).await
         {
             return Ok(sha);
@@ -124,7 +133,8 @@ async fn peel(git_dir: &Path, name: &str) -> Option<String> {
 }
 
 async fn branches(git_dir: &Path) -> Vec<String> {
-    let git = Git::new(git_dir).args(&["for-each-ref", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads"]);
+    let git =
+        Git::new(git_dir).args(&["for-each-ref", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads"]);
     let printed = git.run("listing the branches").await.unwrap_or_default();
     printed.lines().take(SHOWN_BRANCHES).map(str::to_owned).collect()
 }

@@ -76,13 +76,7 @@ impl Collector {
     }
 }
 
-async fn collect(
-    app: &App,
-    engine: &dyn Containers,
-    name: &str,
-    engine_id: &str,
-    container: &Container,
-) -> Result<()> {
+async fn collect(app: &App, engine: &dyn Containers, name: &str, engine_id: &str, container: &Container) -> Result<()> {
     let journal = app.logs.containers(container.deployment_id);
     let resumed = {
         let (journal, name) = (journal.clone(), name.to_owned());

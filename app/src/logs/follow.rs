@@ -181,7 +181,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(Journal::open(dir.path().into(), Shape::Single { limit: 1 << 20 }));
         say(&journal, "only");
-        let events: Vec<_> = stream(journal, 0, None, Box::pin(async { Ok(true) })).map(|event| id(Some(event))).collect().await;
+        let events: Vec<_> =
+            stream(journal, 0, None, Box::pin(async { Ok(true) })).map(|event| id(Some(event))).collect().await;
         assert_eq!(events, [1, 0]);
     }
 }

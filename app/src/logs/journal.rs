@@ -93,7 +93,9 @@ impl Journal {
         if slot.is_none() {
             match self.resume() {
                 Ok(writer) => *slot = Some(writer),
-                Err(error) => return tracing::warn!(folder = %self.folder.display(), %error, "a log cannot be opened; its line is lost"),
+                Err(error) => {
+                    return tracing::warn!(folder = %self.folder.display(), %error, "a log cannot be opened; its line is lost");
+                }
             }
         }
         let Some(writer) = slot.as_mut() else { return };
@@ -393,7 +395,13 @@ mod tests {
         let journal = Journal::open(dir.path().into(), Shape::Rotating { segment: 500, budget: 2000 });
         for (container, at) in [("a", 5), ("a", 7), ("b", 9), ("a", 7)] {
             let container = Some(container.to_owned());
-            journal.append(Entry { at: Some(at), component: None, stream: "stdout".into(), text: "x".into(), container });
+            journal.append(Entry {
+                at: Some(at),
+                component: None,
+                stream: "stdout".into(),
+                text: "x".into(),
+                container,
+            });
         }
         assert_eq!(journal.last_of_container("a").unwrap(), Some((7, 2)));
         assert_eq!(journal.last_of_container("b").unwrap(), Some((9, 1)));

@@ -49,7 +49,9 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         }
         (Source::Image { .. }, None) => None,
         (Source::Upload, None) => {
-            return Err(invalid("there is no archive to deploy").hint("Send a folder with `boathouse deploy .`").into());
+            return Err(invalid("there is no archive to deploy")
+                .hint("Send a folder with `boathouse deploy .`")
+                .into());
         }
     };
     let stack = match &root {
@@ -68,7 +70,13 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         .db
         .write(move |tx| {
             release::set_manifest(tx, id, &kept)?;
-            record_event(tx, &event_row, "system", "release.source", &format!("Release #{} has its source", event_row.number))
+            record_event(
+                tx,
+                &event_row,
+                "system",
+                "release.source",
+                &format!("Release #{} has its source", event_row.number),
+            )
         })
         .await?;
     run.app.pokes.events.notify_waiters();
@@ -148,13 +156,8 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
     };
     let shown = reference.as_ref().map_or("the default branch".to_owned(), ToString::to_string);
     run.log.say(format!("fetching {shown} of {}", git::without_password(url.as_str())));
-    let remote = git::Remote {
-        project,
-        url,
-        deploy_key: deploy_key.as_deref(),
-        config: &run.app.config,
-        paths: &run.app.paths,
-    };
+    let remote =
+        git::Remote { project, url, deploy_key: deploy_key.as_deref(), config: &run.app.config, paths: &run.app.paths };
     let fetched = git::fetch(&remote, reference.as_ref()).await?;
     fault::point("source.fetched");
     let commit = fetched.commit;

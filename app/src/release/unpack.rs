@@ -88,7 +88,8 @@ pub fn archive(path: &Path, into: &Path, links: Links, abandoned: &Abandoned) ->
     let format = Format::detect(&head[..read])
         .ok_or_else(|| invalid("this is not an archive").hint("Send a tar, tar.gz, tar.zst or zip archive."))?;
     io::Seek::rewind(&mut file)?;
-    let mut unpacker = Unpacker { root: into, size, links, abandoned, made: Unpacked::default(), later: BTreeMap::new() };
+    let mut unpacker =
+        Unpacker { root: into, size, links, abandoned, made: Unpacked::default(), later: BTreeMap::new() };
     let reader = BufReader::with_capacity(64 * 1024, file);
     match format {
         Format::Tar => unpacker.tar(reader)?,
@@ -195,8 +196,11 @@ impl Unpacker<'_> {
                 // Images have them in /dev; they are no files.
                 _ if self.links == Links::Skip => {}
                 _ => {
-                    return Err(invalid(format!("the archive's entry \"{}\" is neither file, folder nor link", shown(&name)))
-                        .hint("Leave devices, pipes and sockets out of the archive."));
+                    return Err(invalid(format!(
+                        "the archive's entry \"{}\" is neither file, folder nor link",
+                        shown(&name)
+                    ))
+                    .hint("Leave devices, pipes and sockets out of the archive."));
                 }
             }
         }
@@ -290,8 +294,12 @@ impl Unpacker<'_> {
         if self.links == Links::Skip {
             return Ok(());
         }
-        Err(invalid(format!("the archive's link \"{}\" leads out of the archive, to \"{}\"", shown(name), shown(&target)))
-            .hint("Replace the link by what it points to, or leave it out."))
+        Err(invalid(format!(
+            "the archive's link \"{}\" leads out of the archive, to \"{}\"",
+            shown(name),
+            shown(&target)
+        ))
+        .hint("Replace the link by what it points to, or leave it out."))
     }
 
     /// The file that was unpacked under that name is copied: the tree never shares an inode with itself.
@@ -302,8 +310,12 @@ impl Unpacker<'_> {
             if self.links == Links::Skip {
                 return Ok(());
             }
-            return Err(invalid(format!("the archive's hard link \"{}\" names \"{}\", which is not a file before it", shown(name), shown(target)))
-                .hint("Make the archive with `tar --hard-dereference`."));
+            return Err(invalid(format!(
+                "the archive's hard link \"{}\" names \"{}\", which is not a file before it",
+                shown(name),
+                shown(target)
+            ))
+            .hint("Make the archive with `tar --hard-dereference`."));
         };
         let executable = about.permissions().mode() & 0o111 != 0;
         self.file(name, &mut File::open(&source)?, executable)
@@ -356,7 +368,9 @@ fn shown(path: &Path) -> String {
 fn broken(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull => error.into(),
-        _ => invalid(format!("the archive is damaged: {error}")).hint("Make it again and send it again.").caused_by(error),
+        _ => invalid(format!("the archive is damaged: {error}"))
+            .hint("Make it again and send it again.")
+            .caused_by(error),
     }
 }
 

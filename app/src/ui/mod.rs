@@ -49,7 +49,10 @@ fn serve(request: &HttpRequest, name: &str) -> Result<HttpResponse> {
     let tag = format!("\"{}\"", hex(&file.metadata.sha256_hash()[..16]));
     let kind = mime_guess::from_path(name).first_or_octet_stream();
     let cache = if name.starts_with(HASHED) { FOR_EVER } else { ASK_AGAIN };
-    answer.insert_header((CACHE_CONTROL, cache)).insert_header((VARY, "accept-encoding")).insert_header((ETAG, tag.as_str()));
+    answer
+        .insert_header((CACHE_CONTROL, cache))
+        .insert_header((VARY, "accept-encoding"))
+        .insert_header((ETAG, tag.as_str()));
     if request.headers().get(IF_NONE_MATCH).map(HeaderValue::as_bytes) == Some(tag.as_bytes()) {
         return Ok(not_modified(cache, &tag));
     }
@@ -65,7 +68,11 @@ fn body(answer: &mut HttpResponseBuilder, kind: &str, file: EmbeddedFile) -> Htt
 }
 
 fn not_modified(cache: &str, tag: &str) -> HttpResponse {
-    HttpResponse::NotModified().insert_header((CACHE_CONTROL, cache)).insert_header((VARY, "accept-encoding")).insert_header((ETAG, tag)).finish()
+    HttpResponse::NotModified()
+        .insert_header((CACHE_CONTROL, cache))
+        .insert_header((VARY, "accept-encoding"))
+        .insert_header((ETAG, tag))
+        .finish()
 }
 
 fn accepts_brotli(request: &HttpRequest) -> bool {
@@ -77,7 +84,8 @@ fn accepts_brotli(request: &HttpRequest) -> bool {
 }
 
 fn no_console() -> Error {
-    not_found("this binary was built without the console").hint("Build it with frontend/build first, or use the command line.")
+    not_found("this binary was built without the console")
+        .hint("Build it with frontend/build first, or use the command line.")
 }
 
 fn hex(bytes: &[u8]) -> String {

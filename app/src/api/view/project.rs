@@ -12,7 +12,10 @@ use crate::state::App;
 pub fn show(connection: &Connection, app: &App, row: ProjectRow) -> Result<Project> {
     let deployments = rows::of_project(connection, row.id)?;
     Ok(Project {
-        deployments: deployments.into_iter().map(|row| deployment::show(connection, app, row)).collect::<Result<_>>()?,
+        deployments: deployments
+            .into_iter()
+            .map(|row| deployment::show(connection, app, row))
+            .collect::<Result<_>>()?,
         name: row.name,
         source: row.source,
         deploy_key: row.deploy_key_public,

@@ -2,8 +2,8 @@
 
 use boathouse_types::{Release, ReleaseState};
 
-use crate::db::release::{ReleaseRow, components, stages};
 use crate::db::Connection;
+use crate::db::release::{ReleaseRow, components, stages};
 use crate::error::Result;
 
 /// Adds components and stages to a row.
