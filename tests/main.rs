@@ -17,6 +17,7 @@ mod supervisor_stage;
 mod edge;
 mod edge_acme;
 mod edge_h2;
+mod edge_run;
 mod edge_support;
 mod redeploy;
 mod repositories;
