@@ -18,8 +18,10 @@ use boathouse_types::{
     DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger,
 };
 use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
-use crate::engine::PATIENCE;
+use crate::engine_support::PATIENCE;
 
 #[derive(Parser)]
 struct Flags {
@@ -32,6 +34,7 @@ pub struct Stage {
     pub app: App,
     pub supervisor: Arc<Supervisor>,
     pub deployment: DeploymentId,
+    _lock: serve::Lock,
     _folder: tempfile::TempDir,
 }
 
@@ -67,6 +70,15 @@ pub fn component(name: &str, command: &[&str]) -> Component {
     }
 }
 
+/// A port that is open on every loopback address, and so in every container of the engine in memory.
+pub async fn open_port() -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { while listener.accept().await.is_ok() {} });
+    (port, tasks)
+}
+
 /// With a volume at `/data`.
 pub fn with_volume(mut component: Component) -> Component {
     component.volumes = vec![Volume { identifier: identifier("data"), path: "/data".to_owned() }];
@@ -92,7 +104,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let flags = Flags::parse_from(["test", "--drain-timeout", "5", "--data-dir", data.to_str().unwrap()]);
-        let app = serve::open(flags.serve).unwrap();
+        let (app, lock) = serve::open(flags.serve).unwrap();
         let deployment = app.db.write(|tx| {
             let project = project::create(tx, &"shop".parse()?, &Source::Upload)?;
             deployment::create(tx, project, &"production".parse()?, DeploymentStage::Production, None)
@@ -101,7 +113,7 @@ impl Stage {
         // The edge has a table, and routes to nothing.
         app.observed.set_routed(BTreeSet::new());
         let supervisor = Arc::new(Supervisor::new(app.clone(), engine));
-        Self { app, supervisor, deployment, _folder: folder }
+        Self { app, supervisor, deployment, _lock: lock, _folder: folder }
     }
 
     /// A release in the state `starting`, recorded as the worker records it.

@@ -2,8 +2,8 @@
 
 use boathouse_types::{Certificate, DeploymentId, Host, TlsMode};
 
-use crate::db::host::{HostRow, of_deployment as rows};
 use crate::db::{Connection, certificate};
+use crate::db::host::{HostRow, of_deployment as rows};
 use crate::error::Result;
 use crate::state::App;
 
@@ -15,8 +15,8 @@ pub fn of_deployment(connection: &Connection, app: &App, deployment: DeploymentI
 /// One host.
 pub fn show(connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
     let url = url(app, &row);
-    let current = certificate::get(connection, row.name.as_str())?;
-    let problem = certificate::order(connection, row.name.as_str())?.problem;
+    let found = certificate::get(connection, row.name.as_str())?;
+    let order = certificate::order(connection, row.name.as_str())?;
     Ok(Host {
         url,
         name: row.name,
@@ -24,12 +24,12 @@ pub fn show(connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
         path: row.path,
         tls: row.tls,
         generated: row.generated,
-        certificate: current.map(|row| Certificate {
+        certificate: found.map(|row| Certificate {
             issuer: row.issuer,
             not_before: row.not_before,
             not_after: row.not_after,
         }),
-        problem,
+        problem: order.problem,
     })
 }
 
