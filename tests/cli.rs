@@ -81,18 +81,14 @@ async fn exit_codes_say_what_kind_of_failure() {
         }
     }
     let told = shell.run("project create shop").await.stderr;
-    assert_eq!(
-        told,
-        "error: a project named \"shop\" exists already\nhint: Choose another name, or deploy to the existing project.\n"
-    );
+    assert_eq!(told, "error: a project named \"shop\" exists already\nhint: Choose another name, or deploy to the existing project.\n");
 }
 
 #[tokio::test]
 async fn json_for_programs() {
     let desk = Desk::open();
     let shell = Shell { desk: &desk };
-    let session: Session =
-        shell.typed("setup --name ada --password-stdin --json", &format!("{PASSWORD}\n")).await.json();
+    let session: Session = shell.typed("setup --name ada --password-stdin --json", &format!("{PASSWORD}\n")).await.json();
     assert_eq!((session.name.as_str(), session.role), ("ada", Role::Admin));
     assert_eq!(shell.run("setup-token").await.code, 6);
     let project: Project = shell.run("project create shop --json").await.json();
@@ -185,28 +181,19 @@ async fn a_backup_is_restored_offline() {
     let shell = Shell { desk: &desk };
     shell.run("project create shop").await.ok();
     shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.ok();
-    assert_eq!(
-        shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.code,
-        3,
-        "no backup is overwritten"
-    );
+    assert_eq!(shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.code, 3, "no backup is overwritten");
     let wrong = shell.typed("--data-dir restored restore out.tar.gz --passphrase-stdin", "not this passphrase\n").await;
     assert_eq!(wrong.code, 4, "{wrong:#?}");
     shell.typed("--data-dir restored restore out.tar.gz --passphrase-stdin", "a long passphrase\n").await.ok();
     assert!(desk.home().join("restored/boathouse.db").exists());
-    let occupied =
-        shell.typed("restore out.tar.gz --passphrase-stdin --data-dir restored", "a long passphrase\n").await;
+    let occupied = shell.typed("restore out.tar.gz --passphrase-stdin --data-dir restored", "a long passphrase\n").await;
     assert_eq!(occupied.code, 7);
 }
 
 #[tokio::test]
 async fn the_hello_server_greets_and_obeys() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut child = Command::new(BINARY)
-        .args(["hello", "--port", &port.to_string()])
-        .env("BOATHOUSE_STAGE", "production")
-        .spawn()
-        .unwrap();
+    let mut child = Command::new(BINARY).args(["hello", "--port", &port.to_string()]).env("BOATHOUSE_STAGE", "production").spawn().unwrap();
     let url = format!("http://127.0.0.1:{port}/some/path");
     let http = reqwest::Client::builder().no_proxy().build();
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());

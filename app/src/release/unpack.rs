@@ -287,11 +287,7 @@ impl Unpacker<'_> {
         if self.made.bytes <= MAX_BYTES && !bomb {
             return Ok(());
         }
-        let how_much = if bomb {
-            format!("more than {MAX_RATIO} times its size")
-        } else {
-            format!("more than {} GiB", MAX_BYTES >> 30)
-        };
+        let how_much = if bomb { format!("more than {MAX_RATIO} times its size") } else { format!("more than {} GiB", MAX_BYTES >> 30) };
         Err(too_much(name, how_much))
     }
 

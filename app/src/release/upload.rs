@@ -51,11 +51,8 @@ where
         })?;
         size += chunk.len() as u64;
         if size > limit {
-            return Err(too_large(format!(
-                "the archive is larger than {}",
-                if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") }
-            ))
-            .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git."));
+            return Err(too_large(format!("the archive is larger than {}", if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") }))
+                .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git."));
         }
         let missing = HEAD - head.len();
         head.extend_from_slice(&chunk[..missing.min(chunk.len())]);
