@@ -183,7 +183,7 @@ async fn hosts_are_claimed_once_and_never_the_consoles() {
     let local = shop(&desk).await;
     local.create_project("other", &upload()).await;
     let hosts = format!("{}/hosts", at("shop", "production"));
-    let add = |body: Value| local.post(&hosts, &body);
+    let add = async |body: Value| local.post(&hosts, &body).await;
     let made: Host = add_ok(&local, &hosts, json!({ "name": "App.Example.com.", "component": "web" })).await;
     assert_eq!((made.name.as_str(), made.tls, made.path.as_str()), ("app.example.com", TlsMode::Acme, "/"));
     assert_eq!(made.url, "https://app.example.com/");

@@ -16,6 +16,8 @@ mod cli;
 mod docker;
 mod docker_build;
 mod engine_support;
+mod browser;
+mod console;
 mod supervisor;
 mod supervisor_engine;
 mod supervisor_stage;
