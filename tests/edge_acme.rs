@@ -35,7 +35,7 @@ impl Drop for Pebble {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -124,7 +124,7 @@ fn client(roots: &[&[u8]]) -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(PATIENCE).tls_certs_only(roots).build().unwrap()
 }
 
-async fn wait_for<T>(what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
+pub async fn wait_for<T>(what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
     let waiting = async {
         loop {
             if let Some(value) = condition().await {
@@ -143,7 +143,7 @@ struct Arguments {
 }
 
 /// The server's state in `folder`, with an edge on `https`.
-fn open(folder: &Path, https: u16, more: &[&str]) -> App {
+pub fn open(folder: &Path, https: u16, more: &[&str]) -> App {
     let data = folder.to_str().unwrap();
     let (http, https) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{https}"));
     let mut arguments = vec!["serve", "--data-dir", data, "--http", &http, "--https", &https];
@@ -185,6 +185,16 @@ fn stored(app: &App, name: &str) -> (Option<CertificateRow>, OrderRow) {
 
 /// Status of `https://NAME/` for a client that trusts `root` only.
 async fn status(root: &[u8], name: &str, port: u16) -> Result<u16, reqwest::Error> {
+    fetch(root, name, port, "/").await.map(|answer| answer.status().as_u16())
+}
+
+/// Status and text of `https://NAME/PATH`, likewise.
+pub async fn status_and_text(root: &[u8], name: &str, port: u16, path: &str) -> (u16, String) {
+    let answer = fetch(root, name, port, path).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn fetch(root: &[u8], name: &str, port: u16, path: &str) -> Result<reqwest::Response, reqwest::Error> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -193,7 +203,7 @@ async fn status(root: &[u8], name: &str, port: u16) -> Result<u16, reqwest::Erro
         .resolve(name, SocketAddr::from(([127, 0, 0, 1], port)))
         .build()
         .unwrap();
-    client.get(format!("https://{name}:{port}/")).send().await.map(|answer| answer.status().as_u16())
+    client.get(format!("https://{name}:{port}{path}")).send().await
 }
 
 #[tokio::test]

@@ -111,6 +111,9 @@ async fn answers(mut read: impl tokio::io::AsyncRead + Unpin) -> Vec<(u8, Vec<u8
     frames
 }
 
+/// The nth frames of a flood.
+type Flood<'a> = &'a (dyn Fn(u32) -> Vec<u8> + Sync);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_end_their_own_connection_only() {
     let app = echo_head().await;
@@ -133,7 +136,7 @@ async fn floods_end_their_own_connection_only() {
         let update = frame(8, 0, stream, &0x7fff_ffff_u32.to_be_bytes());
         [frame(HEADERS, END_HEADERS, stream, &get()), update].concat()
     };
-    let floods: [(&str, &(dyn Fn(u32) -> Vec<u8> + Sync)); 4] = [
+    let floods: [(&str, Flood<'_>); 4] = [
         ("H2-01 rapid reset", &rapid_reset),
         ("H2-02 made you reset", &made_you_reset),
         ("H2-03 endless head", &endless_head),

@@ -7,7 +7,12 @@
 
 mod harness;
 
+mod api;
+mod api_access;
+mod api_desk;
+mod api_streams;
 mod bad_input;
+mod cli;
 mod docker;
 mod docker_build;
 mod engine_support;
@@ -17,8 +22,10 @@ mod supervisor_stage;
 mod edge;
 mod edge_acme;
 mod edge_h2;
+mod edge_run;
 mod edge_support;
 mod redeploy;
+mod release;
 mod repositories;
 mod state;
 mod tidy;

@@ -77,6 +77,14 @@ pub struct ServeArgs {
     pub fault: Option<String>,
 }
 
+/// Where the command line keeps what belongs to its user: `$XDG_CONFIG_HOME/boathouse`, else `~/.config/boathouse`.
+#[expect(clippy::disallowed_methods, reason = "this module alone reads the environment")]
+pub fn user_folder() -> Option<PathBuf> {
+    let set = |key: &str| std::env::var_os(key).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
+    Some(config.join("boathouse"))
+}
+
 /// How the server writes its own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {

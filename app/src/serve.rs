@@ -18,7 +18,7 @@ use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::task::Tasks;
-use crate::{api, clock, edge, logs, supervisor, trace};
+use crate::{api, clock, edge, logs, release, supervisor, trace};
 
 /// Requests under way get this long at shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ pub fn run(config: ServeArgs) -> Result<()> {
 }
 
 async fn serve(config: ServeArgs) -> Result<()> {
-    let (app, _lock) = open(config)?;
+    let app = open(config)?;
     let pool = app.config.network_pool.parse().map_err(|error: String| {
         invalid(format!("--network-pool cannot be used: {error}"))
             .hint("Give a private IPv4 range, as in 10.231.0.0/16.")
@@ -51,7 +51,8 @@ async fn serve(config: ServeArgs) -> Result<()> {
     let edge = edge::run::start(&app).await?;
     api::start(&app)?;
     supervisor::start(&app, engine.clone());
-    logs::collect::start(&app, engine);
+    logs::collect::start(&app, engine.clone());
+    release::start(&app, engine);
     let (http, https) = edge.addresses();
     tracing::info!(?http, ?https, data_dir = %app.paths.root.display(), version = env!("CARGO_PKG_VERSION"), "boathouse is ready");
 
@@ -72,13 +73,8 @@ async fn wait_for_signal() -> Result<()> {
     Ok(())
 }
 
-/// Held as long as the process lives: two servers on one data directory would fight over containers.
-pub struct Lock {
-    _file: OwnedFd,
-}
-
 /// Opens everything that is stored: data directory, key, database.
-pub fn open(config: ServeArgs) -> Result<(App, Lock)> {
+pub fn open(config: ServeArgs) -> Result<App> {
     #[cfg(debug_assertions)]
     crate::fault::arm(config.fault.as_deref());
     let paths = Paths { root: config.data_dir.clone() };
@@ -89,7 +85,7 @@ pub fn open(config: ServeArgs) -> Result<(App, Lock)> {
     let db = Db::open(&paths.database(), &paths.backups())?;
     let instance = db.write_blocking(setting::instance)?;
     let logs = Logs::new(paths.clone(), db.clone());
-    let app = App::new(Inner {
+    Ok(App::new(Inner {
         config,
         paths,
         db,
@@ -100,8 +96,8 @@ pub fn open(config: ServeArgs) -> Result<(App, Lock)> {
         tasks: Tasks::new(),
         instance,
         started_at: clock::now(),
-    });
-    Ok((app, lock))
+        lock,
+    }))
 }
 
 fn make_folders(paths: &Paths) -> Result<()> {
@@ -118,10 +114,11 @@ fn make_folders(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-fn lock(paths: &Paths) -> Result<Lock> {
+/// Two servers on one data directory would fight over its containers.
+fn lock(paths: &Paths) -> Result<OwnedFd> {
     let file: OwnedFd = fs::OpenOptions::new().create(true).truncate(false).write(true).open(paths.lock())?.into();
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock { _file: file }),
+        Ok(()) => Ok(file),
         Err(_) => Err(conflict(format!("another Boathouse already uses the data directory {}", paths.root.display()))
             .hint("Stop it first, or choose another directory: boathouse serve --data-dir PATH")),
     }

@@ -37,6 +37,8 @@ pub struct Inner {
     pub instance: String,
     /// When the process started.
     pub started_at: Millis,
+    /// The lock on the data directory, held as long as the process lives.
+    pub lock: std::os::fd::OwnedFd,
 }
 
 /// One poke per reconciler, and one for whoever streams events.

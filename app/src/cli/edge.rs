@@ -2,9 +2,9 @@
 
 pub use crate::edge::standalone::Args;
 
-use crate::error::Result;
+use super::failure::Result;
 
 /// Runs until it is asked to end.
 pub fn run(args: &Args) -> Result<()> {
-    crate::edge::standalone::run(args)
+    Ok(crate::edge::standalone::run(args)?)
 }

@@ -41,7 +41,7 @@ pub enum BodyError {
 pub struct Body {
     kind: Kind,
     /// Ends the request in the connection's books.
-    _active: Option<Active>,
+    active: Option<Active>,
 }
 
 #[derive(Debug)]
@@ -55,27 +55,27 @@ enum Kind {
 impl Body {
     /// Nothing.
     pub fn empty() -> Self {
-        Self { kind: Kind::Empty, _active: None }
+        Self { kind: Kind::Empty, active: None }
     }
 
     /// Bytes in memory.
     pub fn full(bytes: Bytes) -> Self {
-        Self { kind: Kind::Full(Some(bytes)), _active: None }
+        Self { kind: Kind::Full(Some(bytes)), active: None }
     }
 
     /// What an application sends.
     pub fn upstream(body: UpstreamBody) -> Self {
-        Self { kind: Kind::Upstream(Box::new(body)), _active: None }
+        Self { kind: Kind::Upstream(Box::new(body)), active: None }
     }
 
     /// A file.
     pub fn file(body: FileBody) -> Self {
-        Self { kind: Kind::File(Box::new(body)), _active: None }
+        Self { kind: Kind::File(Box::new(body)), active: None }
     }
 
     /// Keeps `active` until the last byte.
     pub fn holding(mut self, active: Active) -> Self {
-        self._active = Some(active);
+        self.active = Some(active);
         self
     }
 }
@@ -85,12 +85,17 @@ impl HttpBody for Body {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().kind {
+        let this = self.get_mut();
+        let frame = match &mut this.kind {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Upstream(body) => body.poll_frame(cx),
             Kind::File(body) => body.poll_frame(cx),
+        };
+        if let Some(active) = &mut this.active {
+            if matches!(frame, Poll::Ready(Some(_))) { active.delivered() } else { active.drained() }
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

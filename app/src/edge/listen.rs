@@ -267,7 +267,7 @@ struct Connection {
 
 impl Connection {
     async fn plain(self) {
-        let watch = Watch::new(self.shared.limits);
+        let watch = Watch::new(self.shared.limits, false);
         let client = Client::plain(self.shared, self.peer, self.address, Arc::clone(&watch));
         http1(self.stream, client, watch, self.stop).await;
     }
@@ -278,13 +278,13 @@ impl Connection {
             Ok(Err(error)) => return tracing::debug!(peer = %self.peer, %error, "a handshake failed"),
             Err(_) => return tracing::debug!(peer = %self.peer, "a handshake took too long"),
         };
-        let watch = Watch::new(self.shared.limits);
         let session = stream.get_ref().1;
         let h2 = match session.alpn_protocol() {
             // The handshake itself was the validation.
             Some(ACME_ALPN) => return,
             protocol => protocol == Some(H2_ALPN),
         };
+        let watch = Watch::new(self.shared.limits, h2);
         let sni = session.server_name();
         let client = Client::tls(self.shared, self.peer, self.address, sni, Arc::clone(&watch), h2);
         if h2 {

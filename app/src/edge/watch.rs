@@ -41,6 +41,9 @@ impl Default for Limits {
     }
 }
 
+/// A multiplexed connection may hold back what it asked for this many times as long as a plain one: what it is given is a
+/// piece of up to 256 KiB, not a packet, so this is the same lowest rate of about 1 kB/s.
+const PIECES_STALL: u32 = 5;
 /// How often a busy connection's timer looks.
 const BUSY_CHECK: Duration = Duration::from_secs(30);
 
@@ -49,11 +52,15 @@ const BUSY_CHECK: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Watch {
     limits: Limits,
+    /// HTTP/2: the client can stall each response by itself, while the connection looks alive.
+    multiplexed: bool,
     start: Instant,
     /// Milliseconds after `start` at which the present phase began.
     since: AtomicU64,
     /// Requests in progress.
     active: AtomicU32,
+    /// Responses whose last piece the client has not taken yet (multiplexed only).
+    undrained: AtomicU32,
     /// Bytes of a head that is not complete have arrived.
     in_head: AtomicBool,
     /// Any request was seen yet.
@@ -92,9 +99,11 @@ pub enum Verdict {
 
 impl Watch {
     /// For a connection just accepted.
-    pub fn new(limits: Limits) -> Arc<Self> {
+    pub fn new(limits: Limits, multiplexed: bool) -> Arc<Self> {
         Arc::new(Self {
             limits,
+            multiplexed,
+            undrained: AtomicU32::new(0),
             start: Instant::now(),
             since: AtomicU64::new(0),
             active: AtomicU32::new(0),
@@ -116,7 +125,7 @@ impl Watch {
         self.active.fetch_add(1, Relaxed);
         self.in_head.store(false, Relaxed);
         self.served.store(true, Relaxed);
-        Active(Arc::clone(self))
+        Active { watch: Arc::clone(self), delivered: false }
     }
 
     /// The limits of this connection.
@@ -143,10 +152,11 @@ impl Watch {
 
     /// Judges the connection's progress.
     pub fn check(&self) -> Verdict {
-        if self.active.load(Relaxed) > 0 {
-            return Verdict::Wait(BUSY_CHECK);
-        }
         let spent = Duration::from_millis(self.now().saturating_sub(self.since.load(Relaxed)));
+        if self.active.load(Relaxed) > 0 {
+            let stalled = self.undrained.load(Relaxed) > 0 && spent > self.limits.write_stall * PIECES_STALL;
+            return if stalled { Verdict::Slow } else { Verdict::Wait(BUSY_CHECK) };
+        }
         let (limit, end) = if self.in_head.load(Relaxed) {
             (self.limits.head, Verdict::Slow)
         } else if self.served.load(Relaxed) {
@@ -164,12 +174,35 @@ impl Watch {
 
 /// A request in progress.
 #[derive(Debug)]
-pub struct Active(Arc<Watch>);
+pub struct Active {
+    watch: Arc<Watch>,
+    delivered: bool,
+}
+
+impl Active {
+    /// The client was given a piece of its response. It has taken it when it comes for the next one.
+    pub fn delivered(&mut self) {
+        if self.watch.multiplexed {
+            self.watch.since.store(self.watch.now(), Relaxed);
+            if !std::mem::replace(&mut self.delivered, true) {
+                self.watch.undrained.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// The client came for more and there was none.
+    pub fn drained(&mut self) {
+        if std::mem::take(&mut self.delivered) {
+            self.watch.undrained.fetch_sub(1, Relaxed);
+        }
+    }
+}
 
 impl Drop for Active {
     fn drop(&mut self) {
-        if self.0.active.fetch_sub(1, Relaxed) == 1 {
-            self.0.since.store(self.0.now(), Relaxed);
+        self.drained();
+        if self.watch.active.fetch_sub(1, Relaxed) == 1 {
+            self.watch.since.store(self.watch.now(), Relaxed);
         }
     }
 }
@@ -364,7 +397,7 @@ mod tests {
 
     #[test]
     fn the_body_is_not_taken_for_a_head() {
-        let watch = Watch::new(Limits::default());
+        let watch = Watch::new(Limits::default(), false);
         let mut io = Observed::new(tokio::io::empty(), Arc::clone(&watch), true);
         io.saw(b"POST / HTTP/1.1\r\nContent-Length: 40\r\n\r\n\r\nContent-Length: 7\r\n");
         assert_eq!(watch.framing(false), Framing::Clear);
@@ -379,11 +412,28 @@ mod tests {
 
     #[test]
     fn who_dawdles_is_told_from_who_rests() {
-        let watch = Watch::new(Limits::default());
+        let watch = Watch::new(Limits::default(), false);
         assert!(matches!(watch.check(), Verdict::Wait(left) if left <= Limits::default().first_byte));
         let active = watch.begin();
         assert_eq!(watch.check(), Verdict::Wait(BUSY_CHECK));
         drop(active);
         assert!(matches!(watch.check(), Verdict::Wait(_)), "idle, but not for long");
+    }
+
+    #[test]
+    fn a_response_that_nobody_takes_is_noticed_and_a_silent_one_is_not() {
+        let limits = Limits { write_stall: Duration::ZERO, ..Limits::default() };
+        let watch = Watch::new(limits, true);
+        let (mut stalled, mut silent) = (watch.begin(), watch.begin());
+        silent.delivered();
+        silent.drained();
+        assert_eq!(watch.check(), Verdict::Wait(BUSY_CHECK), "its application has nothing to say");
+        stalled.delivered();
+        while watch.now() <= watch.since.load(Relaxed) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(watch.check(), Verdict::Slow);
+        drop(stalled);
+        assert_eq!(watch.check(), Verdict::Wait(BUSY_CHECK));
     }
 }

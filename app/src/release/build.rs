@@ -170,8 +170,7 @@ async fn pull(run: &Run, row: &ReleaseRow, part: &Component, reference: &str) ->
         here => {
             run.log.about(&part.identifier, format!("pulling {reference}"));
             let (sender, receiver) = mpsc::channel(LINES);
-            let (pulled, ()) =
-                tokio::join!(run.engine.pull(reference, None, sender), write_lines(run, part, receiver));
+            let (pulled, ()) = tokio::join!(run.engine.pull(reference, None, sender), write_lines(run, part, receiver));
             match (pulled, here) {
                 (Ok(image), _) => image,
                 (Err(error), Some(image)) if is_registry_trouble(&error.kind) => {
@@ -202,7 +201,11 @@ async fn pull(run: &Run, row: &ReleaseRow, part: &Component, reference: &str) ->
 fn is_registry_trouble(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::RegistryUnreachable | ErrorKind::PullDenied | ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::NotFound
+        ErrorKind::RegistryUnreachable
+            | ErrorKind::PullDenied
+            | ErrorKind::RateLimited
+            | ErrorKind::Timeout
+            | ErrorKind::NotFound
     )
 }
 
@@ -222,7 +225,8 @@ async fn copy_out(run: &Run, part: &Component, image: &ImageInfo, files: &Files)
     fault::point("build.files_copied");
     let into = run.work().join(format!("files-{}", part.identifier));
     let from = into.clone();
-    blocking::run(move |abandoned| unpack::archive(&archive, &into, unpack::Links::Skip, abandoned).map(|_| ())).await?;
+    blocking::run(move |abandoned| unpack::archive(&archive, &into, unpack::Links::Skip, abandoned).map(|_| ()))
+        .await?;
     // The engine puts the folder itself into the archive.
     Ok(unpack::only_folder(&from)?)
 }
@@ -282,15 +286,23 @@ pub async fn check_kept(run: &Run, row: &ReleaseRow) -> Step<Exposed> {
 /// Removes the containers that files were read from: a crash in between leaves them.
 pub async fn remove_readers(run: &Run, row: &ReleaseRow) -> Step<()> {
     let Some(stack) = &row.manifest else { return Ok(()) };
-    for part in stack.in_start_order().filter(|part| part.files.is_some() && !matches!(part.origin, Origin::Folder { .. })) {
+    for part in
+        stack.in_start_order().filter(|part| part.files.is_some() && !matches!(part.origin, Origin::Folder { .. }))
+    {
         run.engine.remove(&reader_name(&run.app.instance, run.id, &part.identifier)).await?;
     }
     Ok(())
 }
 
 /// The names of a release's images at the engine.
-pub fn image_names(instance: &str, row: &ReleaseRow, images: &[object::ImageRow], parts: &[boathouse_types::ReleaseComponent]) -> Vec<String> {
+pub fn image_names(
+    instance: &str,
+    row: &ReleaseRow,
+    images: &[object::ImageRow],
+    parts: &[boathouse_types::ReleaseComponent],
+) -> Vec<String> {
     let of_release = images.iter().filter(|image| image.release_id == row.id);
-    let named = of_release.flat_map(|image| parts.iter().filter(move |part| part.digest.as_ref() == Some(&image.digest)));
+    let named =
+        of_release.flat_map(|image| parts.iter().filter(move |part| part.digest.as_ref() == Some(&image.digest)));
     named.map(|part| image_name(instance, row, &part.identifier)).collect()
 }

@@ -41,7 +41,8 @@ pub struct Planned {
 /// How the certificate of a name is made unless the user says otherwise.
 pub fn tls_for(name: &HostName) -> TlsMode {
     let name = name.as_str();
-    let internal = INTERNAL.iter().any(|end| name == *end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')));
+    let internal =
+        INTERNAL.iter().any(|end| name == *end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')));
     if internal { TlsMode::Internal } else { TlsMode::Acme }
 }
 
@@ -54,12 +55,21 @@ pub fn base_domain(connection: &Connection, app: &App) -> Result<HostName> {
 }
 
 /// The generated hosts of a stack. `taken` tells of names that another deployment has.
-pub fn plan(names: Names<'_>, base: &HostName, stack: &Stack, taken: impl Fn(&HostName, &str) -> Result<bool>) -> Result<Vec<Planned>> {
+pub fn plan(
+    names: Names<'_>,
+    base: &HostName,
+    stack: &Stack,
+    taken: impl Fn(&HostName, &str) -> Result<bool>,
+) -> Result<Vec<Planned>> {
     let mut planned: Vec<Planned> = Vec::new();
     for (at, component) in stack.components.iter().enumerate() {
         for host in &component.hosts {
             let short = at == 0 && names.deployment == PRODUCTION;
-            let plain = if short { names.project.to_owned() } else { format!("{}-{}-{}", component.identifier, names.deployment, names.project) };
+            let plain = if short {
+                names.project.to_owned()
+            } else {
+                format!("{}-{}-{}", component.identifier, names.deployment, names.project)
+            };
             let used = |label: &str| {
                 let is = |p: &Planned| p.path == host.path && p.name.as_str().split('.').next() == Some(label);
                 planned.iter().any(is)
@@ -70,7 +80,12 @@ pub fn plan(names: Names<'_>, base: &HostName, stack: &Stack, taken: impl Fn(&Ho
                 // Two projects may add up to the same name; the second one's gets a tail.
                 name = join(&tailed(&label, &format!("{}/{}", names.project, names.deployment)), base)?;
             }
-            planned.push(Planned { component: component.identifier.clone(), identifier: host.identifier.clone(), name, path: host.path.clone() });
+            planned.push(Planned {
+                component: component.identifier.clone(),
+                identifier: host.identifier.clone(),
+                name,
+                path: host.path.clone(),
+            });
         }
     }
     Ok(planned)
@@ -94,7 +109,13 @@ fn tailed(label: &str, seed: &str) -> String {
 }
 
 /// The plan for a deployment as things are now.
-pub fn planned(connection: &Connection, app: &App, deployment: DeploymentId, names: Names<'_>, stack: &Stack) -> Result<Vec<Planned>> {
+pub fn planned(
+    connection: &Connection,
+    app: &App,
+    deployment: DeploymentId,
+    names: Names<'_>,
+    stack: &Stack,
+) -> Result<Vec<Planned>> {
     let base = base_domain(connection, app)?;
     plan(names, &base, stack, |name, path| {
         Ok(host::owner(connection, name, path)?.is_some_and(|owner| owner != deployment))
@@ -105,14 +126,19 @@ pub fn planned(connection: &Connection, app: &App, deployment: DeploymentId, nam
 /// gone answers nothing.
 pub fn apply(tx: &Transaction<'_>, deployment: DeploymentId, plan: &[Planned]) -> Result<()> {
     let there = host::of_deployment(tx, deployment)?;
-    let is = |row: &HostRow, want: &Planned| row.name == want.name && row.path == want.path && row.component == want.component;
+    let is = |row: &HostRow, want: &Planned| {
+        row.name == want.name && row.path == want.path && row.component == want.component
+    };
     for row in there.iter().filter(|row| row.generated) {
         if !plan.iter().any(|want| is(row, want)) {
             host::remove_row(tx, row.id)?;
         }
     }
     for want in plan {
-        if !there.iter().any(|row| (row.name == want.name && row.path == want.path) && (!row.generated || is(row, want))) {
+        if !there
+            .iter()
+            .any(|row| (row.name == want.name && row.path == want.path) && (!row.generated || is(row, want)))
+        {
             host::create(tx, deployment, &want.component, &want.name, &want.path, tls_for(&want.name), true)?;
         }
     }
@@ -145,15 +171,26 @@ mod tests {
     fn names_are_short_unique_and_valid() {
         assert_eq!(
             names_of("production", "shop", TWO, &[]),
-            ["shop.apps.test/", "api-production-shop.apps.test/", "admin-api-production-shop.apps.test/", "api-production-shop.apps.test/v2"]
+            [
+                "shop.apps.test/",
+                "api-production-shop.apps.test/",
+                "admin-api-production-shop.apps.test/",
+                "api-production-shop.apps.test/v2"
+            ]
         );
-        assert_eq!(names_of("staging", "shop", "components:\n  - identifier: web\n", &[]), ["web-staging-shop.apps.test/"]);
+        assert_eq!(
+            names_of("staging", "shop", "components:\n  - identifier: web\n", &[]),
+            ["web-staging-shop.apps.test/"]
+        );
         let taken = names_of("production", "shop", "components:\n  - identifier: web\n", &["shop.apps.test"]);
         assert!(taken[0].starts_with("shop-") && taken[0].len() == "shop-12345678.apps.test/".len());
         let long = "a".repeat(40);
         let names = names_of(&long, &long, &format!("components:\n  - identifier: {long}\n"), &[]);
         assert!(names[0].split('.').next().unwrap().len() <= MAX_LABEL);
-        assert_eq!(names_of("production", "x", "components:\n  - identifier: web\n    hosts: []\n", &[]), Vec::<String>::new());
+        assert_eq!(
+            names_of("production", "x", "components:\n  - identifier: web\n    hosts: []\n", &[]),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

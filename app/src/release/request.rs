@@ -70,7 +70,14 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     for row in older {
         let why = format!("superseded by #{number}");
         release::cancel(tx, &row, &why)?;
-        record(tx, deployment, new.actor, row.number, "release.cancelled", &format!("Release #{} was {why}", row.number))?;
+        record(
+            tx,
+            deployment,
+            new.actor,
+            row.number,
+            "release.cancelled",
+            &format!("Release #{} was {why}", row.number),
+        )?;
     }
     if deployment.intent == Intent::Stopped {
         deployment::set_intent(tx, deployment.id, Intent::Running)?;
@@ -83,7 +90,14 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     Ok(id)
 }
 
-fn record(tx: &Transaction<'_>, deployment: &DeploymentRow, actor: &str, number: i64, kind: &str, message: &str) -> Result<()> {
+fn record(
+    tx: &Transaction<'_>,
+    deployment: &DeploymentRow,
+    actor: &str,
+    number: i64,
+    kind: &str,
+    message: &str,
+) -> Result<()> {
     let about = About { project: Some(&deployment.project), deployment: Some(&deployment.name), release: Some(number) };
     event::record(tx, actor, kind, about, message)?;
     Ok(())
@@ -96,25 +110,43 @@ pub fn cancel(tx: &Transaction<'_>, row: &ReleaseRow, actor: &str) -> Result<()>
     match row.state {
         ReleaseState::Queued => {
             if release::cancel(tx, row, &why)? {
-                record(tx, &deployment, actor, row.number, "release.cancelled", &format!("Release #{} was cancelled {why}", row.number))?;
+                record(
+                    tx,
+                    &deployment,
+                    actor,
+                    row.number,
+                    "release.cancelled",
+                    &format!("Release #{} was cancelled {why}", row.number),
+                )?;
             }
             Ok(())
         }
         ReleaseState::Building | ReleaseState::Starting => release::want_cancel(tx, row.id, &why),
-        state => Err(conflict(format!("release #{} is {} and cannot be cancelled any more", row.number, state.as_str()))
-            .hint("Roll back to an earlier release, or stop the deployment.")),
+        state => {
+            Err(conflict(format!("release #{} is {} and cannot be cancelled any more", row.number, state.as_str()))
+                .hint("Roll back to an earlier release, or stop the deployment."))
+        }
     }
 }
 
 /// Queues a release that repeats an earlier one: its stack, its digests, its environment. Needs neither the remote nor a
 /// registry; refused here and now where what it needs was cleaned away. The caller pokes.
-pub fn rollback(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow, to: &ReleaseRow, actor: &str) -> Result<ReleaseId> {
+pub fn rollback(
+    tx: &Transaction<'_>,
+    app: &App,
+    deployment: &DeploymentRow,
+    to: &ReleaseRow,
+    actor: &str,
+) -> Result<ReleaseId> {
     refuse_unfit(to)?;
     for part in release::components(tx, to.id)? {
         let Some(digest) = &part.digest else { return Err(never_built(to.number)) };
         if part.serves == Serves::Files && !site::folder(&app.paths.sites(), digest).is_dir() {
-            return Err(conflict(format!("release #{} cannot be rolled back to: the static files of {} are gone from this server", to.number, part.identifier))
-                .hint("Deploy the commit of that release again instead."));
+            return Err(conflict(format!(
+                "release #{} cannot be rolled back to: the static files of {} are gone from this server",
+                to.number, part.identifier
+            ))
+            .hint("Deploy the commit of that release again instead."));
         }
     }
     let trigger = Trigger::Rollback { to: to.number };
@@ -150,8 +182,11 @@ fn copy(tx: &Transaction<'_>, key: &crate::secret::SecretKey, old: &ReleaseRow, 
 
 fn refuse_unfit(row: &ReleaseRow) -> Result<()> {
     if row.discarded_at.is_some() {
-        return Err(conflict(format!("release #{} cannot be rolled back to: its images were cleaned away", row.number))
-            .hint("Deploy its commit again, or keep more releases (--keep)."));
+        return Err(conflict(format!(
+            "release #{} cannot be rolled back to: its images were cleaned away",
+            row.number
+        ))
+        .hint("Deploy its commit again, or keep more releases (--keep)."));
     }
     let fit = matches!(row.state, ReleaseState::Live | ReleaseState::Retired);
     if fit { Ok(()) } else { Err(never_built(row.number)) }

@@ -149,7 +149,8 @@ mod tests {
         fs::write(dir.path().join("secret"), "secret").unwrap();
         std::os::unix::fs::symlink("../shared.txt", tree.join("public/shared.txt")).unwrap();
         std::os::unix::fs::symlink("../../secret", tree.join("public/secret.txt")).unwrap();
-        let make = || keep(&tree.join("public"), &tree, &sites.join(".staging"), &sites, &Abandoned::default()).unwrap();
+        let make =
+            || keep(&tree.join("public"), &tree, &sites.join(".staging"), &sites, &Abandoned::default()).unwrap();
         let (one, two) = (make(), make());
         assert_eq!((one.digest.as_str(), one.files, one.has_index), (two.digest.as_str(), 2, true));
         assert_eq!(one.skipped.len(), 1);

@@ -17,8 +17,9 @@ use crate::stack::{self, Stack};
 
 /// A manifest longer than this is not one, in bytes.
 const MAX_MANIFEST: u64 = 256 * 1024;
-/// With less than this free, nothing is built: the database and the apps need room to write.
+/// With less than this free, nothing is built: the database and the apps need room to write. On a small disk a twentieth.
 const MIN_FREE: u64 = 256 * 1024 * 1024;
+const MIN_FREE_PART: u64 = 20;
 
 /// Where the source is and what it describes.
 #[derive(Debug)]
@@ -49,7 +50,9 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         }
         (Source::Image { .. }, None) => None,
         (Source::Upload, None) => {
-            return Err(invalid("there is no archive to deploy").hint("Send a folder with `boathouse deploy .`").into());
+            return Err(invalid("there is no archive to deploy")
+                .hint("Send a folder with `boathouse deploy .`")
+                .into());
         }
     };
     let stack = match &root {
@@ -68,7 +71,13 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         .db
         .write(move |tx| {
             release::set_manifest(tx, id, &kept)?;
-            record_event(tx, &event_row, "system", "release.source", &format!("Release #{} has its source", event_row.number))
+            record_event(
+                tx,
+                &event_row,
+                "system",
+                "release.source",
+                &format!("Release #{} has its source", event_row.number),
+            )
         })
         .await?;
     run.app.pokes.events.notify_waiters();
@@ -90,14 +99,15 @@ fn of_image(row: &ReleaseRow) -> Result<Stack> {
 fn refuse_full_disk(root: &Path) -> Result<()> {
     let about = rustix::fs::statvfs(root).map_err(std::io::Error::from)?;
     let free = about.f_bavail.saturating_mul(about.f_frsize);
-    if free >= MIN_FREE {
+    let needed = MIN_FREE.min(about.f_blocks.saturating_mul(about.f_frsize) / MIN_FREE_PART);
+    if free >= needed {
         return Ok(());
     }
     Err(unavailable(format!(
         "the disk that holds {} is full: {} MiB are free, a release needs {} MiB",
         root.display(),
         free >> 20,
-        MIN_FREE >> 20
+        needed >> 20
     ))
     .hint("Free space there, or keep fewer releases (--keep), then deploy again; nothing was changed."))
 }
@@ -148,13 +158,8 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
     };
     let shown = reference.as_ref().map_or("the default branch".to_owned(), ToString::to_string);
     run.log.say(format!("fetching {shown} of {}", git::without_password(url.as_str())));
-    let remote = git::Remote {
-        project,
-        url,
-        deploy_key: deploy_key.as_deref(),
-        config: &run.app.config,
-        paths: &run.app.paths,
-    };
+    let remote =
+        git::Remote { project, url, deploy_key: deploy_key.as_deref(), config: &run.app.config, paths: &run.app.paths };
     let fetched = git::fetch(&remote, reference.as_ref()).await?;
     fault::point("source.fetched");
     let commit = fetched.commit;

@@ -144,8 +144,10 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
     if out_of_memory {
         let limit = stack.find(component).and_then(|part| part.resources.memory_bytes);
         let limit = limit.map_or(String::new(), |bytes| format!(" of {} MiB", bytes >> 20));
-        return invalid(format!("\"{component}\" was killed {times} times because it needs more memory than its limit{limit}"))
-            .hint("Raise `resources.memory` of the component.");
+        return invalid(format!(
+            "\"{component}\" was killed {times} times because it needs more memory than its limit{limit}"
+        ))
+        .hint("Raise `resources.memory` of the component.");
     }
     let hint = match code {
         0 => "A component must keep running: start its server in the foreground.",
@@ -157,7 +159,8 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
 
 fn never_healthy(row: &ReleaseRow, container: &Container, limit: Duration) -> Error {
     let component = &container.identifier;
-    let port = row.manifest.as_ref().and_then(|stack| stack.find(component)).and_then(|part| part.health.port.or(part.port));
+    let port =
+        row.manifest.as_ref().and_then(|stack| stack.find(component)).and_then(|part| part.health.port.or(part.port));
     let why = container.problem.clone().unwrap_or_else(|| "it did not answer".to_owned());
     let on = port.map_or(String::new(), |port| format!(" on port {port}"));
     invalid(format!("\"{component}\" did not become healthy{on} within {} s: {why}", limit.as_secs()))

@@ -60,7 +60,9 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
 /// Brings a live release to its end: routed, and what it replaces drained and removed.
 pub async fn settle(run: &Run, row: &ReleaseRow) -> Step<()> {
     run.app.pokes.edge.poke();
-    let routed = wait(run, row, ROUTE_DEADLINE, |run, row| Box::pin(async move { Ok(run.app.observed.is_routed(row.id)) })).await?;
+    let routed =
+        wait(run, row, ROUTE_DEADLINE, |run, row| Box::pin(async move { Ok(run.app.observed.is_routed(row.id)) }))
+            .await?;
     fault::point("switch.routed");
     if !routed {
         run.log.say("the edge does not route to this release yet; going on");
@@ -70,7 +72,11 @@ pub async fn settle(run: &Run, row: &ReleaseRow) -> Step<()> {
     let deadline = Duration::from_secs(run.app.config.drain_timeout) + REMOVE_DEADLINE;
     let drained = wait(run, row, deadline, |run, row| Box::pin(is_alone(run, row))).await?;
     fault::point("drain.done");
-    run.log.say(if drained { "done: the release before it is drained and gone" } else { "done; a container of the release before it is still being removed" });
+    run.log.say(if drained {
+        "done: the release before it is drained and gone"
+    } else {
+        "done; a container of the release before it is still being removed"
+    });
     let fresh = row.clone();
     run.app
         .db

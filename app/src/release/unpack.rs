@@ -88,7 +88,8 @@ pub fn archive(path: &Path, into: &Path, links: Links, abandoned: &Abandoned) ->
     let format = Format::detect(&head[..read])
         .ok_or_else(|| invalid("this is not an archive").hint("Send a tar, tar.gz, tar.zst or zip archive."))?;
     io::Seek::rewind(&mut file)?;
-    let mut unpacker = Unpacker { root: into, size, links, abandoned, made: Unpacked::default(), later: BTreeMap::new() };
+    let mut unpacker =
+        Unpacker { root: into, size, links, abandoned, made: Unpacked::default(), later: BTreeMap::new() };
     let reader = BufReader::with_capacity(64 * 1024, file);
     match format {
         Format::Tar => unpacker.tar(reader)?,
@@ -181,6 +182,7 @@ impl Unpacker<'_> {
             match kind {
                 tar::EntryType::Directory => self.folder(&name)?,
                 tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
+                    self.refuse_announced(&name, entry.size())?;
                     self.file(&name, &mut entry, executable)?;
                 }
                 tar::EntryType::Symlink => {
@@ -195,8 +197,11 @@ impl Unpacker<'_> {
                 // Images have them in /dev; they are no files.
                 _ if self.links == Links::Skip => {}
                 _ => {
-                    return Err(invalid(format!("the archive's entry \"{}\" is neither file, folder nor link", shown(&name)))
-                        .hint("Leave devices, pipes and sockets out of the archive."));
+                    return Err(invalid(format!(
+                        "the archive's entry \"{}\" is neither file, folder nor link",
+                        shown(&name)
+                    ))
+                    .hint("Leave devices, pipes and sockets out of the archive."));
                 }
             }
         }
@@ -220,6 +225,7 @@ impl Unpacker<'_> {
                 entry.by_ref().take(MAX_PATH as u64).read_to_string(&mut target).map_err(broken)?;
                 self.symlink(&name, PathBuf::from(target))?;
             } else {
+                self.refuse_announced(&name, entry.size())?;
                 self.file(&name, &mut entry, mode & 0o111 != 0)?;
             }
         }
@@ -255,12 +261,12 @@ impl Unpacker<'_> {
         let mut file = File::create(&path).map_err(|error| self.twice(name, error))?;
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let read = content.read(&mut buffer).map_err(broken)?;
+            let read = content.read(&mut buffer).map_err(|error| broken_at(name, error))?;
             if read == 0 {
                 break;
             }
             self.made.bytes += read as u64;
-            self.refuse_bomb()?;
+            self.refuse_bomb(name)?;
             self.abandoned.check()?;
             file.write_all(&buffer[..read])?;
         }
@@ -268,17 +274,21 @@ impl Unpacker<'_> {
         Ok(file.set_permissions(fs::Permissions::from_mode(mode))?)
     }
 
-    fn refuse_bomb(&self) -> Result<()> {
+    /// An entry that announces too much is refused before a byte of it is written.
+    fn refuse_announced(&self, name: &Path, size: u64) -> Result<()> {
+        if self.made.bytes.saturating_add(size) <= MAX_BYTES {
+            return Ok(());
+        }
+        Err(too_much(name, format!("more than {} GiB", MAX_BYTES >> 30)))
+    }
+
+    fn refuse_bomb(&self, name: &Path) -> Result<()> {
         let bomb = self.made.bytes > RATIO_FROM && self.made.bytes / MAX_RATIO > self.size;
         if self.made.bytes <= MAX_BYTES && !bomb {
             return Ok(());
         }
-        let why = if bomb {
-            format!("the archive unpacks to more than {MAX_RATIO} times its size")
-        } else {
-            format!("the archive unpacks to more than {} GiB", MAX_BYTES >> 30)
-        };
-        Err(invalid(why).hint("Send the sources alone; keep large data in a volume."))
+        let how_much = if bomb { format!("more than {MAX_RATIO} times its size") } else { format!("more than {} GiB", MAX_BYTES >> 30) };
+        Err(too_much(name, how_much))
     }
 
     fn symlink(&mut self, name: &Path, target: PathBuf) -> Result<()> {
@@ -290,8 +300,12 @@ impl Unpacker<'_> {
         if self.links == Links::Skip {
             return Ok(());
         }
-        Err(invalid(format!("the archive's link \"{}\" leads out of the archive, to \"{}\"", shown(name), shown(&target)))
-            .hint("Replace the link by what it points to, or leave it out."))
+        Err(invalid(format!(
+            "the archive's link \"{}\" leads out of the archive, to \"{}\"",
+            shown(name),
+            shown(&target)
+        ))
+        .hint("Replace the link by what it points to, or leave it out."))
     }
 
     /// The file that was unpacked under that name is copied: the tree never shares an inode with itself.
@@ -302,8 +316,12 @@ impl Unpacker<'_> {
             if self.links == Links::Skip {
                 return Ok(());
             }
-            return Err(invalid(format!("the archive's hard link \"{}\" names \"{}\", which is not a file before it", shown(name), shown(target)))
-                .hint("Make the archive with `tar --hard-dereference`."));
+            return Err(invalid(format!(
+                "the archive's hard link \"{}\" names \"{}\", which is not a file before it",
+                shown(name),
+                shown(target)
+            ))
+            .hint("Make the archive with `tar --hard-dereference`."));
         };
         let executable = about.permissions().mode() & 0o111 != 0;
         self.file(name, &mut File::open(&source)?, executable)
@@ -349,6 +367,16 @@ fn has_link(root: &Path, at: &Path) -> bool {
     })
 }
 
+fn too_much(name: &Path, how_much: String) -> Error {
+    invalid(format!("with the entry \"{}\" the archive unpacks to {how_much}", shown(name)))
+        .hint("Send the sources alone; keep large data in a volume.")
+}
+
+fn broken_at(name: &Path, error: io::Error) -> Error {
+    let told = broken(error);
+    Error { message: format!("{} (at the entry \"{}\")", told.message, shown(name)), ..told }
+}
+
 fn shown(path: &Path) -> String {
     path.display().to_string().escape_debug().to_string()
 }
@@ -356,7 +384,9 @@ fn shown(path: &Path) -> String {
 fn broken(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull => error.into(),
-        _ => invalid(format!("the archive is damaged: {error}")).hint("Make it again and send it again.").caused_by(error),
+        _ => invalid(format!("the archive is damaged: {error}"))
+            .hint("Make it again and send it again.")
+            .caused_by(error),
     }
 }
 

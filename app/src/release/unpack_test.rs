@@ -55,7 +55,11 @@ fn bad_entries_are_refused_by_name_and_write_nothing_outside() {
 #[test]
 fn nothing_is_written_through_a_link() {
     // The link comes first, the file through it second.
-    let bytes = tar_of(&[("sub/keep", E::Regular, "", b"k"), ("link", E::Symlink, "sub", b""), ("link/file", E::Regular, "", b"x")]);
+    let bytes = tar_of(&[
+        ("sub/keep", E::Regular, "", b"k"),
+        ("link", E::Symlink, "sub", b""),
+        ("link/file", E::Regular, "", b"x"),
+    ]);
     let (dir, result) = unpack(&bytes, Links::Refuse);
     assert!(result.is_err());
     assert!(!dir.path().join("into/tree/sub/file").exists());
@@ -122,7 +126,8 @@ fn bombs_and_nonsense_are_refused() {
 
 #[test]
 fn links_of_images_that_lead_out_are_left_out() {
-    let bytes = tar_of(&[("d/l", E::Symlink, "/etc/passwd", b""), ("d/f", E::Regular, "", b"x"), ("d/n", E::Char, "", b"")]);
+    let bytes =
+        tar_of(&[("d/l", E::Symlink, "/etc/passwd", b""), ("d/f", E::Regular, "", b"x"), ("d/n", E::Char, "", b"")]);
     let (dir, result) = unpack(&bytes, Links::Skip);
     result.unwrap();
     assert!(!dir.path().join("into/tree/d/l").is_symlink());

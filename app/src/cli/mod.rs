@@ -1,0 +1,196 @@
+//! The command line: a client of the API over the unix socket or https, and what runs without a server.
+//!
+//! One command, one file; its doc comment is its help. The server's sentences are printed as they come.
+
+mod backup;
+mod ca;
+mod client;
+mod completions;
+mod credentials;
+mod delete;
+mod deploy;
+mod domain;
+mod edge;
+mod env;
+mod failure;
+mod follow;
+mod hello;
+mod login;
+mod logout;
+mod logs;
+mod openapi;
+mod output;
+mod pack;
+mod place;
+mod project;
+mod prompt;
+mod release;
+mod restore;
+mod rollback;
+mod serve;
+mod setup;
+mod setup_token;
+mod sse;
+mod start;
+mod status;
+mod stop;
+mod system;
+mod tasks;
+mod token;
+mod user;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use client::Client;
+pub use failure::{Failure, Result};
+pub use output::Output;
+
+/// Boathouse: a self-hosted deployment platform in one binary
+///
+/// On the server itself it speaks over a unix socket and needs no token. From elsewhere: `boathouse login URL`, or
+/// BOATHOUSE_URL and BOATHOUSE_TOKEN.
+///
+/// Exit codes: 0 success, 1 the release failed, 2 wrong usage, 3 invalid, 4 not signed in, 5 forbidden, 6 not found,
+/// 7 conflict, 8 too large, 9 too many requests, 10 unavailable, 11 internal.
+#[derive(Debug, Parser)]
+#[command(name = "boathouse", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print JSON; streams print one value per line
+    #[arg(long, global = true)]
+    json: bool,
+    /// The server's unix socket
+    #[arg(long, global = true, env = "BOATHOUSE_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The server's data directory, which holds the socket
+    #[arg(long, global = true, env = "BOATHOUSE_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address of a server elsewhere
+    #[arg(long, global = true, env = "BOATHOUSE_URL", value_name = "URL")]
+    url: Option<String>,
+    /// Token for that server
+    #[arg(long, global = true, env = "BOATHOUSE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Root certificate of that server's internal CA (PEM)
+    #[arg(long, global = true, env = "BOATHOUSE_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once per process")]
+enum Command {
+    Serve(serve::Args),
+    Setup(setup::Args),
+    SetupToken(setup_token::Args),
+    Login(login::Args),
+    Logout(logout::Args),
+    Project(project::Args),
+    Deploy(deploy::Args),
+    Release(release::Args),
+    Rollback(rollback::Args),
+    Status(status::Args),
+    Logs(logs::Args),
+    Env(env::Args),
+    Domain(domain::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Delete(delete::Args),
+    Token(token::Args),
+    User(user::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Ca(ca::Args),
+    System(system::Args),
+    Tasks(tasks::Args),
+    Openapi(openapi::Args),
+    Completions(completions::Args),
+    Edge(edge::Args),
+    Hello(hello::Args),
+}
+
+/// What a command works with.
+pub struct Context {
+    global: Global,
+    /// Where it prints.
+    pub out: Output,
+}
+
+impl Context {
+    /// The server.
+    pub fn client(&self) -> Result<Client> {
+        Client::connect(&self.global)
+    }
+
+    /// The data directory, for commands that work on it without a server.
+    pub fn data_dir(&self) -> PathBuf {
+        self.global.data_dir.clone().unwrap_or_else(|| client::DATA_DIR.into())
+    }
+}
+
+impl Cli {
+    /// Where this call prints.
+    pub fn output(&self) -> Output {
+        Output::new(self.global.json)
+    }
+}
+
+/// Runs the command.
+pub fn run(cli: Cli) -> Result<()> {
+    let context = Context { out: cli.output(), global: cli.global };
+    match cli.command {
+        // These build a runtime of their own, or need none.
+        Command::Serve(args) => serve::run(args, &context),
+        Command::Edge(args) => edge::run(&args),
+        Command::Hello(args) => hello::run(&args),
+        Command::SetupToken(args) => setup_token::run(args, &context),
+        Command::Restore(args) => restore::run(args, &context),
+        Command::Openapi(args) => openapi::run(args, &context),
+        Command::Completions(args) => completions::run(args, &context),
+        command => runtime()?.block_on(call(command, &context)),
+    }
+}
+
+/// Commands that are clients of the API.
+async fn call(command: Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Setup(args) => setup::run(args, context).await,
+        Command::Login(args) => login::run(args, context).await,
+        Command::Logout(args) => logout::run(args, context).await,
+        Command::Project(args) => project::run(args, context).await,
+        Command::Deploy(args) => deploy::run(args, context).await,
+        Command::Release(args) => release::run(args, context).await,
+        Command::Rollback(args) => rollback::run(args, context).await,
+        Command::Status(args) => status::run(args, context).await,
+        Command::Logs(args) => logs::run(args, context).await,
+        Command::Env(args) => env::run(args, context).await,
+        Command::Domain(args) => domain::run(args, context).await,
+        Command::Start(args) => start::run(args, context).await,
+        Command::Stop(args) => stop::run(args, context).await,
+        Command::Delete(args) => delete::run(args, context).await,
+        Command::Token(args) => token::run(args, context).await,
+        Command::User(args) => user::run(args, context).await,
+        Command::Backup(args) => backup::run(args, context).await,
+        Command::Ca(args) => ca::run(args, context).await,
+        Command::System(args) => system::run(args, context).await,
+        Command::Tasks(args) => tasks::run(args, context).await,
+        // `run` took the others.
+        _ => Ok(()),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("no runtime could be made: {error}")))
+}

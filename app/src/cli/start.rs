@@ -1,0 +1,19 @@
+//! `boathouse start`.
+
+use boathouse_types::Deployment;
+
+use super::failure::Result;
+use super::place::PlaceArgs;
+use super::{Context, status};
+
+/// Start a deployment that was stopped
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+pub async fn run(args: Args, context: &Context) -> Result<()> {
+    let deployment: Deployment = context.client()?.post(&args.place.resolve()?.below("start")).await?;
+    context.out.result(&deployment, || status::describe(&deployment))
+}
