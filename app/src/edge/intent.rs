@@ -16,6 +16,7 @@ use crate::db::release::ReleaseRow;
 use crate::db::{Connection, certificate, deployment, host, release};
 use crate::error::Result;
 use crate::observed::{Container, InFlight, Observed, Phase};
+use crate::site;
 
 /// What the database wants of the edge.
 #[derive(Debug)]
@@ -146,7 +147,7 @@ async fn target(
         return unavailable("the live release has no such component");
     };
     if component.serves == Serves::Files {
-        return match site(release, component, host, memory, sites).await {
+        return match static_site(release, component, host, memory, sites).await {
             Ok(site) => Target::Files(site),
             Err(reason) => {
                 tracing::error!(host = %host.name, reason, "a static component cannot be served");
@@ -186,7 +187,7 @@ fn answering(
     if healthy.is_empty() { unhealthy } else { healthy }
 }
 
-async fn site(
+async fn static_site(
     release: &ReleaseRow,
     component: &ReleaseComponent,
     host: &HostRow,
@@ -202,7 +203,7 @@ async fn site(
         sites.insert(key, Arc::clone(&known));
         return Ok(known);
     }
-    let (root, base) = (memory.sites.join(&key.0), key.1.clone());
+    let (root, base) = (site::folder(&memory.sites, &key.0), key.1.clone());
     let loaded = tokio::task::spawn_blocking(move || Site::load(&root, &base, spa)).await;
     let site = Arc::new(loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?);
     sites.insert(key, Arc::clone(&site));
