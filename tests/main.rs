@@ -11,6 +11,7 @@ mod bad_input;
 mod docker;
 mod docker_build;
 mod engine;
+mod faults;
 mod supervisor;
 mod supervisor_engine;
 mod supervisor_stage;

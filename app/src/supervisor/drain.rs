@@ -7,6 +7,7 @@ use super::Supervisor;
 use super::desired::STOP_GRACE;
 use super::diff::Retirement;
 use crate::docker::DockerError;
+use crate::fault;
 use crate::observed::Phase;
 
 impl Supervisor {
@@ -16,10 +17,13 @@ impl Supervisor {
         if *running {
             if *drain {
                 self.drain(name).await;
+                fault::point("drain.closed");
             }
             self.engine.stop(id, STOP_GRACE).await?;
+            fault::point("drain.stopped");
         }
         self.engine.remove(id).await?;
+        fault::point("drain.removed");
         tracing::info!(container = name, "container stopped and removed");
         if *forget && let Err(error) = self.forget(name.clone()).await {
             tracing::warn!(container = name, %error, "the record of a removed container could not be ended; the next pass tries again");
