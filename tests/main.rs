@@ -7,11 +7,18 @@
 
 mod harness;
 
+mod api;
+mod api_access;
+mod api_desk;
+mod api_streams;
 mod bad_input;
+mod cli;
 mod docker;
 mod docker_build;
-mod engine;
 mod faults;
+mod engine_support;
+mod browser;
+mod console;
 mod supervisor;
 mod supervisor_engine;
 mod supervisor_stage;
