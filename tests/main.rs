@@ -7,10 +7,17 @@
 
 mod harness;
 
+mod api;
+mod api_access;
+mod api_desk;
+mod api_streams;
 mod bad_input;
+mod cli;
 mod docker;
 mod docker_build;
-mod engine;
+mod engine_support;
+mod browser;
+mod console;
 mod supervisor;
 mod supervisor_engine;
 mod supervisor_stage;
@@ -20,6 +27,7 @@ mod edge_h2;
 mod edge_run;
 mod edge_support;
 mod redeploy;
+mod release;
 mod repositories;
 mod state;
 mod tidy;

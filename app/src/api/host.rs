@@ -10,12 +10,11 @@ use super::deployment::At;
 use super::view;
 use crate::auth::Actor;
 use crate::db::deployment::DeploymentRow;
-use crate::db::{Connection, host, release};
+use crate::db::{Connection, host, release as releases};
 use crate::error::{Result, conflict, internal, invalid};
+use crate::release;
 use crate::state::App;
 
-/// Suffixes of names that no public CA signs (RFC 2606, 6761, 6762, 8375; `.internal` by ICANN).
-const PRIVATE: [&str; 6] = ["localhost", "internal", "test", "home.arpa", "local", "invalid"];
 const PATH_MAX: usize = 200;
 
 /// The path of a host.
@@ -71,7 +70,7 @@ fn refuse_the_consoles(name: &HostName, console: &HostName) -> Result<()> {
 
 /// The component that answers: the one named, or the only one.
 fn component(connection: &Connection, row: &DeploymentRow, wanted: Option<&Identifier>) -> Result<Identifier> {
-    let live = release::live(connection, row.id)?;
+    let live = releases::live(connection, row.id)?;
     let stack = live.and_then(|live| live.manifest);
     let known = stack.map(|stack| stack.components.into_iter().map(|c| c.identifier).collect::<Vec<_>>());
     match (wanted, known) {
@@ -103,10 +102,9 @@ fn path(given: Option<&str>) -> Result<String> {
 }
 
 fn tls(name: &HostName, wanted: Option<TlsMode>) -> Result<TlsMode> {
-    let private = PRIVATE
-        .iter()
-        .any(|suffix| name.as_str().strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
-    let mode = wanted.unwrap_or(if private { TlsMode::Internal } else { TlsMode::Acme });
+    let usual = release::tls_for(name);
+    let private = usual == TlsMode::Internal;
+    let mode = wanted.unwrap_or(usual);
     if mode == TlsMode::Acme && private {
         return Err(invalid(format!("no public CA makes a certificate for {name}")).hint("Use --tls internal."));
     }

@@ -12,7 +12,6 @@ mod error;
 mod event;
 mod health;
 mod host;
-mod intent;
 mod log;
 mod openapi;
 mod project;

@@ -2,17 +2,17 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
-use boathouse_types::{DeploymentName, NewRelease, ProjectName, Release, ReleaseId, Trigger};
+use boathouse_types::{DeploymentName, NewRelease, ProjectName, Release, ReleaseId};
 use serde::Deserialize;
 
 use super::answer::{read, write};
 use super::deployment::At;
-use super::intent;
 use super::view::release::show;
 use crate::auth::Actor;
-use crate::db::release::{self, ReleaseRow};
+use crate::db::release::{self as rows, ReleaseRow};
 use crate::db::{Connection, Transaction};
 use crate::error::Result;
+use crate::release::{self, Request};
 use crate::state::App;
 
 const PAGE: usize = 20;
@@ -29,7 +29,7 @@ pub struct AtRelease {
 impl AtRelease {
     /// Its row.
     pub fn find(&self, connection: &Connection) -> Result<ReleaseRow> {
-        release::by_number(connection, self.at().find(connection)?.id, self.number)
+        rows::by_number(connection, self.at().find(connection)?.id, self.number)
     }
 
     fn at(&self) -> At {
@@ -47,7 +47,7 @@ pub struct Page {
 pub async fn list(app: Data<App>, at: Path<At>, page: Query<Page>) -> Result<Json<Vec<Release>>> {
     read(&app, move |c, _| {
         let limit = page.limit.unwrap_or(PAGE).min(PAGE_MAX);
-        let rows = release::of_deployment(c, at.find(c)?.id, page.before, limit)?;
+        let rows = rows::of_deployment(c, at.find(c)?.id, page.before, limit)?;
         rows.into_iter().map(|row| show(c, row)).collect()
     })
     .await
@@ -59,9 +59,10 @@ pub async fn get(app: Data<App>, at: Path<AtRelease>) -> Result<Json<Release>> {
 
 pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRelease>) -> Result<HttpResponse> {
     let answer = write(&app, move |tx, _| {
-        let row = at.find(tx)?;
-        let id = intent::request(tx, &row, &Trigger::Manual, &actor.label(), body.reference.as_deref(), None)?;
-        by_id(tx, id)
+        let (deployment, actor) = (at.find(tx)?, actor.label());
+        let asked =
+            Request { deployment: &deployment, actor: &actor, reference: body.reference.as_deref(), upload: None };
+        by_id(tx, release::request(tx, &asked)?)
     })
     .await?;
     app.pokes.release.poke();
@@ -71,7 +72,7 @@ pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRe
 pub async fn cancel(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result<Json<Release>> {
     let answer = write(&app, move |tx, _| {
         let row = at.find(tx)?;
-        intent::cancel(tx, &row, &actor.label())?;
+        release::cancel(tx, &row, &actor.label())?;
         by_id(tx, row.id)
     })
     .await?;
@@ -80,10 +81,9 @@ pub async fn cancel(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result
 }
 
 pub async fn roll_back(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result<HttpResponse> {
-    let answer = write(&app, move |tx, _| {
+    let answer = write(&app, move |tx, app| {
         let deployment = at.at().find(tx)?;
-        let id = intent::rollback(tx, &deployment, &at.find(tx)?, &actor.label())?;
-        by_id(tx, id)
+        by_id(tx, release::rollback(tx, app, &deployment, &at.find(tx)?, &actor.label())?)
     })
     .await?;
     app.pokes.release.poke();
@@ -92,5 +92,5 @@ pub async fn roll_back(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Res
 
 /// A release by its row id.
 pub fn by_id(tx: &Transaction<'_>, id: ReleaseId) -> Result<Release> {
-    show(tx, release::by_id(tx, id)?)
+    show(tx, rows::by_id(tx, id)?)
 }

@@ -18,6 +18,7 @@ const TOUCH_EVERY: Millis = 60 * clock::SECOND;
 
 /// Creates one for the caller, or for the user that an administrator names; returns its secret, which nobody sees again.
 pub fn create(tx: &Transaction<'_>, actor: &Actor, new: &NewToken) -> Result<(String, Token)> {
+    refuse_breeding(actor)?;
     let (user, role) = owner(tx, actor, new)?;
     if new.scope.role() > role {
         return Err(forbidden(format!(
@@ -34,6 +35,14 @@ pub fn create(tx: &Transaction<'_>, actor: &Actor, new: &NewToken) -> Result<(St
     let expires_at = clock::now() + Millis::from(days) * clock::DAY;
     let id = token::create(tx, user, &new.name, new.scope, &sha256(secret.as_bytes()), expires_at)?;
     Ok((secret, token::by_id(tx, id)?.token))
+}
+
+/// A token that leaked must not live on in tokens made with it.
+pub fn refuse_breeding(actor: &Actor) -> Result<()> {
+    if matches!(actor.via, Via::Token { .. }) && actor.role < Role::Admin {
+        return Err(forbidden("this token cannot make or revoke tokens").hint("Sign in, or use a token of scope admin."));
+    }
+    Ok(())
 }
 
 fn owner(tx: &Transaction<'_>, actor: &Actor, new: &NewToken) -> Result<(UserId, Role)> {

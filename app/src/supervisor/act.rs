@@ -10,14 +10,11 @@ use boathouse_types::DeploymentId;
 use super::Supervisor;
 use super::desired::{Desired, Wanted};
 use super::diff::Action;
-use super::observe::explain_start;
+use super::observe::{explain_start, start_exit_code};
 use crate::db::object;
 use crate::docker::subnet::Subnet;
 use crate::docker::{ContainerSpec, DockerError, ErrorKind, NetworkSpec, VolumeSpec, labels};
 use crate::error::{Result, internal, unavailable};
-
-/// What `exited` shows for a container that never ran.
-const NEVER_RAN: i64 = 125;
 
 impl Supervisor {
     pub(super) async fn act(self: &Arc<Self>, action: Action, desired: &Desired) {
@@ -98,7 +95,7 @@ impl Supervisor {
             ErrorKind::Conflict => format!("another container has its name: {}", error.why),
             _ => explain_start(&error.why),
         };
-        self.note_end(name, (NEVER_RAN, false), problem);
+        self.note_end(name, (start_exit_code(&error.why), false), problem);
         if error.why.contains("network") {
             self.engine.remove(name).await?;
         }

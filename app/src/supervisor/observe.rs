@@ -42,7 +42,8 @@ impl Supervisor {
             }
         }
         for (name, _) in self.app.observed.containers() {
-            if !desired.recorded.iter().any(|row| row.name == name) {
+            let is_recorded = desired.recorded.iter().any(|row| row.name == name);
+            if !is_recorded || (desired.wanted(&name).is_none() && picture.container(&name).is_none()) {
                 self.app.observed.remove(&name);
                 self.backoff().forget(&name);
                 changed = true;
@@ -237,6 +238,17 @@ fn describe_end(about: &Inspected) -> String {
         (None, false, 137) => format!("it was killed (exit code 137){after}"),
         (None, false, 143) => format!("it was asked to stop (exit code 143){after}"),
         (None, false, code) => format!("it ended with exit code {code}{after}; its log says more"),
+    }
+}
+
+/// The exit code that a shell would show for a program that cannot be started.
+pub(super) fn start_exit_code(error: &str) -> i64 {
+    if error.contains("executable file not found") || error.contains("no such file or directory") {
+        127
+    } else if error.contains("permission denied") || error.contains("exec format error") {
+        126
+    } else {
+        125
     }
 }
 

@@ -1,8 +1,8 @@
 //! A host as the API shows it.
 
-use boathouse_types::{DeploymentId, Host, TlsMode};
+use boathouse_types::{Certificate, DeploymentId, Host, TlsMode};
 
-use crate::db::Connection;
+use crate::db::{Connection, certificate};
 use crate::db::host::{HostRow, of_deployment as rows};
 use crate::error::Result;
 use crate::state::App;
@@ -13,8 +13,10 @@ pub fn of_deployment(connection: &Connection, app: &App, deployment: DeploymentI
 }
 
 /// One host.
-pub fn show(_connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
+pub fn show(connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
     let url = url(app, &row);
+    let found = certificate::get(connection, row.name.as_str())?;
+    let order = certificate::order(connection, row.name.as_str())?;
     Ok(Host {
         url,
         name: row.name,
@@ -22,8 +24,12 @@ pub fn show(_connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
         path: row.path,
         tls: row.tls,
         generated: row.generated,
-        certificate: None,
-        problem: None,
+        certificate: found.map(|row| Certificate {
+            issuer: row.issuer,
+            not_before: row.not_before,
+            not_after: row.not_after,
+        }),
+        problem: order.problem,
     })
 }
 

@@ -1,0 +1,340 @@
+//! Who may do what: every route as everybody, and what happens to credentials that have ended.
+
+use boathouse::api::{self, Need};
+use boathouse_types::*;
+use http::{Method, StatusCode};
+
+use crate::api_desk::{CONSOLE, COOKIE, Desk};
+use crate::harness::{Answer, Client, PASSWORD};
+
+/// The table as it was reviewed. A new route needs a line here, and with it a thought about who may call it.
+const REVIEWED: &str = "
+anyone GET /setup
+anyone POST /setup
+anyone POST /session
+viewer GET /session
+viewer DELETE /session
+admin GET /users
+admin POST /users
+admin DELETE /users/{user}
+admin PUT /users/{user}/password
+viewer GET /tokens
+viewer POST /tokens
+viewer DELETE /tokens/{token}
+viewer GET /projects
+member POST /projects
+viewer GET /projects/{project}
+member PATCH /projects/{project}
+member DELETE /projects/{project}
+member POST /projects/{project}/deploy-key
+viewer GET /projects/{project}/deployments
+member POST /projects/{project}/deployments
+viewer GET /projects/{project}/deployments/{deployment}
+member PATCH /projects/{project}/deployments/{deployment}
+member DELETE /projects/{project}/deployments/{deployment}
+member POST /projects/{project}/deployments/{deployment}/start
+member POST /projects/{project}/deployments/{deployment}/stop
+viewer GET /projects/{project}/deployments/{deployment}/logs
+viewer GET /projects/{project}/deployments/{deployment}/releases
+member POST /projects/{project}/deployments/{deployment}/releases
+member POST /projects/{project}/deployments/{deployment}/releases/upload
+viewer GET /projects/{project}/deployments/{deployment}/releases/{number}
+member POST /projects/{project}/deployments/{deployment}/releases/{number}/cancel
+member POST /projects/{project}/deployments/{deployment}/releases/{number}/rollback
+viewer GET /projects/{project}/deployments/{deployment}/releases/{number}/log
+viewer GET /projects/{project}/deployments/{deployment}/env
+member PUT /projects/{project}/deployments/{deployment}/env
+member DELETE /projects/{project}/deployments/{deployment}/env/{key}
+viewer GET /projects/{project}/deployments/{deployment}/hosts
+member POST /projects/{project}/deployments/{deployment}/hosts
+member DELETE /projects/{project}/deployments/{deployment}/hosts/{host}
+viewer GET /events
+viewer GET /system
+viewer GET /tasks
+anyone GET /ca.pem
+admin POST /backup
+anyone GET /openapi.json
+anyone GET /healthz
+";
+
+/// One route with names filled in that exist nowhere, so that whoever gets in finds nothing to break.
+struct Door {
+    method: Method,
+    path: String,
+    need: Option<Role>,
+}
+
+fn doors() -> Vec<Door> {
+    let names = [
+        ("{project}", "nowhere"),
+        ("{deployment}", "production"),
+        ("{number}", "1"),
+        ("{user}", "nobody"),
+        ("{token}", "999999"),
+        ("{key}", "KEY"),
+        ("{host}", "nowhere.example.com"),
+    ];
+    let door = |route: api::Route| {
+        let path = names.iter().fold(route.path.to_owned(), |path, (slot, name)| path.replace(slot, name));
+        assert!(!path.contains('{'), "{path}: no name is known for this");
+        let path = if path == "/healthz" { path } else { format!("/api/v1{path}") };
+        let need = match route.need {
+            Need::Anyone => None,
+            Need::Role(role) => Some(role),
+        };
+        Door { method: Method::from_bytes(route.method.as_str().as_bytes()).unwrap(), path, need }
+    };
+    api::routes().into_iter().map(door).collect()
+}
+
+async fn knock(client: &Client, door: &Door) -> Answer {
+    let body = (door.method != Method::GET).then(|| ("application/json", b"{}".to_vec()));
+    client.send(door.method.clone(), &door.path, body).await
+}
+
+#[test]
+fn the_route_table_is_the_reviewed_one() {
+    let word = |need: Need| match need {
+        Need::Anyone => "anyone",
+        Need::Role(role) => role.as_str(),
+    };
+    let found = api::routes().iter().map(|r| format!("{} {} {}", word(r.need), r.method, r.path)).collect::<Vec<_>>();
+    assert_eq!(found.join("\n"), REVIEWED.trim());
+}
+
+#[tokio::test]
+async fn every_route_as_everybody() {
+    let desk = Desk::open();
+    for (name, role) in [("v", Role::Viewer), ("m", Role::Member), ("a", Role::Admin)] {
+        desk.make_user(name, role);
+    }
+    let (read, deploy, admin) =
+        (desk.token("a", Scope::Read), desk.token("a", Scope::Deploy), desk.token("a", Scope::Admin));
+    let demoted = desk.token("m", Scope::Deploy);
+    for door in doors() {
+        let callers = [
+            ("nobody", None, desk.anon()),
+            ("a forged token", None, desk.anon().with_token("bh_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
+            ("a forged cookie", None, desk.anon().with_header("cookie", &format!("{COOKIE}=AAAA"))),
+            ("a viewer", Some(Role::Viewer), desk.browser("v")),
+            ("a member", Some(Role::Member), desk.browser("m")),
+            ("an administrator", Some(Role::Admin), desk.browser("a")),
+            ("a read token of an administrator", Some(Role::Viewer), desk.anon().with_token(&read)),
+            ("a deploy token of an administrator", Some(Role::Member), desk.anon().with_token(&deploy)),
+            ("an admin token", Some(Role::Admin), desk.anon().with_token(&admin)),
+            ("a member's token", Some(Role::Member), desk.anon().with_token(&demoted)),
+            ("the machine's administrator", Some(Role::Admin), desk.local()),
+        ];
+        for (who, has, client) in callers {
+            let answer = knock(&client, &door).await;
+            expect(&door, who, has, &answer);
+        }
+    }
+}
+
+fn expect(door: &Door, who: &str, has: Option<Role>, answer: &Answer) {
+    let told = format!("{} {} as {who}: {} {}", door.method, door.path, answer.status, answer.text());
+    match (door.need, has) {
+        (Some(_), None) => assert_eq!(answer.status, 401, "{told}"),
+        (Some(need), Some(has)) if has < need => assert_eq!(answer.status, 403, "{told}"),
+        _ => assert!(![401, 403, 500].contains(&answer.status.as_u16()), "{told}"),
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_have_ended_open_nothing() {
+    let desk = Desk::open();
+    desk.make_user("a", Role::Admin);
+    desk.make_user("gone", Role::Admin);
+    let ended = || async {
+        let signed_out = desk.browser("a");
+        signed_out.delete("/api/v1/session").await.ok();
+        let revoked = desk.anon().with_token(&desk.token("a", Scope::Admin));
+        let tokens: Vec<Token> = revoked.read("/api/v1/tokens").await;
+        revoked.delete(&format!("/api/v1/tokens/{}", tokens[0].id)).await.ok();
+        let (old_session, old_token) = (desk.browser("a"), desk.anon().with_token(&desk.token("a", Scope::Admin)));
+        desk.let_end("session");
+        desk.let_end("token");
+        vec![("signed out", signed_out), ("revoked", revoked), ("old session", old_session), ("old token", old_token)]
+    };
+    let mut callers = ended().await;
+    let (session, token) = (desk.browser("gone"), desk.anon().with_token(&desk.token("gone", Scope::Admin)));
+    session.get("/api/v1/session").await.ok();
+    desk.local().delete("/api/v1/users/gone").await.ok();
+    callers.extend([("deleted user's session", session), ("deleted user's token", token)]);
+    for door in doors().iter().filter(|door| door.need.is_some()) {
+        for (who, client) in &callers {
+            let answer = knock(client, door).await;
+            assert_eq!(answer.status, 401, "{} {} with {who}", door.method, door.path);
+            answer.error();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lower_role_counts_at_once() {
+    let desk = Desk::open();
+    desk.make_user("m", Role::Member);
+    let (browser, token) = (desk.browser("m"), desk.anon().with_token(&desk.token("m", Scope::Deploy)));
+    desk.app.db.write_blocking(|tx| Ok(tx.execute_batch("update user set role = 'viewer'")?)).unwrap();
+    for client in [browser, token] {
+        assert_eq!(client.post("/api/v1/projects", &serde_json::json!({})).await.status, 403);
+        client.get("/api/v1/projects").await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_browser_must_mean_it() {
+    let desk = Desk::open();
+    desk.make_user("m", Role::Member);
+    let cookie = desk.cookie("m");
+    let project = NewProject { name: "shop".parse().unwrap(), source: Source::Upload };
+    let with = |pairs: &[(&'static str, &str)]| {
+        pairs.iter().fold(desk.anon().with_header("cookie", &cookie), |client, (name, value)| client.with_header(name, value))
+    };
+    let csrf = ("x-boathouse-csrf", "1");
+    let own = format!("https://{CONSOLE}");
+    let refused = [
+        vec![],
+        vec![("x-boathouse-csrf", "0")],
+        vec![csrf, ("origin", "https://evil.example")],
+        vec![csrf, ("origin", "null")],
+        vec![csrf, ("origin", "http://boathouse.localhost")],
+        vec![csrf, ("origin", "https://boathouse.localhost.evil.example")],
+        vec![("origin", own.as_str())],
+    ];
+    for headers in refused {
+        let answer = with(&headers).post("/api/v1/projects", &project).await;
+        assert_eq!(answer.error().kind, ErrorKind::Forbidden, "{headers:?}");
+    }
+    with(&[csrf, ("origin", own.as_str())]).post("/api/v1/projects", &project).await.ok();
+    with(&[]).get("/api/v1/projects").await.ok();
+    // A token is sent by no browser on its own: it needs no such header.
+    let token = desk.anon().with_token(&desk.token("m", Scope::Deploy));
+    token.delete("/api/v1/projects/shop?confirm=shop").await.ok();
+}
+
+#[tokio::test]
+async fn only_the_consoles_own_name_is_answered() {
+    let desk = Desk::open();
+    desk.make_user("v", Role::Viewer);
+    let cookie = desk.cookie("v");
+    for (host, status) in [
+        (CONSOLE, 200),
+        ("BOATHOUSE.localhost", 200),
+        ("boathouse.localhost:8443", 200),
+        ("boathouse.localhost.", 200),
+        ("evil.example", 421),
+        ("127.0.0.1", 421),
+        ("boathouse.localhost.evil.example", 421),
+    ] {
+        let client = desk.anon().with_header("cookie", &cookie).with_header("host", host);
+        assert_eq!(client.get("/api/v1/session").await.status, status, "{host}");
+        assert_eq!(client.get("/healthz").await.status, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_once() {
+    let desk = Desk::open();
+    let token = std::fs::read_to_string(desk.app.paths.root.join("setup-token")).unwrap();
+    let setup = |token: &str, password: &str| Setup {
+        token: token.into(),
+        name: "ada".parse().unwrap(),
+        password: password.into(),
+    };
+    let anon = desk.anon();
+    assert!(anon.read::<SetupState>("/api/v1/setup").await.needed);
+    for (wrong, kind) in [
+        (setup("", PASSWORD), ErrorKind::Unauthenticated),
+        (setup("wrong", PASSWORD), ErrorKind::Unauthenticated),
+        (setup(&token, "short"), ErrorKind::Invalid),
+        (Setup { name: "local".parse().unwrap(), ..setup(&token, PASSWORD) }, ErrorKind::Invalid),
+    ] {
+        assert_eq!(anon.post("/api/v1/setup", &wrong).await.error().kind, kind);
+    }
+    let made = anon.post("/api/v1/setup", &setup(&token, PASSWORD)).await.ok();
+    let cookie = made.header("set-cookie").unwrap();
+    for part in ["HttpOnly", "SameSite=Strict", "Secure", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie} lacks {part}");
+    }
+    assert_eq!(made.json::<Session>().role, Role::Admin);
+    assert!(!anon.read::<SetupState>("/api/v1/setup").await.needed);
+    assert_eq!(anon.post("/api/v1/setup", &setup(&token, PASSWORD)).await.status, 404);
+    assert_eq!(desk.local().post("/api/v1/setup", &setup("", PASSWORD)).await.status, 404);
+    assert!(!desk.app.paths.root.join("setup-token").exists());
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_tells_nothing() {
+    let desk = Desk::open();
+    let new = NewUser { name: "ada".parse().unwrap(), role: Role::Viewer, password: PASSWORD.into() };
+    desk.local().post("/api/v1/users", &new).await.ok();
+    let sign_in = |name: &str, password: &str| SignIn { name: name.into(), password: password.into() };
+    let guesser = desk.anon_from("2001:db8:1:2::1");
+    let wrong = guesser.post("/api/v1/session", &sign_in("ada", "not this one at all")).await;
+    let unknown = guesser.post("/api/v1/session", &sign_in("nobody", "not this one at all")).await;
+    assert_eq!((wrong.status, wrong.text()), (unknown.status, unknown.text()), "an unknown name is not told");
+    for n in 0..3 {
+        guesser.post("/api/v1/session", &sign_in(&format!("x{n}"), "not this one at all")).await;
+    }
+    // Another address of the same /64 is the same customer; what it claims to be before the edge counts for nothing.
+    let neighbour = desk.anon_from("192.0.2.1, 2001:db8:1:2::ffff");
+    let slowed = neighbour.post("/api/v1/session", &sign_in("ada", PASSWORD)).await;
+    assert_eq!(slowed.error().kind, ErrorKind::TooManyRequests);
+    assert!(slowed.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    desk.anon().post("/api/v1/session", &sign_in("Ada", PASSWORD)).await.ok();
+}
+
+#[tokio::test]
+async fn a_name_is_slowed_down_from_many_addresses() {
+    let desk = Desk::open();
+    for n in 1..=5 {
+        let body = SignIn { name: "ada".into(), password: "not this one at all".into() };
+        desk.anon_from(&format!("198.51.100.{n}")).post("/api/v1/session", &body).await;
+    }
+    let body = SignIn { name: "ADA".into(), password: "not this one at all".into() };
+    let answer = desk.anon_from("198.51.100.77").post("/api/v1/session", &body).await;
+    assert_eq!(answer.error().kind, ErrorKind::TooManyRequests);
+}
+
+#[tokio::test]
+async fn rights_do_not_grow() {
+    let desk = Desk::open();
+    desk.make_user("v", Role::Viewer);
+    desk.make_user("a", Role::Admin);
+    let new = |scope, user: Option<&str>| NewToken {
+        name: "t".parse().unwrap(),
+        scope,
+        expires_in_days: None,
+        user: user.map(|name| name.parse().unwrap()),
+    };
+    let status = |client: Client, body: NewToken| async move { client.post("/api/v1/tokens", &body).await.status };
+    assert_eq!(status(desk.browser("v"), new(Scope::Read, None)).await, StatusCode::OK);
+    assert_eq!(status(desk.browser("v"), new(Scope::Deploy, None)).await, 403);
+    assert_eq!(status(desk.browser("v"), new(Scope::Read, Some("a"))).await, 403);
+    assert_eq!(status(desk.browser("a"), new(Scope::Admin, Some("v"))).await, 403);
+    let narrow = desk.anon().with_token(&desk.token("a", Scope::Deploy));
+    assert_eq!(status(narrow.clone(), new(Scope::Read, None)).await, 403, "a leaked token does not breed");
+    assert_eq!(status(desk.local(), new(Scope::Read, None)).await, 409, "the socket has no user");
+    // A viewer sees and revokes its own tokens only.
+    let admins: Vec<Token> = desk.browser("a").read("/api/v1/tokens").await;
+    let others = admins.iter().find(|token| token.user.as_str() == "a").unwrap();
+    let own: Vec<Token> = desk.browser("v").read("/api/v1/tokens").await;
+    assert!(own.iter().all(|token| token.user.as_str() == "v"));
+    assert_eq!(desk.browser("v").delete(&format!("/api/v1/tokens/{}", others.id)).await.status, 404);
+    // Nobody locks everybody out.
+    assert_eq!(desk.browser("a").delete("/api/v1/users/a").await.error().kind, ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_sessions() {
+    let desk = Desk::open();
+    desk.make_user("m", Role::Member);
+    let browser = desk.browser("m");
+    browser.get("/api/v1/session").await.ok();
+    let body = SetPassword { password: PASSWORD.into() };
+    desk.local().put("/api/v1/users/m/password", &body).await.ok();
+    assert_eq!(browser.get("/api/v1/session").await.status, 401);
+    desk.anon().post("/api/v1/session", &SignIn { name: "m".into(), password: PASSWORD.into() }).await.ok();
+}

@@ -1,0 +1,213 @@
+//! The command line against an API in this process: words, JSON, exit codes.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use boathouse_types::*;
+
+use crate::api_desk::Desk;
+use crate::harness::{CliOutput, PASSWORD};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_boathouse");
+
+struct Shell<'a> {
+    desk: &'a Desk,
+}
+
+impl Shell<'_> {
+    /// Runs a command in a folder; `stdin` is what it reads.
+    async fn run_in(&self, folder: &Path, args: &[&str], stdin: &str) -> CliOutput {
+        let mut command = Command::new(BINARY);
+        command.args(args).current_dir(folder).env_clear();
+        command.env("HOME", self.desk.home()).env("BOATHOUSE_DATA_DIR", &self.desk.app.paths.root);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = stdin.to_owned();
+        // Off this thread: the API that the command calls runs here.
+        tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+            let output = child.wait_with_output().unwrap();
+            CliOutput {
+                code: output.status.code().unwrap_or(256),
+                stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn run(&self, line: &str) -> CliOutput {
+        self.typed(line, "").await
+    }
+
+    async fn typed(&self, line: &str, stdin: &str) -> CliOutput {
+        let args: Vec<&str> = line.split(' ').collect();
+        self.run_in(&self.desk.home(), &args, stdin).await
+    }
+}
+
+#[tokio::test]
+async fn exit_codes_say_what_kind_of_failure() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    shell.run("project create shop").await.ok();
+    for (line, code) in [
+        ("project list", 0),
+        ("no-such-command", 2),
+        ("project create Not-A-Name", 2),
+        ("domain add app.test --component web --tls acme -p shop", 3),
+        ("project show none", 6),
+        ("project create shop", 7),
+        ("release cancel 1 -p shop", 6),
+        ("rollback -p shop", 6),
+        ("status", 0),
+        ("status none", 6),
+        ("deploy . -p none", 6),
+        ("--socket /nowhere/x.sock status", 10),
+        ("--url http://127.0.0.1:1 status", 10),
+        ("completions bash", 0),
+        ("openapi", 0),
+        ("token create ci", 7),
+        ("project delete shop", 3),
+    ] {
+        let done = shell.run(line).await;
+        assert_eq!(done.code, code, "{line}: {done:#?}");
+        if code > 2 {
+            assert!(done.stderr.starts_with("error: "), "{line}: {}", done.stderr);
+            assert_eq!(done.stdout, "", "{line}");
+        }
+    }
+    let told = shell.run("project create shop").await.stderr;
+    assert_eq!(told, "error: a project named \"shop\" exists already\nhint: Choose another name, or deploy to the existing project.\n");
+}
+
+#[tokio::test]
+async fn json_for_programs() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    let session: Session = shell.typed("setup --name ada --password-stdin --json", &format!("{PASSWORD}\n")).await.json();
+    assert_eq!((session.name.as_str(), session.role), ("ada", Role::Admin));
+    assert_eq!(shell.run("setup-token").await.code, 6);
+    let project: Project = shell.run("project create shop --json").await.json();
+    assert_eq!(project.name.as_str(), "shop");
+    let projects: Vec<Project> = shell.run("--json project list").await.json();
+    assert_eq!(projects.len(), 1);
+    let made: CreatedToken = shell.run("token create ci --user ada --scope read --days 5 --json").await.json();
+    assert!(made.secret.starts_with("bh_"));
+    let tokens: Vec<Token> = shell.run("token list --json").await.json();
+    assert_eq!(tokens[0].scope, Scope::Read);
+    shell.run(&format!("token revoke {}", tokens[0].id)).await.ok();
+    let system: System = shell.run("system --json").await.json();
+    assert_eq!(system.base_domain, "localhost");
+    let _: Vec<TaskStatus> = shell.run("tasks --json").await.json();
+    let host: Host = shell.run("domain add app.example.com --component web -p shop --json").await.json();
+    assert_eq!(host.tls, TlsMode::Acme);
+    shell.run("domain remove app.example.com -p shop --json").await.ok();
+    let failed = shell.run("project show none --json").await;
+    let envelope: ApiError = serde_json::from_str(&failed.stderr).unwrap();
+    assert_eq!(envelope.error.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn variables_by_argument_and_by_file() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    shell.run("project create shop").await.ok();
+    shell.run("env set A=1 B=x=y --plain -p shop").await.ok();
+    shell.typed("env set SECRET -p shop", "from stdin\n").await.ok();
+    fs::write(desk.home().join("vars"), "# c\nC='quoted $x'\n").unwrap();
+    let all: Vec<EnvVar> = shell.run("env import vars -p shop --json").await.json();
+    let shown: Vec<_> = all.iter().map(|v| (v.key.as_str(), v.value.as_deref())).collect();
+    assert_eq!(shown, [("A", Some("1")), ("B", Some("x=y")), ("C", None), ("SECRET", None)]);
+    shell.run("env unset A B -p shop").await.ok();
+    let listed = shell.run("env list -p shop").await.ok().stdout;
+    assert!(listed.contains("(secret)") && !listed.contains("from stdin") && !listed.contains("A "), "{listed}");
+}
+
+#[tokio::test]
+async fn a_folder_is_packed_and_sent() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    let folder = desk.home().join("My-Shop");
+    fs::create_dir_all(folder.join("node_modules")).unwrap();
+    fs::write(folder.join("boathouse.yaml"), "components: []\n").unwrap();
+    fs::write(folder.join(".gitignore"), "node_modules\n").unwrap();
+    fs::write(folder.join("node_modules/x.js"), "x".repeat(10_000)).unwrap();
+    // The folder has a manifest, so its name is the project's; --create makes it.
+    let sent = shell.run_in(&folder, &["deploy", "--create", "--detach", "--json"], "").await;
+    let release: Release = sent.json();
+    assert_eq!((release.project.as_str(), release.number, release.state), ("my-shop", 1, ReleaseState::Queued));
+    assert_eq!(release.reference.as_deref(), Some("My-Shop"));
+    let stored = fs::read_dir(desk.app.paths.uploads()).unwrap().next().unwrap().unwrap().path();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(stored).unwrap()));
+    let names: Vec<_> = archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
+    assert_eq!(names, [".gitignore", "boathouse.yaml"]);
+    // A link names the project from anywhere below.
+    fs::write(folder.join(".boathouse"), "my-shop/production\n").unwrap();
+    let list: Vec<Release> = shell.run_in(&folder, &["release", "list", "--json"], "").await.json();
+    assert_eq!(list.len(), 1);
+    let missing = shell.run("deploy nowhere -p my-shop").await;
+    assert_eq!(missing.code, 3, "{missing:#?}");
+}
+
+#[tokio::test]
+async fn waiting_for_a_release_that_is_cancelled_fails() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    fs::write(desk.home().join("site.tar.gz"), crate::harness::tar_gz(&[("index.html", b"x".as_slice())])).unwrap();
+    shell.run("project create shop").await.ok();
+    let watching = shell.run("deploy --archive site.tar.gz -p shop");
+    let cancelling = async {
+        let local = desk.local();
+        let path = format!("{}/releases/1/cancel", crate::harness::at("shop", "production"));
+        let journal = crate::harness::wait_for(crate::harness::seconds(20), "the release is there", || async {
+            let answer = local.post(&path, &()).await;
+            answer.status.is_success().then(|| answer.json::<Release>())
+        });
+        let release = journal.await;
+        desk.app.logs.pipeline(release.id).close();
+    };
+    let (done, ()) = tokio::join!(watching, cancelling);
+    assert_eq!(done.code, 1, "{done:#?}");
+    assert!(done.stderr.contains("error: release #1 was cancelled by local"), "{}", done.stderr);
+}
+
+#[tokio::test]
+async fn a_backup_is_restored_offline() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    shell.run("project create shop").await.ok();
+    shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.ok();
+    assert_eq!(shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.code, 3, "no backup is overwritten");
+    let wrong = shell.typed("--data-dir restored restore out.tar.gz --passphrase-stdin", "not this passphrase\n").await;
+    assert_eq!(wrong.code, 4, "{wrong:#?}");
+    shell.typed("--data-dir restored restore out.tar.gz --passphrase-stdin", "a long passphrase\n").await.ok();
+    assert!(desk.home().join("restored/boathouse.db").exists());
+    let occupied = shell.typed("restore out.tar.gz --passphrase-stdin --data-dir restored", "a long passphrase\n").await;
+    assert_eq!(occupied.code, 7);
+}
+
+#[tokio::test]
+async fn the_hello_server_greets_and_obeys() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut child = Command::new(BINARY).args(["hello", "--port", &port.to_string()]).env("BOATHOUSE_STAGE", "production").spawn().unwrap();
+    let url = format!("http://127.0.0.1:{port}/some/path");
+    let http = reqwest::Client::builder().no_proxy().build();
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let http = http.or_else(|_| reqwest::Client::builder().no_proxy().build()).unwrap();
+    let text = crate::harness::wait_for(crate::harness::seconds(20), "hello answers", || async {
+        http.get(&url).send().await.ok()?.text().await.ok()
+    })
+    .await;
+    let greeting: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(greeting["message"], "Hello from Boathouse");
+    assert_eq!((greeting["path"].as_str(), greeting["stage"].as_str()), (Some("/some/path"), Some("production")));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    let at_once = Command::new(BINARY).args(["hello", "--port", "1"]).env("HELLO_EXIT_AT_ONCE", "7").output().unwrap();
+    assert_eq!(at_once.status.code(), Some(7));
+}
