@@ -148,7 +148,7 @@ pub fn open(folder: &Path, https: u16, more: &[&str]) -> App {
     let (http, https) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{https}"));
     let mut arguments = vec!["serve", "--data-dir", data, "--http", &http, "--https", &https];
     arguments.extend(more);
-    boathouse::serve::open(Arguments::parse_from(arguments).serve).unwrap().0
+    boathouse::serve::open(Arguments::parse_from(arguments).serve).unwrap()
 }
 
 fn acme_app(folder: &Path, https: u16, pebble: &Pebble) -> App {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use clap::Parser;
 use futures_util::StreamExt;
 
-use crate::engine::TestEngine;
+use crate::engine_support::TestEngine;
 use crate::harness::{GitRepo, Slot, TestApp, app, seconds, tar_gz, wait_for};
 
 /// Builds run beside each other on two cores.

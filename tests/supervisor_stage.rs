@@ -34,7 +34,6 @@ pub struct Stage {
     pub app: App,
     pub supervisor: Arc<Supervisor>,
     pub deployment: DeploymentId,
-    _lock: serve::Lock,
     _folder: tempfile::TempDir,
 }
 
@@ -104,7 +103,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let flags = Flags::parse_from(["test", "--drain-timeout", "5", "--data-dir", data.to_str().unwrap()]);
-        let (app, lock) = serve::open(flags.serve).unwrap();
+        let app = serve::open(flags.serve).unwrap();
         let deployment = app.db.write(|tx| {
             let project = project::create(tx, &"shop".parse()?, &Source::Upload)?;
             deployment::create(tx, project, &"production".parse()?, DeploymentStage::Production, None)
@@ -113,7 +112,7 @@ impl Stage {
         // The edge has a table, and routes to nothing.
         app.observed.set_routed(BTreeSet::new());
         let supervisor = Arc::new(Supervisor::new(app.clone(), engine));
-        Self { app, supervisor, deployment, _lock: lock, _folder: folder }
+        Self { app, supervisor, deployment, _folder: folder }
     }
 
     /// A release in the state `starting`, recorded as the worker records it.
