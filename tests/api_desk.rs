@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use boathouse::auth;
 use boathouse::config::ServeArgs;
 use boathouse::db::user;
-use boathouse::serve::{self, Lock};
+use boathouse::serve;
 use boathouse::state::App;
 use boathouse::{api, clock};
 use boathouse_types::{NewToken, Role, Scope};
@@ -30,7 +30,6 @@ pub struct Desk {
     /// Its handles.
     pub app: App,
     home: TempDir,
-    _lock: Lock,
 }
 
 impl Desk {
@@ -39,9 +38,9 @@ impl Desk {
         let home = tempfile::tempdir().unwrap();
         let data = home.path().join("data");
         let flags = ["test", "--data-dir", data.to_str().unwrap(), "--console-host", CONSOLE];
-        let (app, lock) = serve::open(Flags::parse_from(flags).serve).unwrap();
+        let app = serve::open(Flags::parse_from(flags).serve).unwrap();
         api::start(&app).unwrap();
-        Self { app, home, _lock: lock }
+        Self { app, home }
     }
 
     /// A folder beside the data directory.
