@@ -26,7 +26,7 @@ Where the binary comes from, first match: --archive, --from, an archive or a bin
 this script is in (compiled here), the latest release.
 
   --archive FILE      a release archive; verified when a SHA256SUMS lies beside it
-  --from URL          the folder that holds the archives and SHA256SUMS        (environment: BOATHOUSE_URL)
+  --from URL          the folder that holds the archives and SHA256SUMS        (environment: BOATHOUSE_RELEASE)
   --prefix DIR        the binary goes to DIR/bin; anything but /usr/local installs no service   (default /usr/local)
   --data-dir DIR      state, secrets, logs                (default /var/lib/boathouse; with --demo ~/.boathouse-demo)
   --http-port N       (default 80; with --demo 18080)
@@ -54,7 +54,7 @@ main() {
 }
 
 arguments() {
-  action=install archive= from=${BOATHOUSE_URL:-} prefix=/usr/local data_dir= http_port= https_port= bind= console_host= start=yes purge=
+  action=install archive= from=${BOATHOUSE_RELEASE:-} prefix=/usr/local data_dir= http_port= https_port= bind= console_host= start=yes purge=
   local demo=
   while [ $# -gt 0 ]; do
     case $1 in
@@ -133,7 +133,7 @@ demo() {
 
 console:   https://$console_host:$https_port/
 sign-in:   $(cat "$data_dir/sign-in" | sed 's/ / · password: /;s/^/name: /')
-app:       $app_url
+app:       $app_url and $(component_url api)
 root:      $data_dir/root.pem (the internal CA; import it, and browsers trust both addresses)
 stop:      ./install.sh --demo --uninstall
 
@@ -160,19 +160,25 @@ demo_project() {
   cp -R "$bundle/examples/hello" "$data_dir/hello"
   cp "$binary" "$data_dir/hello/api/boathouse"
   say "deploying the example project"
-  boathouse deploy "$data_dir/hello" --project hello --wait || die "the example project did not go live" "the build log above and $log say why"
+  boathouse deploy "$data_dir/hello" --project hello --create --wait || die "the example project did not go live" "the build log above and $log say why"
 }
 
 demo_check() {
+  local api_url
   boathouse ca >"$data_dir/root.pem" || die "the internal CA has no root" "see $log"
-  app_url=$(boathouse status hello --json | tr ',{}[]' '\n' | sed -n 's/.*"url" *: *"\(https:[^"]*\)".*/\1/p' | head -n 1)
-  [ -n "$app_url" ] || die "the example project has no address" "see $log"
-  say "fetching $app_url"
+  app_url=$(component_url web) api_url=$(component_url api)
+  say "fetching $app_url and $api_url"
   fetch "$app_url" >"$scratch/web" || die "$app_url does not answer over verified HTTPS" "see $log"
   cmp -s "$scratch/web" "$bundle/examples/hello/web/index.html" || die "$app_url does not answer with the example's page" "it answered: $(head -c 300 "$scratch/web")"
-  say "fetching ${app_url%/}/api/"
-  fetch "${app_url%/}/api/" >"$scratch/api" || die "${app_url%/}/api/ does not answer over verified HTTPS" "see $log"
-  grep -q 'Hello from Boathouse' "$scratch/api" || die "${app_url%/}/api/ does not answer with the greeting" "it answered: $(head -c 300 "$scratch/api")"
+  fetch "$api_url" >"$scratch/api" || die "$api_url does not answer over verified HTTPS" "see $log"
+  grep -q 'Hello from Boathouse' "$scratch/api" || die "$api_url does not answer with the greeting" "it answered: $(head -c 300 "$scratch/api")"
+}
+
+# The address of a component of the example project.
+component_url() {
+  local url
+  url=$(boathouse domain list --project hello | awk -v component="$1" '$2 == component { print $1; exit }')
+  case $url in https://*) echo "$url" ;; *) die "the component $1 of the example project has no address" "see $log" ;; esac
 }
 
 # Through the edge, the certificate verified against the internal CA and nothing else; the name resolves to where we listen.
@@ -277,7 +283,7 @@ uninstall() {
 # The server itself removes what it made at the engine: it alone knows what that is.
 delete_projects() {
   local name
-  for name in $(boathouse project list --json | tr ',{' '\n\n' | sed -n 's/^ *"name" *: *"\([a-z0-9-]*\)".*/\1/p'); do
+  for name in $(boathouse project list | awk 'NR > 1 { print $1 }' | sort -u); do
     say "removing the project $name"
     boathouse project delete "$name" --yes >/dev/null || say "the project $name could not be removed: look for its containers at the engine"
   done
@@ -353,7 +359,8 @@ unpack_archive() {
 
 # ---------------------------------------------------------------------------------------------------- the server
 
-boathouse() { "$binary" --data-dir "$server_data" "$@"; }
+# The server of this data directory, whatever server the user's environment names.
+boathouse() { env -u BOATHOUSE_URL -u BOATHOUSE_TOKEN -u BOATHOUSE_SOCKET "$binary" --data-dir "$server_data" "$@"; }
 
 serve_arguments() {
   printf '%s\n' serve --data-dir "$server_data" --http "$bind:$http_port" --https "$bind:$https_port" --console-host "$console_host" --docker "$(engine_socket)"

@@ -9,7 +9,7 @@ use boathouse::docker::{
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
-use crate::engine::{PATIENCE, TestEngine, until};
+use crate::engine_support::{PATIENCE, TestEngine, until};
 
 #[tokio::test]
 async fn the_api_version_is_negotiated() {
@@ -194,7 +194,7 @@ async fn images_are_tagged_read_and_refused() {
     test.engine.copy_out(&image.id, "/probe", &test.name("copy"), &mut archive).await.unwrap();
     let mut entries = tar::Archive::new(&archive[..]);
     let entry = entries.entries().unwrap().next().unwrap().unwrap();
-    assert_eq!(entry.size(), std::fs::metadata(crate::engine::probe_binary()).unwrap().len());
+    assert_eq!(entry.size(), std::fs::metadata(crate::engine_support::probe_binary()).unwrap().len());
     let missing = test.engine.copy_out(&image.id, "/dist", &test.name("copy"), &mut Vec::new()).await.unwrap_err();
     assert!(missing.is_not_found(), "{missing:?}");
     assert!(test.engine.inspect(&test.name("copy")).await.unwrap_err().is_not_found());

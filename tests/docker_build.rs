@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use boathouse::docker::{BuildRequest, Builder, Containers, DockerError, ErrorKind, ImageInfo, Line};
 use tokio::sync::mpsc;
 
-use crate::engine::{TestEngine, until};
+use crate::engine_support::{TestEngine, until};
 
 /// Builds and returns what came out and every line that was printed.
 async fn build(test: &TestEngine, request: &BuildRequest) -> (Result<ImageInfo, DockerError>, Vec<Line>) {

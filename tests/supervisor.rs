@@ -8,7 +8,7 @@ use boathouse::docker::{ContainerSpec, Containers, ErrorKind, Fake, Label, RunSt
 use boathouse::observed::Phase;
 use boathouse_types::{Failure, Intent, Stage as PipelineStage};
 
-use crate::supervisor_stage::{Plan, Stage, component, with_volume};
+use crate::supervisor_stage::{Plan, Stage, component, open_port, with_volume};
 
 const IMAGE: &str = "sha256:one";
 
@@ -139,17 +139,26 @@ async fn a_failed_release_leaves_the_old_one_alone() {
 }
 
 #[tokio::test]
-async fn addons_come_first_and_an_unchanged_one_is_never_restarted() {
+async fn addons_come_first() {
     let (fake, stage) = stage().await;
-    let plan = |web: &str| {
-        Plan::of(web, vec![component("web", &[])]).with_addon("sha256:db", with_volume(component("db", &[])))
-    };
-    let old = stage.release(plan(IMAGE)).await;
+    let closed = with_volume(component("db", &[]));
+    stage.release(Plan::of(IMAGE, vec![component("web", &[])]).with_addon("sha256:db", closed)).await;
     stage.until("the add-on", async || running(&fake, &stage).await == [stage.name(1, "db")]).await;
     stage.settle().await;
     assert_eq!(running(&fake, &stage).await, [stage.name(1, "db")], "the component waits for it");
-    stage.app.observed.update(&stage.name(1, "db"), |one| one.phase = Phase::Healthy);
-    stage.until("the component", async || running(&fake, &stage).await.len() == 2).await;
+}
+
+#[tokio::test]
+async fn an_unchanged_addon_is_lent_to_the_next_release_and_never_restarted() {
+    let (fake, stage) = stage().await;
+    let (port, _open) = open_port().await;
+    let plan = |web: &str| {
+        let mut db = with_volume(component("db", &[]));
+        db.port = Some(port);
+        Plan::of(web, vec![component("web", &[])]).with_addon("sha256:db", db)
+    };
+    let old = stage.release(plan(IMAGE)).await;
+    stage.until("both", async || running(&fake, &stage).await.len() == 2).await;
     stage.go_live(old).await;
     let (id, started) = {
         let db = fake.inspect(&stage.name(1, "db")).await.unwrap();
@@ -212,6 +221,9 @@ async fn stopping_keeps_the_files_and_deleting_leaves_nothing() {
         (fake.list_volumes(&label).await.unwrap().len(), fake.list_networks(&label).await.unwrap().len()),
         (1, 1)
     );
+    assert!(stage.observed(1, "web").is_none());
+    stage.set_intent(Intent::Running).await;
+    stage.until("the second start", async || running(&fake, &stage).await.len() == 1).await;
     stage.set_intent(Intent::Deleted).await;
     let empty = async || {
         fake.list_volumes(&label).await.unwrap().is_empty() && fake.list_networks(&label).await.unwrap().is_empty()

@@ -13,7 +13,7 @@ use boathouse_types::Intent;
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{TestEngine, until};
+use crate::engine_support::{TestEngine, until};
 use crate::supervisor_stage::{Plan, Stage, component};
 
 /// How fast the supervisor must be.

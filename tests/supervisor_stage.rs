@@ -18,8 +18,10 @@ use boathouse_types::{
     DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger,
 };
 use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
-use crate::engine::PATIENCE;
+use crate::engine_support::PATIENCE;
 
 #[derive(Parser)]
 struct Flags {
@@ -65,6 +67,15 @@ pub fn component(name: &str, command: &[&str]) -> Component {
         resources: Resources::default(),
         hosts: Vec::new(),
     }
+}
+
+/// A port that is open on every loopback address, and so in every container of the engine in memory.
+pub async fn open_port() -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { while listener.accept().await.is_ok() {} });
+    (port, tasks)
 }
 
 /// With a volume at `/data`.

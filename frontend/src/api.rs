@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::format;
-use crate::session::Gate;
+use crate::session::{Gate, Remembered};
 
 /// The thing asked for, or what went wrong in words.
 pub type Answer<T> = Result<T, ErrorBody>;
@@ -35,33 +35,48 @@ impl Api {
 
     /// Finds out who is here.
     pub async fn open_gate(self) {
-        let gate = match self.get::<Session>(&at("/session")).await {
-            Ok(session) => Gate::SignedIn(session),
-            Err(error) if error.kind == ErrorKind::Unauthenticated => match self.get::<SetupState>(&at("/setup")).await {
-                Ok(SetupState { needed: true }) => Gate::Setup,
-                _ => Gate::SignedOut,
-            },
+        let gate = match self.get::<SetupState>(&at("/setup")).await {
+            Ok(SetupState { needed: true }) => Gate::Setup,
+            Ok(_) if Remembered::get() => self.who_am_i().await,
+            Ok(_) => Gate::SignedOut,
             Err(error) => Gate::Unreachable(error),
         };
+        self.pass(gate);
+    }
+
+    async fn who_am_i(self) -> Gate {
+        match self.get::<Session>(&at("/session")).await {
+            Ok(session) => Gate::SignedIn(session),
+            Err(error) if error.kind == ErrorKind::Unauthenticated => Gate::SignedOut,
+            Err(error) => Gate::Unreachable(error),
+        }
+    }
+
+    fn pass(self, gate: Gate) {
+        match gate {
+            Gate::SignedIn(_) => Remembered::set(true),
+            Gate::SignedOut => Remembered::set(false),
+            _ => {}
+        }
         self.gate.set(gate);
     }
 
     /// Creates the first administrator.
     pub async fn set_up(self, setup: Setup) -> Answer<()> {
         let session = self.send("POST", &at("/setup"), &setup).await?;
-        self.gate.set(Gate::SignedIn(session));
+        self.pass(Gate::SignedIn(session));
         Ok(())
     }
 
     pub async fn sign_in(self, name: String, password: String) -> Answer<()> {
         let session = self.send("POST", &at("/session"), &SignIn { name, password }).await?;
-        self.gate.set(Gate::SignedIn(session));
+        self.pass(Gate::SignedIn(session));
         Ok(())
     }
 
     pub async fn sign_out(self) -> Answer<()> {
         self.run("DELETE", &at("/session")).await?;
-        self.gate.set(Gate::SignedOut);
+        self.pass(Gate::SignedOut);
         Ok(())
     }
 
@@ -144,8 +159,8 @@ impl Api {
     }
 
     pub async fn set_password(self, name: &UserName, password: &str) -> Answer<()> {
-        let body = serde_json::json!({ "password": password });
-        self.call("PUT", &format!("{}/password", user_path(name)), Some(body.to_string())).await.map(drop)
+        let body = json(&SetPassword { password: password.to_owned() })?;
+        self.call("PUT", &format!("{}/password", user_path(name)), Some(body)).await.map(drop)
     }
 
     pub async fn create_token(self, token: &NewToken) -> Answer<CreatedToken> {
@@ -156,9 +171,10 @@ impl Api {
         self.run("DELETE", &at(&format!("/tokens/{id}"))).await
     }
 
-    /// Makes a backup of the control plane and answers it as a file.
-    pub async fn backup(self) -> Answer<web_sys::Blob> {
-        let response = self.fetch("POST", &at("/backup"), None).await?;
+    /// Makes a backup of the control plane and answers it as a file; the key in it is sealed under the passphrase.
+    pub async fn backup(self, passphrase: &str) -> Answer<web_sys::Blob> {
+        let body = json(&NewBackup { passphrase: passphrase.to_owned() })?;
+        let response = self.fetch("POST", &at("/backup"), Some(body)).await?;
         let blob = JsFuture::from(response.blob().map_err(|_| no_answer())?).await.map_err(|_| no_answer())?;
         blob.dyn_into().map_err(|_| no_answer())
     }
@@ -173,8 +189,7 @@ impl Api {
     }
 
     async fn send<T: DeserializeOwned>(self, method: &str, path: &str, body: &impl Serialize) -> Answer<T> {
-        let body = serde_json::to_string(body).map_err(|error| malformed(&error))?;
-        decode(&self.call(method, path, Some(body)).await?)
+        decode(&self.call(method, path, Some(json(body)?)).await?)
     }
 
     async fn run(self, method: &str, path: &str) -> Answer<()> {
@@ -198,7 +213,7 @@ impl Api {
     /// The one reaction to an ended session: the page asks to sign in and keeps its address.
     fn note(self, error: ErrorBody) -> ErrorBody {
         if error.kind == ErrorKind::Unauthenticated && self.gate.with_untracked(|gate| matches!(gate, Gate::SignedIn(_))) {
-            self.gate.set(Gate::SignedOut);
+            self.pass(Gate::SignedOut);
         }
         error
     }
@@ -299,6 +314,10 @@ fn xhr(path: &str, kind: &str, file: &web_sys::File, progress: RwSignal<Option<f
             _ => Err(no_answer()),
         }
     })
+}
+
+fn json(body: &impl Serialize) -> Answer<String> {
+    serde_json::to_string(body).map_err(|error| malformed(&error))
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {

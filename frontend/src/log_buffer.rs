@@ -17,6 +17,18 @@ pub struct Entry {
     pub line: LogLine,
     /// The text as a filter sees it: lower case, without codes. Absent where it would equal the text.
     searched: Option<Box<str>>,
+    /// How many characters wide it is on the screen.
+    width: usize,
+}
+
+/// Lines are not wrapped.
+pub const ENDLESS: usize = usize::MAX;
+
+impl Entry {
+    /// How many rows it takes where a row has so many columns.
+    fn rows(&self, columns: usize) -> usize {
+        self.width.div_ceil(columns.max(1)).max(1)
+    }
 }
 
 /// What to show.
@@ -73,10 +85,33 @@ impl LogBuffer {
         self.dropped
     }
 
-    /// The shown lines `from..to`, clamped.
-    pub fn window(&self, from: usize, to: usize) -> Vec<Entry> {
-        let to = to.min(self.shown.len());
-        (from.min(to)..to).filter_map(|index| self.entry(*self.shown.get(index)?)).cloned().collect()
+    /// How many rows the shown lines take.
+    pub fn rows(&self, columns: usize) -> usize {
+        if columns == ENDLESS { self.len() } else { self.shown().map(|entry| entry.rows(columns)).sum() }
+    }
+
+    /// The shown lines that lie in the rows `from..to`, and the row at which the first of them begins.
+    pub fn window(&self, from: usize, to: usize, columns: usize) -> (usize, Vec<Entry>) {
+        let (mut row, mut first, mut lines) = (0, None, Vec::new());
+        // Unwrapped, a row is a line, and the lines before the window need not be looked at.
+        let skipped = if columns == ENDLESS { from.min(self.len()) } else { 0 };
+        row += skipped;
+        for entry in self.shown().skip(skipped) {
+            if row >= to {
+                break;
+            }
+            let end = row + entry.rows(columns);
+            if end > from {
+                first.get_or_insert(row);
+                lines.push(entry.clone());
+            }
+            row = end;
+        }
+        (first.unwrap_or(row), lines)
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Entry> {
+        self.shown.iter().filter_map(|sequence| self.entry(*sequence))
     }
 
     /// Shows other lines from now on.
@@ -102,7 +137,7 @@ impl LogBuffer {
     /// The shown lines as a text file.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        for entry in self.shown.iter().filter_map(|sequence| self.entry(*sequence)) {
+        for entry in self.shown() {
             let line = &entry.line;
             let component = line.component.as_ref().map_or("", |component| component.as_str());
             text.push_str(&format!("{} {component} {} {}\n", format::utc(line.at), line.stream, ansi::plain(&line.text)));
@@ -111,9 +146,11 @@ impl LogBuffer {
     }
 
     fn append(&mut self, line: LogLine) {
-        let plain = ansi::plain(&line.text).to_lowercase();
-        let searched = (plain != line.text).then(|| plain.into_boxed_str());
-        let entry = Entry { sequence: self.next, line, searched };
+        let plain = ansi::plain(&line.text);
+        let width = plain.chars().count();
+        let lower = plain.to_lowercase();
+        let searched = (lower != line.text).then(|| lower.into_boxed_str());
+        let entry = Entry { sequence: self.next, line, searched, width };
         self.next += 1;
         if passes(&entry, &self.filter.component, &self.filter.text.to_lowercase()) {
             self.shown.push_back(entry.sequence);
@@ -161,7 +198,7 @@ mod tests {
     }
 
     fn texts(buffer: &LogBuffer) -> Vec<String> {
-        buffer.window(0, usize::MAX).into_iter().map(|entry| entry.line.text).collect()
+        buffer.window(0, usize::MAX, ENDLESS).1.into_iter().map(|entry| entry.line.text).collect()
     }
 
     #[test]
@@ -194,8 +231,24 @@ mod tests {
             buffer.push(line(id, "", &id.to_string()));
         }
         assert_eq!((buffer.len(), buffer.total(), buffer.dropped()), (MAX_LINES, MAX_LINES, 10));
-        assert_eq!(buffer.window(0, 1)[0].line.text, "10");
-        assert_eq!(buffer.window(MAX_LINES - 1, MAX_LINES + 5).len(), 1);
+        assert_eq!(buffer.window(0, 1, ENDLESS).1[0].line.text, "10");
+        assert_eq!(buffer.window(MAX_LINES - 1, MAX_LINES + 5, ENDLESS).1.len(), 1);
+    }
+
+    #[test]
+    fn wrapped_lines_take_several_rows() {
+        let mut buffer = LogBuffer::default();
+        for (id, text) in ["", "12345", "1234567890", "\u{1b}[31m12345678901\u{1b}[0m"].into_iter().enumerate() {
+            buffer.push(line(id as i64, "", text));
+        }
+        assert_eq!((buffer.rows(ENDLESS), buffer.rows(5), buffer.rows(10)), (4, 1 + 1 + 2 + 3, 1 + 1 + 1 + 2));
+        let window = |from, to| {
+            let (first, lines) = buffer.window(from, to, 5);
+            (first, lines.into_iter().map(|entry| entry.line.id).collect::<Vec<_>>())
+        };
+        assert_eq!(window(0, 2), (0, vec![0, 1]));
+        assert_eq!(window(3, 5), (2, vec![2, 3]));
+        assert_eq!(window(7, 9), (7, vec![]));
     }
 
     #[test]

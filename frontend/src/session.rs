@@ -37,6 +37,28 @@ impl Account {
     }
 }
 
+/// Whether this browser was signed in when it was last used. Only a hint: without it, the first request of a visitor who has no
+/// session would be an error in the browser's console. The session itself is a cookie that no script can read.
+pub struct Remembered;
+
+impl Remembered {
+    const KEY: &'static str = "boathouse-signed-in";
+
+    pub fn get() -> bool {
+        storage().and_then(|storage| storage.get_item(Self::KEY).ok().flatten()).is_some()
+    }
+
+    pub fn set(signed_in: bool) {
+        let Some(storage) = storage() else { return };
+        // A browser that keeps nothing asks the server each time.
+        let _ = if signed_in { storage.set_item(Self::KEY, "1") } else { storage.remove_item(Self::KEY) };
+    }
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
+
 /// The account of the page.
 pub fn account() -> Account {
     expect_context()

@@ -39,7 +39,11 @@ struct Stream {
     source: Option<EventSource>,
     handlers: Vec<Closure<dyn Fn(MessageEvent)>>,
     closed: bool,
+    last_id: LastId,
 }
+
+/// The id of the last message: a new `EventSource` does not know where the one before it stopped.
+type LastId = Rc<RefCell<String>>;
 
 impl Drop for Stream {
     fn drop(&mut self) {
@@ -59,7 +63,7 @@ impl Stream {
 
 /// Opens a stream that lives as long as the component that calls this.
 pub fn open(path: String, connection: RwSignal<Connection>, deliver: impl Fn(Message) + 'static) {
-    let stream = Rc::new(RefCell::new(Stream { source: None, handlers: Vec::new(), closed: false }));
+    let stream = Rc::new(RefCell::new(Stream { source: None, handlers: Vec::new(), closed: false, last_id: LastId::default() }));
     connect(&stream, path, connection, Rc::new(deliver));
     let owned = StoredValue::new_local(stream);
     on_cleanup(move || {
@@ -70,7 +74,8 @@ pub fn open(path: String, connection: RwSignal<Connection>, deliver: impl Fn(Mes
 type Deliver = Rc<dyn Fn(Message)>;
 
 fn connect(stream: &Rc<RefCell<Stream>>, path: String, connection: RwSignal<Connection>, deliver: Deliver) {
-    let Ok(source) = EventSource::new(&path) else { return };
+    let last_id = stream.borrow().last_id.clone();
+    let Ok(source) = EventSource::new(&resumed(&path, &last_id.borrow())) else { return };
     let handlers = vec![
         on(&source, "open", {
             let deliver = deliver.clone();
@@ -79,9 +84,9 @@ fn connect(stream: &Rc<RefCell<Stream>>, path: String, connection: RwSignal<Conn
                 deliver(Message::Opened);
             }
         }),
-        on_json(&source, "log", &deliver, Message::Log),
-        on_json(&source, "state", &deliver, Message::State),
-        on_json(&source, "gap", &deliver, Message::Gap),
+        on_json(&source, "log", &last_id, &deliver, Message::Log),
+        on_json(&source, "state", &last_id, &deliver, Message::State),
+        on_json(&source, "gap", &last_id, &deliver, Message::Gap),
         on(&source, "end", {
             let source = source.clone();
             move |_| {
@@ -106,6 +111,15 @@ fn connect(stream: &Rc<RefCell<Stream>>, path: String, connection: RwSignal<Conn
     stream.handlers = handlers;
 }
 
+/// The stream from after the message with this id; from its beginning where there was none.
+fn resumed(path: &str, last_id: &str) -> String {
+    match (last_id, path.contains('?')) {
+        ("", _) => path.to_owned(),
+        (id, true) => format!("{path}&after={id}"),
+        (id, false) => format!("{path}?after={id}"),
+    }
+}
+
 fn reopen(stream: Rc<RefCell<Stream>>, path: String, connection: RwSignal<Connection>, deliver: Deliver) {
     set_timeout(
         move || {
@@ -124,9 +138,10 @@ fn on(source: &EventSource, name: &str, handle: impl Fn(MessageEvent) + 'static)
     closure
 }
 
-fn on_json<T: DeserializeOwned + 'static>(source: &EventSource, name: &str, deliver: &Deliver, wrap: fn(T) -> Message) -> Closure<dyn Fn(MessageEvent)> {
-    let deliver = deliver.clone();
+fn on_json<T: DeserializeOwned + 'static>(source: &EventSource, name: &str, last_id: &LastId, deliver: &Deliver, wrap: fn(T) -> Message) -> Closure<dyn Fn(MessageEvent)> {
+    let (deliver, last_id) = (deliver.clone(), last_id.clone());
     on(source, name, move |event| {
+        *last_id.borrow_mut() = event.last_event_id();
         if let Some(value) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
             deliver(wrap(value));
         }
@@ -189,5 +204,17 @@ impl Events {
         for (_, listener) in listeners {
             listener(notice);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resumed;
+
+    #[test]
+    fn a_stream_goes_on_where_it_stopped() {
+        assert_eq!(resumed("/log", ""), "/log");
+        assert_eq!(resumed("/log", "7"), "/log?after=7");
+        assert_eq!(resumed("/logs?tail=5", "7"), "/logs?tail=5&after=7");
     }
 }

@@ -102,11 +102,13 @@ pub fn classify(what: &str, stderr: &str) -> Error {
             "Install it (apt-get install openssh-client), or use the https address.",
         )
     } else {
-        (unavailable(what.to_owned() + " failed"), "Read git's words, then deploy again.")
+        (unavailable("git failed"), "Read git's words, then deploy again.")
     };
     let words = last_words(stderr);
-    let message =
-        if words.is_empty() { error.message.clone() } else { format!("{}; git says: {words}", error.message) };
+    let mut message = format!("{what}: {}", error.message);
+    if !words.is_empty() {
+        message.push_str(&format!("; git says: {words}"));
+    }
     Error::new(error.kind, message).hint(hint)
 }
 

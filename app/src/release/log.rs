@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use boathouse_types::{Identifier, Stage};
 
-use crate::docker::Line;
+use crate::docker::{Line, Stream};
 use crate::logs::{Entry, Journal, Redactor, readable};
 
 /// Where a release's task writes what it does.
@@ -50,9 +50,13 @@ impl PipelineLog {
         self.write(Some(component), text.into());
     }
 
-    /// A line that a build, a registry or a container printed.
+    /// A line that a build, a registry or a container printed; what the builder says of a step names the step.
     pub fn line(&self, component: &Identifier, line: &Line) {
-        self.write(Some(component), readable(&line.bytes));
+        let text = readable(&line.bytes);
+        match &line.step {
+            Some(step) if line.stream == Stream::Progress => self.write(Some(component), format!("{step}: {text}")),
+            _ => self.write(Some(component), text),
+        }
     }
 
     /// Nothing more will come.

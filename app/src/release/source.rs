@@ -17,8 +17,9 @@ use crate::stack::{self, Stack};
 
 /// A manifest longer than this is not one, in bytes.
 const MAX_MANIFEST: u64 = 256 * 1024;
-/// With less than this free, nothing is built: the database and the apps need room to write.
+/// With less than this free, nothing is built: the database and the apps need room to write. On a small disk a twentieth.
 const MIN_FREE: u64 = 256 * 1024 * 1024;
+const MIN_FREE_PART: u64 = 20;
 
 /// Where the source is and what it describes.
 #[derive(Debug)]
@@ -98,14 +99,15 @@ fn of_image(row: &ReleaseRow) -> Result<Stack> {
 fn refuse_full_disk(root: &Path) -> Result<()> {
     let about = rustix::fs::statvfs(root).map_err(std::io::Error::from)?;
     let free = about.f_bavail.saturating_mul(about.f_frsize);
-    if free >= MIN_FREE {
+    let needed = MIN_FREE.min(about.f_blocks.saturating_mul(about.f_frsize) / MIN_FREE_PART);
+    if free >= needed {
         return Ok(());
     }
     Err(unavailable(format!(
         "the disk that holds {} is full: {} MiB are free, a release needs {} MiB",
         root.display(),
         free >> 20,
-        MIN_FREE >> 20
+        needed >> 20
     ))
     .hint("Free space there, or keep fewer releases (--keep), then deploy again; nothing was changed."))
 }

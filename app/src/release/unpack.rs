@@ -182,6 +182,7 @@ impl Unpacker<'_> {
             match kind {
                 tar::EntryType::Directory => self.folder(&name)?,
                 tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
+                    self.refuse_announced(&name, entry.size())?;
                     self.file(&name, &mut entry, executable)?;
                 }
                 tar::EntryType::Symlink => {
@@ -224,6 +225,7 @@ impl Unpacker<'_> {
                 entry.by_ref().take(MAX_PATH as u64).read_to_string(&mut target).map_err(broken)?;
                 self.symlink(&name, PathBuf::from(target))?;
             } else {
+                self.refuse_announced(&name, entry.size())?;
                 self.file(&name, &mut entry, mode & 0o111 != 0)?;
             }
         }
@@ -259,12 +261,12 @@ impl Unpacker<'_> {
         let mut file = File::create(&path).map_err(|error| self.twice(name, error))?;
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let read = content.read(&mut buffer).map_err(broken)?;
+            let read = content.read(&mut buffer).map_err(|error| broken_at(name, error))?;
             if read == 0 {
                 break;
             }
             self.made.bytes += read as u64;
-            self.refuse_bomb()?;
+            self.refuse_bomb(name)?;
             self.abandoned.check()?;
             file.write_all(&buffer[..read])?;
         }
@@ -272,17 +274,21 @@ impl Unpacker<'_> {
         Ok(file.set_permissions(fs::Permissions::from_mode(mode))?)
     }
 
-    fn refuse_bomb(&self) -> Result<()> {
+    /// An entry that announces too much is refused before a byte of it is written.
+    fn refuse_announced(&self, name: &Path, size: u64) -> Result<()> {
+        if self.made.bytes.saturating_add(size) <= MAX_BYTES {
+            return Ok(());
+        }
+        Err(too_much(name, format!("more than {} GiB", MAX_BYTES >> 30)))
+    }
+
+    fn refuse_bomb(&self, name: &Path) -> Result<()> {
         let bomb = self.made.bytes > RATIO_FROM && self.made.bytes / MAX_RATIO > self.size;
         if self.made.bytes <= MAX_BYTES && !bomb {
             return Ok(());
         }
-        let why = if bomb {
-            format!("the archive unpacks to more than {MAX_RATIO} times its size")
-        } else {
-            format!("the archive unpacks to more than {} GiB", MAX_BYTES >> 30)
-        };
-        Err(invalid(why).hint("Send the sources alone; keep large data in a volume."))
+        let how_much = if bomb { format!("more than {MAX_RATIO} times its size") } else { format!("more than {} GiB", MAX_BYTES >> 30) };
+        Err(too_much(name, how_much))
     }
 
     fn symlink(&mut self, name: &Path, target: PathBuf) -> Result<()> {
@@ -359,6 +365,16 @@ fn has_link(root: &Path, at: &Path) -> bool {
         path.push(part);
         path.is_symlink()
     })
+}
+
+fn too_much(name: &Path, how_much: String) -> Error {
+    invalid(format!("with the entry \"{}\" the archive unpacks to {how_much}", shown(name)))
+        .hint("Send the sources alone; keep large data in a volume.")
+}
+
+fn broken_at(name: &Path, error: io::Error) -> Error {
+    let told = broken(error);
+    Error { message: format!("{} (at the entry \"{}\")", told.message, shown(name)), ..told }
 }
 
 fn shown(path: &Path) -> String {

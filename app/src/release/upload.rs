@@ -51,7 +51,7 @@ where
         })?;
         size += chunk.len() as u64;
         if size > limit {
-            return Err(too_large(format!("the archive has more than {} MiB", limit >> 20))
+            return Err(too_large(format!("the archive is larger than {}", if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") }))
                 .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git."));
         }
         let missing = HEAD - head.len();
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(send(dir.path(), vec![Ok(gz.clone())], 100).await.unwrap(), name, "addressed by content");
         let bad = [
             (vec![Ok(Bytes::from_static(b"hello"))], "not an archive"),
-            (vec![Ok(gz.clone()), Ok(Bytes::from(vec![0; 200]))], "more than"),
+            (vec![Ok(gz.clone()), Ok(Bytes::from(vec![0; 200]))], "larger than"),
             (vec![Ok(gz.clone()), Err("reset")], "broke off"),
             (vec![], "not an archive"),
         ];

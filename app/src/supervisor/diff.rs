@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{DeploymentId, Identifier};
+use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseState};
 
 use super::desired::{ADDON_LABEL, Desired, SPEC_LABEL, Wanted};
 use crate::db::object::ContainerRow;
@@ -67,6 +67,8 @@ pub(super) struct Retirement {
     pub drain: bool,
     /// Its record ends, too; not where its release lives and may need it back.
     pub forget: bool,
+    /// Its release was live once; one that never was has nothing to finish.
+    pub served: bool,
 }
 
 impl Action {
@@ -237,8 +239,11 @@ impl<'a> Picture<'a> {
         if wanted.is_some() && !superseded || self.borrower(&row.name).is_some() {
             return;
         }
+        // A live release of a stopped deployment starts again one day: its record stays.
+        let ended = !matches!(row.release_state, ReleaseState::Starting | ReleaseState::Live);
+        let forget = ended || row.intent == Intent::Deleted;
         let Some(container) = self.container(&row.name) else {
-            if !superseded {
+            if forget {
                 actions.push(Action::Forget { name: row.name.clone() });
             }
             return;
@@ -260,7 +265,8 @@ impl<'a> Picture<'a> {
             id: container.id.clone(),
             running,
             drain: !addon,
-            forget: !superseded,
+            forget,
+            served: !matches!(row.release_state, ReleaseState::Failed | ReleaseState::Cancelled),
         }));
     }
 

@@ -7,20 +7,28 @@ use super::Supervisor;
 use super::desired::STOP_GRACE;
 use super::diff::Retirement;
 use crate::docker::DockerError;
+use crate::fault;
 use crate::observed::Phase;
+
+/// From the stop signal to the kill, for a release that failed or was cancelled before it served anybody.
+const NEVER_SERVED_GRACE: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     /// As a job: a pass never waits for it.
     pub(super) async fn retire(&self, retirement: &Retirement) -> Result<(), DockerError> {
-        let Retirement { name, id, running, drain, forget } = retirement;
+        let Retirement { name, id, running, drain, forget, served } = retirement;
         if *running {
             if *drain {
                 self.drain(name).await;
+                fault::point("drain.closed");
             }
-            self.engine.stop(id, STOP_GRACE).await?;
+            self.engine.stop(id, if *served { STOP_GRACE } else { NEVER_SERVED_GRACE }).await?;
+            fault::point("drain.stopped");
         }
         self.engine.remove(id).await?;
+        fault::point("drain.removed");
         tracing::info!(container = name, "container stopped and removed");
+        self.app.observed.remove(name);
         if *forget && let Err(error) = self.forget(name.clone()).await {
             tracing::warn!(container = name, %error, "the record of a removed container could not be ended; the next pass tries again");
         }

@@ -42,7 +42,8 @@ impl Supervisor {
             }
         }
         for (name, _) in self.app.observed.containers() {
-            if !desired.recorded.iter().any(|row| row.name == name) {
+            let is_recorded = desired.recorded.iter().any(|row| row.name == name);
+            if !is_recorded || (desired.wanted(&name).is_none() && picture.container(&name).is_none()) {
                 self.app.observed.remove(&name);
                 self.backoff().forget(&name);
                 changed = true;
@@ -171,18 +172,31 @@ impl Supervisor {
         }
     }
 
-    /// Returns whether anything changed.
+    /// Returns whether anything changed. Of one and the same start the watcher's findings stay, in one step under the
+    /// lock: it may find a container healthy between our look and this, and then looks again only after seconds.
     fn put(&self, name: &str, entry: Container) -> bool {
-        let is_same = self
-            .app
-            .observed
-            .container(name)
-            .is_some_and(|old| facts(&old) == facts(&entry) && Arc::ptr_eq(&old.in_flight, &entry.in_flight));
-        if !is_same {
+        if self.app.observed.container(name).is_none() {
             self.app.observed.put(name, entry);
+            return true;
         }
-        !is_same
+        let mut changed = false;
+        self.app.observed.update(name, |old| {
+            let mut entry = entry;
+            if is_same_start(old, &entry) {
+                (entry.phase, entry.port, entry.problem) = (old.phase, old.port, old.problem.clone());
+            }
+            changed = facts(old) != facts(&entry) || !Arc::ptr_eq(&old.in_flight, &entry.in_flight);
+            if changed {
+                *old = entry;
+            }
+        });
+        changed
     }
+}
+
+fn is_same_start(old: &Container, new: &Container) -> bool {
+    let start = |one: &Container| (one.engine_id.clone(), one.address, one.started_at);
+    is_up(old.phase) && is_up(new.phase) && start(old) == start(new)
 }
 
 fn is_up(phase: Phase) -> bool {
@@ -224,6 +238,17 @@ fn describe_end(about: &Inspected) -> String {
         (None, false, 137) => format!("it was killed (exit code 137){after}"),
         (None, false, 143) => format!("it was asked to stop (exit code 143){after}"),
         (None, false, code) => format!("it ended with exit code {code}{after}; its log says more"),
+    }
+}
+
+/// The exit code that a shell would show for a program that cannot be started.
+pub(super) fn start_exit_code(error: &str) -> i64 {
+    if error.contains("executable file not found") || error.contains("no such file or directory") {
+        127
+    } else if error.contains("permission denied") || error.contains("exec format error") {
+        126
+    } else {
+        125
     }
 }
 

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::{Choice, Glyph, Icon};
-use crate::log_buffer::{Entry, Filter, visible};
+use crate::log_buffer::{ENDLESS, Entry, Filter, visible};
 use crate::log_store::LogStore;
 use crate::stream::Connection;
 use crate::{ansi, download, format};
@@ -15,6 +15,10 @@ const ROW_HEIGHT: f64 = 20.0;
 const END_SLACK: f64 = ROW_HEIGHT * 2.0;
 /// Before the first measurement.
 const FIRST_HEIGHT: f64 = 480.0;
+/// On narrower screens lines are wrapped unless the user says otherwise.
+const NARROW: f64 = 720.0;
+/// A row of this text is measured to know how many characters fit.
+const PROBE: &str = "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
 
 /// Lines, filters, following and download.
 #[component]
@@ -28,17 +32,18 @@ pub fn LogView(
     empty: String,
 ) -> impl IntoView {
     let (component, text, follow) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(true));
+    let wrap = RwSignal::new(window().inner_width().ok().and_then(|width| width.as_f64()).is_some_and(|width| width < NARROW));
     Effect::new(move |_| store.set_filter(Filter { component: component.get(), text: text.get().trim().to_owned() }));
     view! {
         <section class="log" aria-label="Log">
-            <LogTools store component text follow file/>
-            <LogLines store follow empty/>
+            <LogTools store component text follow wrap file/>
+            <LogLines store follow wrap empty/>
         </section>
     }
 }
 
 #[component]
-fn LogTools(store: LogStore, component: RwSignal<String>, text: RwSignal<String>, follow: RwSignal<bool>, file: String) -> impl IntoView {
+fn LogTools(store: LogStore, component: RwSignal<String>, text: RwSignal<String>, follow: RwSignal<bool>, wrap: RwSignal<bool>, file: String) -> impl IntoView {
     let components = Memo::new(move |_| store.with(|buffer| buffer.components()));
     let options = Signal::derive(move || {
         let all = (String::new(), "All components".to_owned());
@@ -62,7 +67,8 @@ fn LogTools(store: LogStore, component: RwSignal<String>, text: RwSignal<String>
             </label>
             <Show when=move || { components.with(|names| names.len() > 1) }><Choice label="Component" value=component options/></Show>
             <span class="hint grow">{counts}{dropped}" "<LogConnection store/></span>
-            <label class="switch"><input type="checkbox" prop:checked=follow on:change=move |event| follow.set(event_target_checked(&event))/>"Follow"</label>
+            <Switch label="Follow" on=follow/>
+            <Switch label="Wrap" on=wrap/>
             <button type="button" class="quiet" on:click=save><Icon glyph=Glyph::DOWNLOAD/><span>"Download"</span></button>
         </div>
     }
@@ -79,17 +85,30 @@ fn LogConnection(store: LogStore) -> impl IntoView {
 }
 
 #[component]
-fn LogLines(store: LogStore, follow: RwSignal<bool>, empty: String) -> impl IntoView {
+fn Switch(label: &'static str, on: RwSignal<bool>) -> impl IntoView {
+    view! { <label class="switch"><input type="checkbox" prop:checked=on on:change=move |event| on.set(event_target_checked(&event))/>{label}</label> }
+}
+
+/// What of the log is in sight.
+#[derive(Clone, Copy, PartialEq)]
+struct Viewport {
+    top: f64,
+    height: f64,
+    /// Characters that fit into a row; `ENDLESS` where lines are not wrapped.
+    columns: usize,
+}
+
+#[component]
+fn LogLines(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, empty: String) -> impl IntoView {
     let node = NodeRef::<leptos::html::Div>::new();
-    let (viewport, set_viewport) = signal((0.0, FIRST_HEIGHT));
-    let rows = Memo::new(move |_| store.with(|buffer| buffer.len()));
-    let window = Memo::new(move |_| {
-        let (top, height) = viewport.get();
-        visible(top, height, ROW_HEIGHT, rows.get())
-    });
+    let (viewport, set_viewport) = signal(Viewport { top: 0.0, height: FIRST_HEIGHT, columns: ENDLESS });
+    let rows = Memo::new(move |_| store.with(|buffer| buffer.rows(viewport.get().columns)));
+    let span = Memo::new(move |_| visible(viewport.get().top, viewport.get().height, ROW_HEIGHT, rows.get()));
     let measure = move || {
-        let Some(div) = node.get_untracked() else { return };
-        set_viewport.set((f64::from(div.scroll_top()), f64::from(div.client_height())));
+        if let Some(div) = node.get_untracked() {
+            let columns = if wrap.get_untracked() { columns_of(&div) } else { ENDLESS };
+            set_viewport.set(Viewport { top: f64::from(div.scroll_top()), height: f64::from(div.client_height()), columns });
+        }
     };
     let on_scroll = move |_| {
         measure();
@@ -97,32 +116,49 @@ fn LogLines(store: LogStore, follow: RwSignal<bool>, empty: String) -> impl Into
         let distance = f64::from(div.scroll_height() - div.client_height() - div.scroll_top());
         follow.set(distance < END_SLACK);
     };
-    Effect::new(move |_| {
-        store.version.track();
-        if follow.get()
-            && let Some(div) = node.get()
-        {
-            // After the frame in which the new height takes effect.
-            request_animation_frame(move || {
-                div.set_scroll_top(div.scroll_height());
-                measure();
-            });
-        }
-    });
+    let resized = window_event_listener(leptos::ev::resize, move |_| measure());
+    on_cleanup(move || resized.remove());
+    follow_end(store, follow, wrap, node, measure);
     let offset = minutes_behind_utc();
-    let lines = move || {
-        let (from, to) = window.get();
-        store.with(|buffer| buffer.window(from, to)).into_iter().map(|entry| line(entry, offset)).collect_view()
-    };
+    let shown = Memo::new(move |_| store.with(|buffer| buffer.window(span.get().0, span.get().1, viewport.get().columns)));
+    let lines = move || shown.get().1.into_iter().map(|entry| line(entry, offset)).collect_view();
     let is_empty = move || rows.get() == 0;
     view! {
-        <div class="log-lines" node_ref=node on:scroll=on_scroll tabindex="0" role="log" aria-live="off" aria-label="Log lines">
+        <div class="log-lines" class:wrap=wrap node_ref=node on:scroll=on_scroll tabindex="0" role="log" aria-live="off" aria-label="Log lines">
+            <div class="log-line log-probe" aria-hidden="true"><time>"00:00:00"</time><b></b><span><i>{PROBE}</i></span></div>
             <Show when=is_empty><p class="hint">{empty.clone()}</p></Show>
             <div class="log-space" style:height=move || format!("{}px", rows.get() as f64 * ROW_HEIGHT)>
-                <div class="log-window" style:transform=move || format!("translateY({}px)", window.get().0 as f64 * ROW_HEIGHT)>{lines}</div>
+                <div class="log-window" style:transform=move || format!("translateY({}px)", shown.with(|shown| shown.0) as f64 * ROW_HEIGHT)>{lines}</div>
             </div>
         </div>
     }
+}
+
+/// Keeps the end in sight while lines come in; measures anew when the wrapping changes.
+fn follow_end(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, node: NodeRef<leptos::html::Div>, measure: impl Fn() + Copy + 'static) {
+    Effect::new(move |_| {
+        store.version.track();
+        wrap.track();
+        let (follow, Some(div)) = (follow.get(), node.get()) else { return };
+        // After the frame in which the new height takes effect.
+        request_animation_frame(move || {
+            measure();
+            if follow {
+                div.set_scroll_top(div.scroll_height());
+                measure();
+            }
+        });
+    });
+}
+
+/// How many characters fit beside time and component.
+fn columns_of(div: &web_sys::HtmlElement) -> usize {
+    let width_of = |selector: &str| {
+        let element = div.query_selector(selector).ok().flatten().and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+        element.map_or(0.0, |element| f64::from(element.offset_width()))
+    };
+    let (room, probe) = (width_of(".log-probe > span"), width_of(".log-probe i"));
+    if probe > 0.0 { ((room / (probe / PROBE.len() as f64)) as usize).max(1) } else { ENDLESS }
 }
 
 fn line(entry: Entry, offset: i64) -> impl IntoView {

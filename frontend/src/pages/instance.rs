@@ -66,23 +66,38 @@ fn TaskRow(task: TaskStatus) -> impl IntoView {
 
 #[component]
 fn Backup() -> impl IntoView {
-    let (api, attempt) = (api(), Attempt::new());
-    let make = move |()| {
+    let open = RwSignal::new(false);
+    view! {
+        <section>
+            <h2>"Backup"</h2>
+            <p class="hint">"Projects, settings, users, certificates and secrets of the control plane. Volumes are not in it."</p>
+            <button type="button" on:click=move |_| open.set(true)><Icon glyph=Glyph::DOWNLOAD/><span>"Make a backup"</span></button>
+            <p class="hint">"On the server: "<code>"boathouse backup"</code>", "<code>"boathouse restore"</code></p>
+            <Dialog open title="Make a backup"><BackupForm open/></Dialog>
+        </section>
+    }
+}
+
+#[component]
+fn BackupForm(open: RwSignal<bool>) -> impl IntoView {
+    let (api, attempt, passphrase) = (api(), Attempt::new(), RwSignal::new(String::new()));
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
         attempt.run(async move {
-            let blob = api.backup().await?;
+            let blob = api.backup(&passphrase.get_untracked()).await?;
             let day = format::utc(js_sys::Date::now() as i64);
             download::file(&format!("boathouse-backup-{}.tar.gz", &day[..10]), &blob);
+            open.try_set(false);
             Ok(())
         });
     };
     view! {
-        <section>
-            <h2>"Backup"</h2>
-            <p class="hint">"Projects, settings, users, certificates and the key that opens the secrets: keep it as safe as a password. Volumes are not in it."</p>
+        <form class="stack" on:submit=submit>
+            <Field label="Passphrase" value=passphrase kind="password" autocomplete="new-password" required=true focus=true
+                hint="At least 12 characters. It seals the key that opens the secrets: without it the backup cannot be restored."/>
             <AttemptProblem attempt/>
-            <Button attempt label="Make and download a backup" glyph=Glyph::DOWNLOAD on_press=Callback::new(make)/>
-            <p class="hint">"On the server: "<code>"boathouse backup"</code>", "<code>"boathouse restore"</code></p>
-        </section>
+            <div class="actions"><Button attempt label="Make and download" glyph=Glyph::DOWNLOAD class="primary"/></div>
+        </form>
     }
 }
 

@@ -68,7 +68,7 @@ fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let token = match (name.get_untracked().parse(), days.get_untracked().trim().parse()) {
-            (Ok(name), Ok(days)) => NewToken { name, scope: Scope::parse(&scope.get_untracked()).unwrap_or(Scope::Read), expires_in_days: Some(days) },
+            (Ok(name), Ok(days)) => NewToken { name, scope: Scope::parse(&scope.get_untracked()).unwrap_or(Scope::Read), expires_in_days: Some(days), user: None },
             (Err(problem), _) => return attempt.refuse(format!("{problem}.")),
             (_, Err(_)) => return attempt.refuse("The days until it ends must be a number from 1 to 3650."),
         };

@@ -65,7 +65,7 @@ fn SetPassword(name: StoredValue<boathouse_types::UserName>, open: RwSignal<bool
     };
     view! {
         <form class="stack" on:submit=submit>
-            <Field label="Password" value=password kind="password" autocomplete="new-password" hint="At least 12 characters. Their other sessions end." required=true/>
+            <Field label="Password" value=password kind="password" autocomplete="new-password" hint="At least 12 characters. Their sessions end." required=true/>
             <AttemptProblem attempt/>
             <div class="actions"><Button attempt label="Set password" glyph=Glyph::CHECK class="primary"/></div>
         </form>

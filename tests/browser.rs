@@ -1,0 +1,227 @@
+//! Headless Chromium as a visitor of the console: it sees words, presses what carries them and fills in what they label.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+
+use crate::harness::{Server, seconds, wait_for};
+
+/// How long the page may take to show what is waited for; builds run beside.
+const PATIENCE: Duration = seconds(20);
+const CONSOLE: &str = "boathouse.localhost";
+/// Everything that the loading of a page may refuse or complain about ends up in this log of the browser.
+const BROWSER_LOG: &str = "goog:loggingPrefs";
+
+/// A window of a browser at the console of one server.
+pub struct Browser {
+    page: Client,
+    driver: Child,
+    driver_url: String,
+    home: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Opens a window of this width at the console's first page.
+    pub async fn open(server: &Server, width: u32) -> Self {
+        let (driver, driver_url) = start_driver();
+        let profile = tempfile::tempdir().unwrap();
+        let page = connect(&driver_url, profile.path(), width).await;
+        let browser = Self { page, driver, driver_url, home: server.url(CONSOLE, ""), _profile: profile };
+        browser.go("/").await;
+        browser
+    }
+
+    /// Opens a page of the console.
+    pub async fn go(&self, path: &str) {
+        self.page.goto(&format!("{}{path}", self.home)).await.unwrap();
+    }
+
+    /// Waits until the page shows this text.
+    pub async fn sees(&self, text: &str) {
+        self.within(PATIENCE, text).await;
+    }
+
+    /// Waits longer, for builds.
+    pub async fn sees_within(&self, patience: Duration, text: &str) {
+        self.within(patience, text).await;
+    }
+
+    async fn within(&self, patience: Duration, text: &str) {
+        let what = format!("the page shows {text:?}");
+        wait_for(patience, &what, || async { self.text().await.contains(text).then_some(()) }).await;
+    }
+
+    /// What the page shows, as a person reads it.
+    pub async fn text(&self) -> String {
+        self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Presses the visible button or link whose words or label these are.
+    pub async fn press(&self, words: &str) {
+        let w = quoted(words);
+        let path = format!("//*[self::button or self::a or self::summary][normalize-space()={w} or @aria-label={w}]");
+        self.act(&path, |element| async move { element.click().await }).await;
+    }
+
+    /// Fills in the visible input with this label.
+    pub async fn fill(&self, label: &str, value: &str) {
+        let path = format!("//label[span[contains(normalize-space(), {})]]//*[self::input or self::textarea]", quoted(label));
+        let element = self.visible(&path).await;
+        element.clear().await.unwrap();
+        element.send_keys(value).await.unwrap();
+    }
+
+    /// Chooses the option with these words.
+    pub async fn choose(&self, words: &str) {
+        let path = format!("//label[.//strong[normalize-space()={}]]", quoted(words));
+        self.act(&path, |element| async move { element.click().await }).await;
+    }
+
+    /// Gives a file to the one file input.
+    pub async fn attach(&self, file: &Path) {
+        let path = file.to_str().unwrap().to_owned();
+        wait_for(PATIENCE, "there is a file input", || async {
+            let input = self.page.find(Locator::Css("input[type=file]")).await.ok()?;
+            input.send_keys(&path).await.ok()
+        })
+        .await;
+    }
+
+    /// Waits until the page has a heading: then its content is drawn.
+    pub async fn sees_heading(&self) {
+        wait_for(PATIENCE, "the page has a heading", || async { self.page.find(Locator::Css("main h1")).await.ok() }).await;
+    }
+
+    /// Presses a key, or a key with Control ("Control+k"), wherever the cursor is.
+    pub async fn keys(&self, key: &str) {
+        let (control, key) = key.strip_prefix("Control+").map_or((false, key), |key| (true, key));
+        let script = format!(
+            "(document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', {{ key: {}, ctrlKey: {control}, bubbles: true, cancelable: true }}))",
+            json!(key)
+        );
+        self.run(&script).await;
+    }
+
+    /// Types into what has the cursor.
+    pub async fn types(&self, text: &str) {
+        self.page.active_element().await.unwrap().send_keys(text).await.unwrap();
+    }
+
+    /// Waits until the address ends like this.
+    pub async fn is_at(&self, end: &str) {
+        let what = format!("the address ends with {end:?}");
+        wait_for(PATIENCE, &what, || async { self.page.current_url().await.unwrap().path().ends_with(end).then_some(()) }).await;
+    }
+
+    /// Panics if the browser had anything to complain about so far, but for answers with these statuses.
+    pub async fn must_be_quiet(&self, expected: &[u16]) {
+        let id = self.page.session_id().await.unwrap().unwrap();
+        let url = format!("{}/session/{id}/se/log", self.driver_url);
+        let body = json!({ "type": "browser" }).to_string();
+        let answer = reqwest::Client::builder().no_proxy().build().unwrap().post(url).body(body).send().await.unwrap();
+        let log: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let complaints: Vec<&str> = log["value"].as_array().unwrap().iter().filter_map(|line| line["message"].as_str()).collect();
+        let is_expected = |line: &&&str| expected.iter().any(|status| line.contains(&format!("status of {status}")));
+        let unexpected: Vec<_> = complaints.iter().filter(|line| !is_expected(line)).collect();
+        assert!(unexpected.is_empty(), "the browser's console says {unexpected:#?}");
+    }
+
+    /// Panics if the page is wider than the window.
+    pub async fn must_not_scroll_sideways(&self) {
+        let over = self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        assert_eq!(over, json!(0), "{} is too wide", self.page.current_url().await.unwrap());
+    }
+
+    /// Runs a script in the page.
+    pub async fn run(&self, script: &str) -> Value {
+        self.page.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// Acts on the visible element; the page may draw it anew at any time, then it is looked for again.
+    async fn act<F>(&self, path: &str, act: impl Fn(Element) -> F)
+    where
+        F: Future<Output = Result<(), fantoccini::error::CmdError>>,
+    {
+        let what = format!("{path} can be used");
+        wait_for(PATIENCE, &what, || async {
+            let element = self.find(path).await?;
+            act(element).await.ok()
+        })
+        .await;
+    }
+
+    async fn visible(&self, path: &str) -> Element {
+        let what = format!("{path} is shown");
+        wait_for(PATIENCE, &what, || self.find(path)).await
+    }
+
+    async fn find(&self, path: &str) -> Option<Element> {
+        for element in self.page.find_all(Locator::XPath(path)).await.ok()? {
+            if element.is_displayed().await.unwrap_or(false) && element.is_enabled().await.unwrap_or(false) {
+                return Some(element);
+            }
+        }
+        None
+    }
+
+    /// Closes the window.
+    pub async fn close(self) {
+        drop(self.page.clone().close().await);
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        drop(self.driver.kill());
+        drop(self.driver.wait());
+    }
+}
+
+/// The words as a string of XPath.
+fn quoted(words: &str) -> String {
+    assert!(!words.contains('"'), "no story needs both quotes");
+    format!("\"{words}\"")
+}
+
+/// Starts chromedriver on a port that it chooses itself.
+fn start_driver() -> (Child, String) {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is installed (Debian: chromium-driver)");
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = lines.filter_map(|line| line.strip_suffix('.')?.rsplit_once("on port ").map(|(_, port)| port.to_owned())).next();
+    let port = port.expect("chromedriver says its port");
+    (driver, format!("http://127.0.0.1:{port}"))
+}
+
+async fn connect(driver_url: &str, profile: &Path, width: u32) -> Client {
+    let args = [
+        "--headless=new".to_owned(), "--no-sandbox".to_owned(), "--disable-gpu".to_owned(), "--disable-background-networking".to_owned(),
+        "--disable-dev-shm-usage".to_owned(), "--no-first-run".to_owned(), "--force-device-scale-factor=1".to_owned(),
+        format!("--window-size={width},900"), format!("--user-data-dir={}", profile.display()),
+    ];
+    // Narrower than the narrowest window that the browser makes.
+    let metrics = json!({ "deviceMetrics": { "width": width, "height": 800, "pixelRatio": 1.0, "touch": false } });
+    let mut options = json!({ "args": args });
+    if width < 600 {
+        options["mobileEmulation"] = metrics;
+    }
+    let capabilities = json!({
+        "acceptInsecureCerts": true,
+        BROWSER_LOG: { "browser": "WARNING" },
+        "goog:chromeOptions": options,
+    });
+    let capabilities = capabilities.as_object().unwrap().clone();
+    let connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    ClientBuilder::new(connector).capabilities(capabilities).connect(driver_url).await.expect("Chromium starts")
+}
