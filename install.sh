@@ -333,7 +333,7 @@ compile() {
   toolchain_native
   "$repository/frontend/build" || die "the console does not build" "the messages above say why"
   say "compiling the server (some minutes the first time)"
-  new_binary=$(build_static "${BOATHOUSE_PROFILE:-release}") || exit 1
+  new_binary=$(build_static "$([ "$action" = demo ] && echo demo || echo release)") || exit 1
   bundle=$repository
 }
 
