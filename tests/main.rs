@@ -15,6 +15,7 @@ mod bad_input;
 mod cli;
 mod docker;
 mod docker_build;
+mod faults;
 mod engine_support;
 mod browser;
 mod console;

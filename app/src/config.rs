@@ -71,10 +71,10 @@ pub struct ServeArgs {
     /// Log format
     #[arg(long, env = "BOATHOUSE_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// The step boundary at which the process kills itself, for tests
+    /// A file that names the step boundary at which the process kills itself, for tests
     #[cfg(debug_assertions)]
     #[arg(long, env = "BOATHOUSE_FAULT", hide = true)]
-    pub fault: Option<String>,
+    pub fault: Option<PathBuf>,
 }
 
 /// Where the command line keeps what belongs to its user: `$XDG_CONFIG_HOME/boathouse`, else `~/.config/boathouse`.

@@ -50,22 +50,24 @@ pub const POINTS: &[&str] = &[
 
 #[cfg(debug_assertions)]
 mod armed {
+    use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
 
-    static ARMED: OnceLock<String> = OnceLock::new();
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
 
-    /// Chooses the point at which this process dies; once per process.
-    pub fn arm(point: Option<&str>) {
-        if let Some(point) = point {
-            // A second arming loses: a process dies only once.
-            ARMED.set(point.to_owned()).ok();
+    /// From now on this process dies at the point that the file names, whenever it names one.
+    pub fn arm(file: Option<&Path>) {
+        if let Some(file) = file {
+            // A second arming loses: tests that share a process arm none.
+            FILE.set(file.to_owned()).ok();
         }
     }
 
     /// Dies here, as by `kill -9`, where this point was chosen.
     pub fn point(name: &str) {
         debug_assert!(super::POINTS.contains(&name), "the fault point {name} is not listed");
-        if ARMED.get().is_some_and(|armed| armed == name) {
+        let chosen = FILE.get().and_then(|file| std::fs::read_to_string(file).ok());
+        if chosen.is_some_and(|chosen| chosen == name) {
             let own = rustix::process::getpid();
             rustix::process::kill_process(own, rustix::process::Signal::KILL).ok();
             // The signal arrives at once; nothing may happen in between.

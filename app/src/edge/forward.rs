@@ -22,7 +22,7 @@ use crate::observed::InFlightGuard;
 /// milliseconds, and a request that met its middle must not notice.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The pauses while it waits.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Per direction of an upgraded connection. Small, because most of them are idle most of the time.
 const UPGRADE_BUFFER: usize = 4096;
 

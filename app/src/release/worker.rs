@@ -104,7 +104,10 @@ impl Worker {
             (task, running.of.values().any(|task| task.deployment == row.deployment_id))
         };
         match (task, why) {
-            (Some(cancel), Some(_)) => cancel.cancel(),
+            (Some(cancel), Some(_)) => {
+                fault::point("cancel.wanted");
+                cancel.cancel();
+            }
             (Some(_), None) => {}
             (None, Some(why)) if row.state == ReleaseState::Queued => {
                 self.app.db.write(move |tx| release::cancel(tx, &row, &why)).await?;

@@ -14,6 +14,7 @@ use super::observe::{explain_start, start_exit_code};
 use crate::db::object;
 use crate::docker::subnet::Subnet;
 use crate::docker::{ContainerSpec, DockerError, ErrorKind, NetworkSpec, VolumeSpec, labels};
+use crate::fault;
 use crate::error::{Result, internal, unavailable};
 
 impl Supervisor {
@@ -67,13 +68,17 @@ impl Supervisor {
         for mount in &spec.mounts {
             let labels = object_labels(spec.labels.get(labels::INSTANCE), spec.labels.get(labels::DEPLOYMENT));
             self.engine.create_volume(&VolumeSpec { name: mount.volume.clone(), labels }).await?;
+            fault::point("volume.made");
         }
-        self.engine.create(spec).await.map(drop)
+        let made = self.engine.create(spec).await.map(drop);
+        fault::point("container.made");
+        made
     }
 
     async fn start_container(&self, name: &str) -> Result<(), DockerError> {
         match self.engine.start(name).await {
             Ok(()) => {
+                fault::point("container.started");
                 self.backoff().started(name, Instant::now());
                 tracing::info!(container = name, "container started");
                 Ok(())
@@ -120,6 +125,7 @@ impl Supervisor {
     pub(super) async fn forget(&self, name: String) -> Result<()> {
         let forgotten = name.clone();
         self.app.db.write(move |tx| object::forget_container(tx, &forgotten)).await?;
+        fault::point("drain.forgotten");
         self.app.observed.remove(&name);
         self.backoff().forget(&name);
         self.app.pokes.release.poke();
@@ -142,6 +148,7 @@ impl Supervisor {
                 self.app.db.write(move |tx| object::record_network(tx, deployment, &name, &subnet)).await?
             }
         };
+        fault::point("network.recorded");
         let labels = object_labels(Some(&self.app.instance), Some(&deployment.to_string()));
         let spec = NetworkSpec { name: recorded.name, subnet: recorded.subnet.parse().ok(), labels };
         match self.engine.create_network(&spec).await {
@@ -150,7 +157,10 @@ impl Supervisor {
                 self.app.pokes.supervisor.poke();
                 Err(told(error))
             }
-            made => made.map(drop).map_err(told),
+            made => {
+                fault::point("network.made");
+                made.map(drop).map_err(told)
+            }
         }
     }
 

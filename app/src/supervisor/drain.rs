@@ -7,6 +7,7 @@ use super::Supervisor;
 use super::desired::STOP_GRACE;
 use super::diff::Retirement;
 use crate::docker::DockerError;
+use crate::fault;
 use crate::observed::Phase;
 
 /// From the stop signal to the kill, for a release that failed or was cancelled before it served anybody.
@@ -19,10 +20,13 @@ impl Supervisor {
         if *running {
             if *drain {
                 self.drain(name).await;
+                fault::point("drain.closed");
             }
             self.engine.stop(id, if *served { STOP_GRACE } else { NEVER_SERVED_GRACE }).await?;
+            fault::point("drain.stopped");
         }
         self.engine.remove(id).await?;
+        fault::point("drain.removed");
         tracing::info!(container = name, "container stopped and removed");
         self.app.observed.remove(name);
         if *forget && let Err(error) = self.forget(name.clone()).await {

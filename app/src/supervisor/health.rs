@@ -13,6 +13,7 @@ use super::jobs::Watched;
 use super::probe::{self, Outcome, Target};
 use crate::db::release;
 use crate::docker::RunState;
+use crate::fault;
 use crate::observed::{Container, Phase};
 
 /// Between two probes of a container that has not answered yet.
@@ -56,6 +57,7 @@ impl Supervisor {
                     (failures, answered) = (0, true);
                     let port = wanted.port.unwrap_or(port);
                     self.found(&wanted.name, &watched, Phase::Healthy, Some(port), None);
+                    fault::point("probe.healthy");
                 }
                 Outcome::Failing { problem } => {
                     failures += 1;

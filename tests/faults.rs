@@ -1,0 +1,319 @@
+//! `kill -9` at every step boundary: after the restart each release comes to its end, the app was never down, and nothing is
+//! left behind.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use boathouse::fault::POINTS;
+use boathouse_types::{NewRelease, Project, Release, ReleaseState, Source};
+use http::Method;
+
+use crate::harness::{Client, Engine, GitRepo, Server, TestApp, app, at, seconds, upload, wait_for};
+
+/// From the restart to a terminal state.
+const RECOVERY: Duration = Duration::from_secs(30);
+/// Until the chosen point is reached.
+const REACHED: Duration = Duration::from_secs(90);
+const SHOP: &str = "shop";
+const REPO: &str = "repo";
+
+/// What passes a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Story {
+    Redeploy,
+    Git,
+    First,
+    RollBack,
+    Cancel,
+    Fail,
+    Delete,
+}
+
+fn story(point: &str) -> Story {
+    match point {
+        "source.fetched" | "source.checked_out" => Story::Git,
+        "rollback.checked" => Story::RollBack,
+        "fail.recorded" => Story::Fail,
+        _ if point.starts_with("network.") => Story::First,
+        _ if point.starts_with("cancel.") => Story::Cancel,
+        _ if point.starts_with("delete.") => Story::Delete,
+        _ => Story::Redeploy,
+    }
+}
+
+#[test]
+fn there_are_points_enough() {
+    assert!(POINTS.len() >= 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_boundary_of_a_redeploy_it_recovers() {
+    let points: Vec<&str> = POINTS.iter().copied().filter(|point| story(point) == Story::Redeploy).collect();
+    let (first, second) = points.split_at(points.len() / 2);
+    tokio::join!(walk(first), walk(second));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_other_boundary_it_recovers() {
+    let points: Vec<&str> = POINTS.iter().copied().filter(|point| story(point) != Story::Redeploy).collect();
+    walk(&points).await;
+}
+
+async fn walk(points: &[&'static str]) {
+    let mut world = World::new().await;
+    for point in points {
+        world.survives(point).await;
+    }
+}
+
+/// A container with a volume, files of the source, and files out of an image.
+fn version(text: &str) -> TestApp {
+    let manifest = "components:\n  - identifier: web\n    folder: /\n    health: {timeout: 20}\n    volumes: [{identifier: data, path: /data}]\n  - identifier: site\n    folder: /\n    static: public\n  - identifier: taken\n    folder: /\n    static: /taken\n    build: {dockerfile: Dockerfile.taken}\n";
+    app(text)
+        .manifest(manifest)
+        .file("public/index.html", text)
+        .file("Dockerfile.taken", "FROM scratch\nCOPY public /taken\n")
+}
+
+struct World {
+    server: Server,
+    engine: Engine,
+    fault: PathBuf,
+    _folder: tempfile::TempDir,
+    repo: GitRepo,
+    versions: u32,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = folder.path().join("fault");
+        let server = Server::options().flag("--fault", fault.display()).flag("--drain-timeout", 2).start().await;
+        let repo = GitRepo::new(&version("git").files());
+        let local = server.local();
+        local.create_project(SHOP, &upload()).await;
+        local.deploy_archive(SHOP, version("0").archive()).await;
+        Self { server, engine: Engine::connect().await, fault, _folder: folder, repo, versions: 0 }
+    }
+
+    async fn survives(&mut self, point: &'static str) {
+        self.versions += 1;
+        let text = format!("{point}-{}", self.versions);
+        let began = std::time::Instant::now();
+        let (project, before) = self.prepare(point).await;
+        std::fs::write(&self.fault, point).unwrap();
+        self.trigger(point, &project, &text).await;
+        wait_for(REACHED, &format!("the process dies at {point}"), || std::future::ready(self.server.ended())).await;
+        std::fs::remove_file(&self.fault).unwrap();
+        if story(point) != Story::First && story(point) != Story::Delete {
+            self.answers_directly(&project, point).await;
+        }
+        self.server.kill();
+        self.server.start_again().await;
+        let watch = self.watch(&project, story(point) != Story::First && story(point) != Story::Delete).await;
+        let newest = self.recovers(point, &project).await;
+        if let Some(newest) = &newest {
+            self.serves_what_is_live(point, &project, &before, &text, newest).await;
+        }
+        watch.ends(point).await;
+        self.leaves_nothing(point).await;
+        eprintln!("{point}: {} ms", began.elapsed().as_millis());
+    }
+
+    /// The project that the point is about, with a release that serves where one must; and what it serves.
+    async fn prepare(&self, point: &str) -> (String, String) {
+        let local = self.server.local();
+        let number = self.versions;
+        match story(point) {
+            Story::First => {
+                let name = format!("first-{number}");
+                local.create_project(&name, &upload()).await;
+                (name, String::new())
+            }
+            Story::Delete => {
+                let name = format!("gone-{number}");
+                local.create_project(&name, &upload()).await;
+                local.deploy_archive(&name, version("gone").archive()).await;
+                (name, "gone".to_owned())
+            }
+            Story::Git => {
+                let projects: Vec<Project> = local.read("/api/v1/projects").await;
+                if !projects.iter().any(|project| project.name.as_str() == REPO) {
+                    let url = self.repo.url().parse().unwrap();
+                    local.create_project(REPO, &Source::Git { url, branch: None, folder: None }).await;
+                    let release = local.deploy(REPO).await;
+                    local.must_be_live(release).await;
+                }
+                (REPO.to_owned(), self.text(REPO).await)
+            }
+            Story::RollBack => {
+                let text = format!("next-{number}");
+                local.deploy_archive(SHOP, version(&text).archive()).await;
+                (SHOP.to_owned(), text)
+            }
+            _ => (SHOP.to_owned(), self.text(SHOP).await),
+        }
+    }
+
+    /// The text of `web`, as a visitor sees it.
+    async fn text(&self, project: &str) -> String {
+        self.server.visit(&format!("{project}.localhost"), "/").await.text()
+    }
+
+    /// Sends what makes the process pass the point; it may die before it answers.
+    async fn trigger(&self, point: &str, project: &str, text: &str) {
+        let local = self.server.local();
+        let releases = format!("{}/releases", at(project, "production"));
+        match story(point) {
+            Story::Redeploy | Story::First => send(&local, project, version(text).archive()).await,
+            Story::Fail => send(&local, project, version(text).exits_at_once(1).archive()).await,
+            Story::Git => {
+                self.repo.commit(&version(text).files(), text);
+                let body = serde_json::to_vec(&NewRelease::default()).unwrap();
+                drop(local.try_send(Method::POST, &releases, Some(("application/json", body))).await);
+            }
+            Story::RollBack => {
+                let live = local.deployment(project, "production").await.live.unwrap().number;
+                let all: Vec<Release> = local.read(&releases).await;
+                let older = all.iter().find(|release| release.number < live && release.can_roll_back).unwrap().number;
+                drop(local.try_send(Method::POST, &format!("{releases}/{older}/rollback"), None).await);
+            }
+            Story::Cancel => {
+                let release = local.upload(project, version(text).slow_start(60_000).archive()).await;
+                wait_for(REACHED, "it starts", || async {
+                    (local.release(&release).await.state == ReleaseState::Starting).then_some(())
+                })
+                .await;
+                drop(local.try_send(Method::POST, &format!("{releases}/{}/cancel", release.number), None).await);
+            }
+            Story::Delete => {
+                let path = format!("/api/v1/projects/{project}?confirm={project}");
+                drop(local.try_send(Method::DELETE, &path, None).await);
+            }
+        }
+    }
+
+    /// While the process is dead the app goes on: a container of the deployment answers at its own address.
+    async fn answers_directly(&self, project: &str, point: &str) {
+        let marker = format!("-{project}-production-");
+        let mut tried = Vec::new();
+        for name in self.engine.container_names(&self.server.instance()).await {
+            if !name.contains(&marker) {
+                continue;
+            }
+            let inspected = self.engine.docker.inspect_container(&name, None::<InspectContainerOptions>).await.unwrap();
+            let networks = inspected.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+            let address = networks.into_values().find_map(|network| network.ip_address?.parse::<IpAddr>().ok());
+            tried.push((name, address));
+            if let Some(address) = address
+                && reqwest::get(format!("http://{}/", SocketAddr::new(address, 8080))).await.is_ok_and(|a| a.status().is_success())
+            {
+                return;
+            }
+        }
+        panic!("{point}: no container of {project} answers while the process is dead: {tried:?}");
+    }
+
+    /// The newest release, once it has ended; nothing for a project that is gone.
+    async fn recovers(&self, point: &str, project: &str) -> Option<Release> {
+        let local = self.server.local();
+        let what = format!("{point}: a terminal state");
+        if story(point) == Story::Delete {
+            wait_for(RECOVERY, &what, || async {
+                (local.get(&format!("/api/v1/projects/{project}")).await.status == 404).then_some(())
+            })
+            .await;
+            return None;
+        }
+        let releases = format!("{}/releases", at(project, "production"));
+        let newest: Vec<Release> = local.read(&releases).await;
+        let Some(newest) = newest.into_iter().next() else { return None };
+        Some(local.ended_within(RECOVERY, &newest).await)
+    }
+
+    async fn serves_what_is_live(&self, point: &str, project: &str, before: &str, text: &str, newest: &Release) {
+        let expected = match (story(point), newest.state) {
+            (Story::Redeploy, ReleaseState::Live) if point == "upload.stored" => before,
+            (Story::Redeploy | Story::Git | Story::First, ReleaseState::Live) => text,
+            (Story::Fail, ReleaseState::Failed) | (Story::Cancel, ReleaseState::Cancelled) => before,
+            (Story::RollBack, ReleaseState::Live) => {
+                assert_ne!(self.text(project).await, before, "{point}");
+                return;
+            }
+            _ => panic!("{point}: release {} is {:?}: {:#?}", newest.number, newest.state, newest.failure),
+        };
+        assert_eq!(self.text(project).await, expected, "{point}");
+        let site = self.server.visit(&format!("site-production-{project}.localhost"), "/").await;
+        assert_eq!(site.text(), expected, "{point}");
+    }
+
+    /// Only what serves is left: containers, networks, folders.
+    async fn leaves_nothing(&self, point: &str) {
+        let local = self.server.local();
+        let projects: Vec<Project> = local.read("/api/v1/projects").await;
+        let live = projects.iter().flat_map(|p| &p.deployments).filter(|d| d.live.is_some()).count();
+        let instance = self.server.instance();
+        let (data, prefix) = (self.server.data(), format!("bh-{instance}-"));
+        wait_for(seconds(20), &format!("{point}: only what serves is left"), || async {
+            let options = ListContainersOptionsBuilder::new().all(true).build();
+            let all = self.engine.docker.list_containers(Some(options)).await.unwrap();
+            let named = |name: &String| name.trim_start_matches('/').starts_with(&prefix);
+            let ours = all.iter().filter(|one| one.names.iter().flatten().any(named)).count();
+            let networks = self.engine.network_names(&instance).await.len();
+            let volumes = self.engine.volume_names(&instance).await.len();
+            let work = std::fs::read_dir(data.join("work")).unwrap().count();
+            let mut sites = std::fs::read_dir(data.join("sites")).unwrap().flatten();
+            let staging = sites.any(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+            let found = (ours, networks, volumes, work, staging);
+            (found == (live, live, live, 0, false)).then_some(())
+        })
+        .await;
+    }
+
+    /// Visits the app through the edge until told to stop: after its first answer it must never fail again.
+    async fn watch(&self, project: &str, serves: bool) -> Watch {
+        let (stop, bad) = (Arc::new(AtomicBool::new(!serves)), Arc::new(AtomicU32::new(0)));
+        let client = self.server.visitor().await;
+        let url = self.server.url(&format!("{project}.localhost"), "/");
+        let task = tokio::spawn({
+            let (stop, bad) = (stop.clone(), bad.clone());
+            async move {
+                let began = std::time::Instant::now();
+                let mut up = false;
+                while !stop.load(Ordering::Relaxed) {
+                    let good = client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
+                    if !good && (up || began.elapsed() > seconds(10)) {
+                        bad.fetch_add(1, Ordering::Relaxed);
+                    }
+                    up |= good;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        });
+        Watch { stop, bad, task }
+    }
+}
+
+struct Watch {
+    stop: Arc<AtomicBool>,
+    bad: Arc<AtomicU32>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watch {
+    async fn ends(self, point: &str) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+        assert_eq!(self.bad.load(Ordering::Relaxed), 0, "{point}: requests failed while it recovered");
+    }
+}
+
+async fn send(local: &Client, project: &str, archive: Vec<u8>) {
+    let path = format!("{}/releases/upload", at(project, "production"));
+    // The process may die before it answers.
+    drop(local.try_send(Method::POST, &path, Some(("application/gzip", archive))).await);
+}
