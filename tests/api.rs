@@ -183,7 +183,6 @@ async fn hosts_are_claimed_once_and_never_the_consoles() {
     let local = shop(&desk).await;
     local.create_project("other", &upload()).await;
     let hosts = format!("{}/hosts", at("shop", "production"));
-    let add = async |body: Value| local.post(&hosts, &body).await;
     let made: Host = add_ok(&local, &hosts, json!({ "name": "App.Example.com.", "component": "web" })).await;
     assert_eq!((made.name.as_str(), made.tls, made.path.as_str()), ("app.example.com", TlsMode::Acme, "/"));
     assert_eq!(made.url, "https://app.example.com/");
@@ -196,9 +195,9 @@ async fn hosts_are_claimed_once_and_never_the_consoles() {
         (json!({ "name": "a.example.com", "component": "web", "path": "/../x" }), ErrorKind::Invalid, ["/../x"]),
         (json!({ "name": "a.example.com" }), ErrorKind::Invalid, ["component"]),
     ] {
-        Client::expect_error(&add(body).await, kind, &names);
+        Client::expect_error(&local.post(&hosts, &body).await, kind, &names);
     }
-    assert_eq!(add(json!({ "name": "not a name", "component": "web" })).await.error().kind, ErrorKind::Invalid);
+    assert_eq!(local.post(&hosts, &json!({ "name": "not a name", "component": "web" })).await.error().kind, ErrorKind::Invalid);
     let other = format!("{}/hosts", at("other", "production"));
     let taken = local.post(&other, &json!({ "name": "app.example.com", "component": "web" })).await;
     Client::expect_error(&taken, ErrorKind::Conflict, &["app.example.com", "shop/production"]);

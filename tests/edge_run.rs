@@ -130,8 +130,20 @@ async fn releases_follow_each_other_and_a_stopped_deployment_says_so() {
     assert_eq!(get("/").await, (200, "page two".to_owned()));
     assert_eq!(get("/api").await, (200, "second /api".to_owned()));
 
-    // A crashed container is nobody's answer; the files are not concerned.
+    // As after a restart of this process: nobody has looked at the container yet. The request waits for that.
     let name = format!("api-{two}");
+    let container = app.observed.container(&name).unwrap();
+    app.observed.remove(&name);
+    app.pokes.edge.poke();
+    let look = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        app.observed.put(&name, container);
+        app.pokes.edge.poke();
+    };
+    let (answer, ()) = tokio::join!(get("/api"), look);
+    assert_eq!(answer, (200, "second /api".to_owned()));
+
+    // A crashed container is nobody's answer; the files are not concerned.
     app.observed.update(&name, |container| container.phase = Phase::Exited { code: 1, out_of_memory: false });
     app.pokes.edge.poke();
     wait_for("the crash to be seen", async || (get("/api").await.0 == 503).then_some(())).await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use bollard::models::SystemInfoCgroupDriverEnum;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
@@ -135,6 +136,14 @@ impl Engine {
             api: api.to_string(),
             arch: version.arch.unwrap_or_default(),
         })
+    }
+
+    /// Whether the engine leaves its control groups to systemd.
+    pub(super) async fn groups_are_systemds(&self) -> Result<bool> {
+        let about = self.call("ask the container engine about itself".into(), QUERY_DEADLINE, |docker| async move {
+            docker.info().await
+        });
+        Ok(about.await?.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD))
     }
 
     async fn list_containers(&self, label: &Label) -> Result<Vec<Summary>> {

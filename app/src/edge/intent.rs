@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use boathouse_types::{DeploymentId, Identifier, Intent as Wanted, ReleaseComponent, ReleaseId, Serves, TlsMode};
+use boathouse_types::{DeploymentId, Intent as Wanted, ReleaseComponent, ReleaseId, Serves, TlsMode};
 
 use super::ca;
 use super::files::Site;
@@ -155,8 +155,12 @@ async fn target(
             }
         };
     }
-    let containers = observed.of_release(release.id).into_iter().map(|(_, container)| container);
-    match answering(containers, &host.component, component.port) {
+    let mut containers: Vec<_> = observed.of_release(release.id).into_iter().map(|(_, container)| container).collect();
+    containers.retain(|container| container.identifier == host.component);
+    let soon = is_coming(&containers);
+    match answering(containers, component.port) {
+        // Without an upstream a request waits a moment for one, as in the middle of a switch.
+        found if found.is_empty() && soon => Target::Upstreams(Vec::new()),
         found if found.is_empty() => unavailable("no container answers"),
         found => {
             Target::Upstreams(found.iter().map(|(address, in_flight)| memory.upstream(*address, in_flight)).collect())
@@ -164,15 +168,17 @@ async fn target(
     }
 }
 
+/// Whether one may answer in a moment: it starts, or nobody has looked since this process did.
+fn is_coming(containers: &[Container]) -> bool {
+    containers.is_empty()
+        || containers.iter().any(|container| matches!(container.phase, Phase::Missing | Phase::Starting))
+}
+
 /// Where the healthy containers of a component listen; those that run but fail their probes only where there is no
 /// healthy one, because an answer that is perhaps an error is better than none.
-fn answering(
-    containers: impl Iterator<Item = Container>,
-    component: &Identifier,
-    port: Option<u16>,
-) -> Vec<(SocketAddr, Arc<InFlight>)> {
+fn answering(containers: Vec<Container>, port: Option<u16>) -> Vec<(SocketAddr, Arc<InFlight>)> {
     let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
-    for container in containers.filter(|container| container.identifier == *component) {
+    for container in containers {
         let list = match container.phase {
             Phase::Healthy => &mut healthy,
             Phase::Unhealthy => &mut unhealthy,
@@ -233,20 +239,21 @@ mod tests {
     #[test]
     fn requests_go_where_someone_answers() {
         use Phase::{Draining, Healthy, Starting, Unhealthy};
-        let web: Identifier = "web".parse().unwrap();
-        for (containers, expected) in [
-            (vec![], vec![]),
-            (vec![container(Healthy, 1, Some(80)), container(Unhealthy, 2, Some(80))], vec!["10.0.0.1:80"]),
-            (vec![container(Unhealthy, 2, Some(80)), container(Starting, 3, Some(80))], vec!["10.0.0.2:80"]),
-            (vec![container(Draining, 4, Some(80))], vec![]),
-            (vec![container(Healthy, 5, None)], vec!["10.0.0.5:3000"]),
+        for (containers, expected, coming) in [
+            (vec![], vec![], true),
+            (vec![container(Healthy, 1, Some(80)), container(Unhealthy, 2, Some(80))], vec!["10.0.0.1:80"], false),
+            (vec![container(Unhealthy, 2, Some(80)), container(Starting, 3, Some(80))], vec!["10.0.0.2:80"], true),
+            (vec![container(Starting, 3, Some(80))], vec![], true),
+            (vec![container(Draining, 4, Some(80))], vec![], false),
+            (vec![container(Healthy, 5, None)], vec!["10.0.0.5:3000"], false),
         ] {
-            let found = answering(containers.into_iter(), &web, Some(3000));
+            assert_eq!(is_coming(&containers), coming);
+            let found = answering(containers, Some(3000));
             let found: Vec<_> = found.iter().map(|(address, _)| address.to_string()).collect();
             assert_eq!(found, expected);
         }
         let closed = container(Healthy, 6, Some(80));
         closed.in_flight.close();
-        assert!(answering([closed].into_iter(), &web, None).is_empty());
+        assert!(answering(vec![closed], None).is_empty());
     }
 }

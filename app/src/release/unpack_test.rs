@@ -1,3 +1,5 @@
+//! Archives as people, and people who mean harm, make them.
+
 use super::*;
 
 /// A tar whose names are written as they are: the tar crate itself would refuse to make a bad one.

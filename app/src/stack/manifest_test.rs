@@ -1,3 +1,5 @@
+//! Manifests that are right, and those that are wrong with their places.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -172,18 +172,31 @@ impl Supervisor {
         }
     }
 
-    /// Returns whether anything changed.
+    /// Returns whether anything changed. Of one and the same start the watcher's findings stay, in one step under the
+    /// lock: it may find a container healthy between our look and this, and then looks again only after seconds.
     fn put(&self, name: &str, entry: Container) -> bool {
-        let is_same = self
-            .app
-            .observed
-            .container(name)
-            .is_some_and(|old| facts(&old) == facts(&entry) && Arc::ptr_eq(&old.in_flight, &entry.in_flight));
-        if !is_same {
+        if self.app.observed.container(name).is_none() {
             self.app.observed.put(name, entry);
+            return true;
         }
-        !is_same
+        let mut changed = false;
+        self.app.observed.update(name, |old| {
+            let mut entry = entry;
+            if is_same_start(old, &entry) {
+                (entry.phase, entry.port, entry.problem) = (old.phase, old.port, old.problem.clone());
+            }
+            changed = facts(old) != facts(&entry) || !Arc::ptr_eq(&old.in_flight, &entry.in_flight);
+            if changed {
+                *old = entry;
+            }
+        });
+        changed
     }
+}
+
+fn is_same_start(old: &Container, new: &Container) -> bool {
+    let start = |one: &Container| (one.engine_id.clone(), one.address, one.started_at);
+    is_up(old.phase) && is_up(new.phase) && start(old) == start(new)
 }
 
 fn is_up(phase: Phase) -> bool {

@@ -1,11 +1,14 @@
 //! Limits of a build. The classic builder takes them per build; BuildKit inside the engine does not (its API has no
 //! field for them, and what 20.10 gets is ignored), so they are written to the control group under which the engine
 //! puts every step of every build. We build one at a time by default, so the group's limit is the build's limit.
+//! An engine whose driver is systemd has no such group: there each step gets the limits as it appears.
 //!
 //! That needs a host whose control groups we may write: root outside a container. Where we may not, the build runs
 //! without memory, CPU and process limits, and its log says so; the time limit always holds.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::BuildLimits;
 use crate::docker::{DockerError, ErrorKind};
@@ -13,6 +16,14 @@ use crate::docker::{DockerError, ErrorKind};
 const ROOT: &str = "/sys/fs/cgroup";
 /// Relative to a controller's root: where the engine's `cgroupfs` driver puts build steps.
 const GROUP: &str = "docker/buildkit";
+/// What the engine makes of `system.slice:docker:` and a step's id, depending on who creates the group for it.
+const STEP_AT_ROOT: &str = "system.slice:docker:";
+const SLICE: &str = "system.slice";
+const STEP_IN_SLICE: (&str, &str) = ("docker-", ".scope");
+/// A step's id is that long; a container's is 64.
+const STEP_ID: usize = 25;
+/// How soon a step that appears is limited.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Microseconds; the kernel's default.
 const CPU_PERIOD: u64 = 100_000;
 /// Exit code of a process that was killed with SIGKILL.
@@ -23,6 +34,7 @@ const KILLED: i64 = 137;
 pub(super) struct Guard {
     written: Vec<(PathBuf, &'static str)>,
     missing: Option<&'static str>,
+    steps: Option<BuildLimits>,
 }
 
 /// One file to write, and what to write to lift the limit again.
@@ -34,9 +46,25 @@ struct Entry {
 }
 
 impl Guard {
-    pub async fn apply(limits: &BuildLimits) -> Self {
+    /// Sets what can be set before the build; [`Guard::follow`] does the rest.
+    pub async fn apply(limits: &BuildLimits, systemd: bool) -> Self {
         let limits = *limits;
+        if systemd {
+            let missing = may_not_write(Path::new(ROOT), &limits);
+            return Self { written: Vec::new(), missing, steps: Some(limits) };
+        }
         tokio::task::spawn_blocking(move || Self::apply_below(Path::new(ROOT), &limits)).await.unwrap_or_default()
+    }
+
+    /// Limits each step as it appears, where the engine has no group for all of them. Never ends.
+    pub async fn follow(&self) {
+        let Some(limits) = self.steps else { return std::future::pending().await };
+        let unified = Path::new(ROOT).join("cgroup.controllers").exists();
+        let mut seen = BTreeSet::new();
+        loop {
+            limit_new_steps(Path::new(ROOT), unified, &limits, &mut seen);
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     fn apply_below(root: &Path, limits: &BuildLimits) -> Self {
@@ -54,9 +82,7 @@ impl Guard {
                 Ok(()) => guard.written.push((group.join(entry.file), entry.lifted)),
                 Err(error) => {
                     tracing::debug!(file = %group.join(entry.file).display(), %error, "a build limit could not be set");
-                    guard.missing = Some(
-                        "this machine's control groups cannot be written: the build runs without some of its limits",
-                    );
+                    guard.missing = Some(NOT_WRITABLE);
                 }
             }
         }
@@ -67,6 +93,46 @@ impl Guard {
     pub fn missing(&self) -> Option<&'static str> {
         self.missing
     }
+}
+
+const NOT_WRITABLE: &str = "this machine's control groups cannot be written: the build runs without some of its limits";
+
+fn may_not_write(root: &Path, limits: &BuildLimits) -> Option<&'static str> {
+    use rustix::fs::{Access, access};
+    let wanted = !entries(limits, true).is_empty();
+    (wanted && access(root, Access::WRITE_OK).is_err()).then_some(NOT_WRITABLE)
+}
+
+/// The groups of build steps that were not there at the last look get their limits. A step that has just ended is gone
+/// again: that is no failure.
+fn limit_new_steps(root: &Path, unified: bool, limits: &BuildLimits, seen: &mut BTreeSet<PathBuf>) {
+    for entry in entries(limits, unified) {
+        let root = if unified { root.to_owned() } else { root.join(entry.controller) };
+        for group in steps_below(&root) {
+            let file = group.join(entry.file);
+            if seen.insert(file.clone())
+                && let Err(error) = std::fs::write(&file, &entry.value)
+            {
+                tracing::debug!(file = %file.display(), %error, "a build step could not be limited");
+            }
+        }
+    }
+}
+
+fn steps_below(root: &Path) -> Vec<PathBuf> {
+    let names_in = |folder: &Path, is_step: fn(&str) -> bool| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_step))
+            .map(|entry| entry.path())
+            .collect::<Vec<_>>()
+    };
+    let mut steps = names_in(root, |name| name.starts_with(STEP_AT_ROOT));
+    steps.extend(names_in(&root.join(SLICE), |name| {
+        let id = name.strip_prefix(STEP_IN_SLICE.0).and_then(|rest| rest.strip_suffix(STEP_IN_SLICE.1));
+        id.is_some_and(|id| id.len() == STEP_ID)
+    }));
+    steps
 }
 
 /// A step that was killed under a memory limit was most likely killed for it.
@@ -172,6 +238,27 @@ mod tests {
                 assert_eq!(std::fs::read_to_string(root.path().join(file)).unwrap(), lifted, "{file}");
             }
         }
+    }
+
+    #[test]
+    fn steps_are_limited_as_they_appear_and_containers_never() {
+        let root = tempfile::tempdir().unwrap();
+        let step = |name: &str| {
+            let folder = root.path().join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            folder.join("memory.max")
+        };
+        let container = step(&format!("system.slice/docker-{}.scope", "c".repeat(64)));
+        let mut seen = BTreeSet::new();
+        for name in [format!("system.slice/docker-{}.scope", "s".repeat(25)), "system.slice:docker:abc".to_owned()] {
+            let file = step(&name);
+            limit_new_steps(root.path(), true, &LIMITS, &mut seen);
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "67108864", "{name}");
+            std::fs::write(&file, "changed").unwrap();
+            limit_new_steps(root.path(), true, &LIMITS, &mut seen);
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "changed", "only once");
+        }
+        assert!(!container.exists());
     }
 
     #[test]

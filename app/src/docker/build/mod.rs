@@ -68,7 +68,7 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
         Some(_) => ca::trust_in_every_run(&dockerfile),
         None => dockerfile,
     };
-    let limits = cgroup::Guard::apply(&request.limits).await;
+    let limits = cgroup::Guard::apply(&request.limits, engine.groups_are_systemds().await?).await;
     if let Some(missing) = limits.missing() {
         say(&lines, missing).await;
     }
@@ -77,6 +77,7 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
     tokio::select! {
         result = transfer(engine, request, options, dockerfile, progress) => result,
         error = session.serve() => Err(error),
+        () = limits.follow() => Err(DockerError::new(ErrorKind::Engine, request.what(), "its limits are no longer kept")),
     }
 }
 
