@@ -190,7 +190,9 @@ async fn a_browser_must_mean_it() {
     let cookie = desk.cookie("m");
     let project = NewProject { name: "shop".parse().unwrap(), source: Source::Upload };
     let with = |pairs: &[(&'static str, &str)]| {
-        pairs.iter().fold(desk.anon().with_header("cookie", &cookie), |client, (name, value)| client.with_header(name, value))
+        pairs
+            .iter()
+            .fold(desk.anon().with_header("cookie", &cookie), |client, (name, value)| client.with_header(name, value))
     };
     let csrf = ("x-boathouse-csrf", "1");
     let own = format!("https://{CONSOLE}");
