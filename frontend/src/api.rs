@@ -16,6 +16,11 @@ pub type Answer<T> = Result<T, ErrorBody>;
 /// The server refuses a changing request of a cookie session without this header.
 const CSRF_HEADER: &str = "X-Boathouse-CSRF";
 
+/// A network that changes (a laptop that wakes, a container network that comes or goes) cuts requests short. Reading is simply
+/// done again; what changes something is not, because nobody knows whether it arrived.
+const RETRIES: u32 = 3;
+const RETRY_AFTER_MS: i32 = 400;
+
 /// The public API, called with the session's cookie.
 #[derive(Clone, Copy)]
 pub struct Api {
@@ -202,7 +207,15 @@ impl Api {
     }
 
     async fn fetch(self, method: &str, path: &str, body: Option<String>) -> Answer<web_sys::Response> {
-        let response = send_request(method, path, body).await.map_err(|_| no_answer())?;
+        let mut sent = send_request(method, path, body.clone()).await;
+        for _ in 0..if method == "GET" { RETRIES } else { 0 } {
+            if sent.is_ok() {
+                break;
+            }
+            pause(RETRY_AFTER_MS).await;
+            sent = send_request(method, path, body.clone()).await;
+        }
+        let response = sent.map_err(|_| no_answer())?;
         if response.ok() {
             return Ok(response);
         }
@@ -287,6 +300,14 @@ async fn send_request(method: &str, path: &str, body: Option<String>) -> Result<
     init.set_headers(&headers);
     let response = JsFuture::from(window().fetch_with_str_and_init(path, &init)).await?;
     response.dyn_into()
+}
+
+async fn pause(ms: i32) {
+    let over = js_sys::Promise::new(&mut |resolve, _| {
+        // Fails for no function and number: the pause is then over at once.
+        let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+    });
+    let _ = JsFuture::from(over).await;
 }
 
 async fn text_of(response: &web_sys::Response) -> Answer<String> {

@@ -113,13 +113,18 @@ impl Worker {
                 self.app.db.write(move |tx| release::cancel(tx, &row, &why)).await?;
                 self.app.pokes.events.notify_waiters();
             }
-            (None, _) if !busy => self.take_up(&row),
+            (None, why) if !busy => {
+                let cancel = self.take_up(&row);
+                if why.is_some() {
+                    cancel.cancel();
+                }
+            }
             (None, _) => {}
         }
         Ok(())
     }
 
-    fn take_up(&self, row: &ReleaseRow) {
+    fn take_up(&self, row: &ReleaseRow) -> CancellationToken {
         let cancel = CancellationToken::new();
         let run = Run::new(
             self.app.clone(),
@@ -136,7 +141,8 @@ impl Worker {
             let _poke = PokeOnDrop(poke);
             pipeline::run(run).await;
         });
-        running.of.insert(row.id, Task { deployment: row.deployment_id, cancel, id: handle.id() });
+        running.of.insert(row.id, Task { deployment: row.deployment_id, cancel: cancel.clone(), id: handle.id() });
+        cancel
     }
 
     /// Forgets the tasks that have ended, also by a panic: what is unfinished is taken up again.

@@ -90,9 +90,19 @@ fn place_snippets(bindings: &Output, site: &mut Site) -> Result<String> {
     Ok(js)
 }
 
-/// A module of its own, because the console's content security policy forbids inline scripts.
+/// A module of its own, because the console's content security policy forbids inline scripts. A network that changes while the
+/// page loads must not leave it blank: loading is tried again, and the last failure is said.
 fn boot_module(js: &str, wasm: &str) -> String {
-    format!("import init from './{js}';\ninit({{ module_or_path: new URL('./{wasm}', import.meta.url) }});\n")
+    format!(
+        "import init from './{js}';
+const url = new URL('./{wasm}', import.meta.url);
+const start = (left) => init({{ module_or_path: url }}).catch((error) => {{
+  if (left > 0) return new Promise((go) => setTimeout(go, 500)).then(() => start(left - 1));
+  document.body.append('The console could not be loaded: ' + error.message + '. Reload the page.');
+}});
+start(4);
+"
+    )
 }
 
 /// Replaces each `%NAME%` of the template by the asset's path and refuses a template that names an unknown asset.
