@@ -32,8 +32,7 @@ pub async fn create(
     let name = query.into_inner().name;
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
-        let asked =
-            Request { deployment: &deployment, actor: &actor, reference: name.as_deref(), upload: Some(&file) };
+        let asked = Request { deployment: &deployment, actor: &actor, reference: name.as_deref(), upload: Some(&file) };
         by_id(tx, release::request(tx, &asked)?)
     })
     .await?;
