@@ -21,6 +21,17 @@ const WRITE_BUFFER: usize = 1024 * 1024;
 /// The first bytes tell the format.
 const HEAD: usize = 512;
 
+/// Refuses an archive whose announced size is too large, before a byte of it is read.
+pub fn refuse_announced(bytes: Option<u64>) -> Result<()> {
+    if bytes.is_some_and(|bytes| bytes > MAX_UPLOAD) { Err(larger_than(MAX_UPLOAD)) } else { Ok(()) }
+}
+
+fn larger_than(limit: u64) -> Error {
+    let limit = if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") };
+    too_large(format!("the archive is larger than {limit}"))
+        .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git.")
+}
+
 /// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`].
 ///
 /// # Errors
@@ -53,8 +64,7 @@ where
         })?;
         size += chunk.len() as u64;
         if size > limit {
-            return Err(too_large(format!("the archive is larger than {}", if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") }))
-                .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git."));
+            return Err(larger_than(limit));
         }
         let missing = HEAD - head.len();
         head.extend_from_slice(&chunk[..missing.min(chunk.len())]);
