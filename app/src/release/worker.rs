@@ -18,6 +18,7 @@ use crate::db::{deployment, release};
 use crate::docker::Containers;
 use crate::error::Result;
 use crate::fault;
+use crate::git;
 use crate::state::App;
 
 /// The worker also looks without being poked.
@@ -32,6 +33,7 @@ struct Worker {
     running: Mutex<Running>,
     // Never held across a transaction of a release; keeps clean-up from what is just being made.
     files: Arc<tokio::sync::RwLock<()>>,
+    mirrors: Arc<git::Mirrors>,
 }
 
 #[derive(Default)]
@@ -52,7 +54,7 @@ struct Task {
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
     let builds = Arc::new(Semaphore::new(app.config.builds.max(1)));
     let worker =
-        Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files: Arc::default() });
+        Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files: Arc::default(), mirrors: Arc::default() });
     let poke = app.pokes.release.clone();
     app.tasks.reconcile("release", "brings every release to an end", Some(PERIOD), poke, move || {
         let worker = worker.clone();
@@ -133,6 +135,7 @@ impl Worker {
             cancel.clone(),
             self.builds.clone(),
             self.files.clone(),
+            self.mirrors.clone(),
         );
         fault::point("worker.taken");
         let poke = self.app.pokes.release.clone();
