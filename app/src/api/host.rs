@@ -92,7 +92,7 @@ fn one_of(known: &[Identifier]) -> String {
 fn path(given: Option<&str>) -> Result<String> {
     let path = given.unwrap_or("/");
     let clean = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
-    let plain = path.split('/').skip(1).enumerate().all(|(_, part)| part != ".." && part != ".");
+    let plain = path.split('/').all(|part| part != ".." && part != ".");
     if !path.starts_with('/') || path.contains("//") || !clean || !plain || path.len() > PATH_MAX {
         return Err(invalid(format!("\"{}\" is not a path prefix", path.escape_debug()))
             .hint("Write it as /name, with letters, digits and - . _ ~ only."));

@@ -88,9 +88,11 @@ impl Client {
         };
         let mut response = match self.check(&mut head, framing) {
             Ok((Found::Route(route), host)) if route.target.is_forwarded() => {
-                match self.outgoing(&route, host, head, incoming) {
-                    Ok(mut outgoing) => forward(route, &mut outgoing, |head| self.find_again(head)).await,
-                    Err(page) => page,
+                if let Some(status) = refusal(&route, &head, &incoming) {
+                    pages::last_page(status, &head.headers)
+                } else {
+                    let mut outgoing = self.outgoing(&route, host, head, incoming);
+                    forward(route, &mut outgoing, |head| self.find_again(head)).await
                 }
             }
             Ok((found, _)) => {
@@ -171,29 +173,12 @@ impl Client {
         self.shared.certificates.load().is_same(self.sni.as_deref(), host)
     }
 
-    /// What an application is sent, or the page that refuses it.
-    fn outgoing(
-        &self,
-        route: &Route,
-        host: HeaderValue,
-        mut head: Parts,
-        incoming: Incoming,
-    ) -> Result<Outgoing, Response<Body>> {
-        if let Some(expect) = head.headers.get(header::EXPECT)
-            && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
-        {
-            return Err(pages::last_page(StatusCode::EXPECTATION_FAILED, &head.headers));
-        }
-        let max = route.policy.max_body;
-        if let (Some(max), Some(length)) = (max, http_body::Body::size_hint(&incoming).exact())
-            && length > max
-        {
-            return Err(pages::last_page(StatusCode::PAYLOAD_TOO_LARGE, &head.headers));
-        }
+    /// What an application is sent.
+    fn outgoing(&self, route: &Route, host: HeaderValue, mut head: Parts, incoming: Incoming) -> Outgoing {
         let protocol = if self.framed { switch_to(&head) } else { None };
         let switches = protocol.is_some();
         headers::prepare_request(&mut head.headers, &self.known, host, protocol);
-        Ok(Outgoing::new(head, RequestBody::new(incoming, max, &self.watch), switches))
+        Outgoing::new(head, RequestBody::new(incoming, route.policy.max_body, &self.watch), switches)
     }
 
     /// The route of a request that was routed before.
@@ -201,6 +186,16 @@ impl Client {
         let host = canonical(split_port(head.headers.get(header::HOST)?.to_str().ok()?).0);
         self.shared.table.load().host(&host)?.find(head.uri.path()).cloned()
     }
+}
+
+/// Why a request is not forwarded, before its body is looked at.
+fn refusal(route: &Route, head: &Parts, incoming: &Incoming) -> Option<StatusCode> {
+    let expects = head.headers.get(header::EXPECT);
+    if expects.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Some(StatusCode::EXPECTATION_FAILED);
+    }
+    let length = http_body::Body::size_hint(incoming).exact()?;
+    route.policy.max_body.is_some_and(|max| length > max).then_some(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 /// Answers that need no application.

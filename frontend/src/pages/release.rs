@@ -112,8 +112,8 @@ fn FailureView(release: Signal<Release>) -> impl IntoView {
                 <div>
                     <h2>"Failed at the stage "{stage.as_str()}</h2>
                     <p>{message}</p>
-                    <p class="hint">"What was live before goes on serving."</p>
-                    {(!tail.is_empty()).then(|| view! { <pre tabindex="0" aria-label="The end of the log">{tail}</pre> })}
+                    <p class="hint">"A release that was live before goes on serving."</p>
+                    {(!tail.is_empty()).then(|| view! { <div class="tail" tabindex="0" role="group" aria-label="The end of the log"><pre>{tail}</pre></div> })}
                 </div>
             </section>
         }
