@@ -303,13 +303,14 @@ impl World {
             async move {
                 let began = std::time::Instant::now();
                 let mut up = false;
+                let mut pace = tokio::time::interval(Duration::from_millis(20));
                 while !stop.load(Ordering::Relaxed) {
                     let good = client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
                     if !good && (up || began.elapsed() > seconds(10)) {
                         bad.fetch_add(1, Ordering::Relaxed);
                     }
                     up |= good;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    pace.tick().await;
                 }
             }
         });
