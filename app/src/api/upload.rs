@@ -1,10 +1,11 @@
 //! `…/releases/upload`: an archive becomes a file named by its content, then a release.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use actix_web::web::{Data, Path, Payload, Query};
 use serde::Deserialize;
 
 use super::answer::write;
+use super::client::header;
 use super::deployment::At;
 use super::release::by_id;
 use crate::auth::Actor;
@@ -23,12 +24,14 @@ pub async fn create(
     actor: Actor,
     at: Path<At>,
     query: Query<Named>,
+    request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse> {
     // Before gigabytes are taken in: is there anything to give them to?
     let (looked, at) = (at.clone(), at.into_inner());
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
-    let file = release::upload::store(&app, body).await?;
+    let announced = header(&request, "content-length").and_then(|length| length.parse().ok());
+    let file = release::upload::store(&app, announced, body).await?;
     let name = query.into_inner().name;
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());

@@ -12,8 +12,6 @@ use crate::error::{Error, Result, invalid, too_large};
 use crate::fault;
 use crate::state::App;
 
-/// Bytes of one archive.
-pub const MAX_UPLOAD: u64 = 2 * 1024 * 1024 * 1024;
 /// What an upload that is not complete is called.
 pub const PARTIAL_PREFIX: &str = ".part-";
 /// Chunks of a connection are small, and each write of a file goes to another thread.
@@ -21,15 +19,26 @@ const WRITE_BUFFER: usize = 1024 * 1024;
 /// The first bytes tell the format.
 const HEAD: usize = 512;
 
-/// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`].
+/// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`]. One that is
+/// announced as larger than allowed is refused before a byte of it is taken in.
 ///
 /// # Errors
 /// Too large, of no known format, broken off, or the disk is full: nothing of it is left.
-pub async fn store<E>(app: &App, stream: impl Stream<Item = std::result::Result<Bytes, E>>) -> Result<String>
+pub async fn store<E>(app: &App, announced: Option<u64>, stream: impl Stream<Item = std::result::Result<Bytes, E>>) -> Result<String>
 where
     E: std::fmt::Display,
 {
-    store_in(&app.paths.uploads(), stream, MAX_UPLOAD).await
+    let limit = app.config.max_upload << 20;
+    if announced.is_some_and(|bytes| bytes > limit) {
+        return Err(larger_than(limit));
+    }
+    store_in(&app.paths.uploads(), stream, limit).await
+}
+
+fn larger_than(limit: u64) -> Error {
+    let (size, unit) = if limit >= 1 << 30 { (limit >> 30, "GiB") } else { (limit >> 20, "MiB") };
+    too_large(format!("the archive is larger than {size} {unit}"))
+        .hint("Leave out what the build fetches anyway, such as node_modules and .git, deploy from git, or raise the limit (--max-upload).")
 }
 
 async fn store_in<E>(
@@ -53,8 +62,7 @@ where
         })?;
         size += chunk.len() as u64;
         if size > limit {
-            return Err(too_large(format!("the archive is larger than {}", if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") }))
-                .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git."));
+            return Err(larger_than(limit));
         }
         let missing = HEAD - head.len();
         head.extend_from_slice(&chunk[..missing.min(chunk.len())]);
