@@ -94,9 +94,11 @@ impl Browser {
         .await;
     }
 
-    /// Waits until the page has a heading: then its content is drawn.
-    pub async fn sees_heading(&self) {
-        wait_for(PATIENCE, "the page has a heading", || async { self.page.find(Locator::Css("main h1")).await.ok() }).await;
+    /// Opens a page and waits until it has a heading: then its content is drawn.
+    pub async fn sees_page(&self, path: &str) {
+        self.go(path).await;
+        let what = format!("{path} has a heading");
+        wait_for(PATIENCE, &what, || async { self.page.find(Locator::Css("main h1")).await.ok() }).await;
     }
 
     /// Presses a key, or a key with Control ("Control+k"), wherever the cursor is.

@@ -147,8 +147,7 @@ async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy(
     for width in WIDTHS {
         let browser = signed_in(&server, width).await;
         for page in pages {
-            browser.go(page).await;
-            browser.sees_heading().await;
+            browser.sees_page(page).await;
             browser.must_not_scroll_sideways().await;
         }
         browser.must_be_quiet(&[]).await;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use boathouse::fault::POINTS;
 use boathouse_types::{NewRelease, Project, Release, ReleaseState, Source};
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use http::Method;
 
 use crate::harness::{Client, Engine, GitRepo, Server, TestApp, app, at, seconds, upload, wait_for};
@@ -210,7 +210,9 @@ impl World {
             let address = networks.into_values().find_map(|network| network.ip_address?.parse::<IpAddr>().ok());
             tried.push((name, address));
             if let Some(address) = address
-                && reqwest::get(format!("http://{}/", SocketAddr::new(address, 8080))).await.is_ok_and(|a| a.status().is_success())
+                && reqwest::get(format!("http://{}/", SocketAddr::new(address, 8080)))
+                    .await
+                    .is_ok_and(|a| a.status().is_success())
             {
                 return;
             }
@@ -282,8 +284,10 @@ impl World {
             let mut sites = std::fs::read_dir(data.join("sites")).unwrap().flatten();
             let staging = sites.any(|entry| entry.file_name().to_string_lossy().starts_with('.'));
             let found = (ours, networks, volumes, work, staging);
-            let names: Vec<_> = all.iter().flat_map(|one| one.names.iter().flatten()).filter(|name| named(name)).collect();
-            *last.lock().unwrap() = format!("containers, networks, volumes, work, staging: {found:?} of {live}; {names:?}");
+            let names: Vec<_> =
+                all.iter().flat_map(|one| one.names.iter().flatten()).filter(|name| named(name)).collect();
+            *last.lock().unwrap() =
+                format!("containers, networks, volumes, work, staging: {found:?} of {live}; {names:?}");
             (found == (live, live, live, 0, false)).then_some(())
         })
         .await;

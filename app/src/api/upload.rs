@@ -1,11 +1,11 @@
 //! `…/releases/upload`: an archive becomes a file named by its content, then a release.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::answer::write;
-use super::client::header;
 use super::deployment::At;
 use super::release::by_id;
 use crate::auth::Actor;
@@ -27,11 +27,12 @@ pub async fn create(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse> {
-    // Before gigabytes are taken in: is there anything to give them to?
+    // Before gigabytes are taken in: are they few enough, and is there anything to give them to?
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    release::upload::refuse_announced(&app, announced)?;
     let (looked, at) = (at.clone(), at.into_inner());
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
-    let announced = header(&request, "content-length").and_then(|length| length.parse().ok());
-    let file = release::upload::store(&app, announced, body).await?;
+    let file = release::upload::store(&app, body).await?;
     let name = query.into_inner().name;
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());

@@ -19,26 +19,33 @@ const WRITE_BUFFER: usize = 1024 * 1024;
 /// The first bytes tell the format.
 const HEAD: usize = 512;
 
-/// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`]. One that is
-/// announced as larger than allowed is refused before a byte of it is taken in.
-///
-/// # Errors
-/// Too large, of no known format, broken off, or the disk is full: nothing of it is left.
-pub async fn store<E>(app: &App, announced: Option<u64>, stream: impl Stream<Item = std::result::Result<Bytes, E>>) -> Result<String>
-where
-    E: std::fmt::Display,
-{
-    let limit = app.config.max_upload << 20;
-    if announced.is_some_and(|bytes| bytes > limit) {
-        return Err(larger_than(limit));
-    }
-    store_in(&app.paths.uploads(), stream, limit).await
+/// Refuses an archive whose announced size is too large, before a byte of it is read.
+pub fn refuse_announced(app: &App, bytes: Option<u64>) -> Result<()> {
+    let limit = limit(app);
+    if bytes.is_some_and(|bytes| bytes > limit) { Err(larger_than(limit)) } else { Ok(()) }
+}
+
+/// Bytes of one archive.
+fn limit(app: &App) -> u64 {
+    app.config.max_upload.saturating_mul(1024 * 1024)
 }
 
 fn larger_than(limit: u64) -> Error {
     let (size, unit) = if limit >= 1 << 30 { (limit >> 30, "GiB") } else { (limit >> 20, "MiB") };
-    too_large(format!("the archive is larger than {size} {unit}"))
-        .hint("Leave out what the build fetches anyway, such as node_modules and .git, deploy from git, or raise the limit (--max-upload).")
+    too_large(format!("the archive is larger than {size} {unit}")).hint(
+        "Leave out what the build fetches anyway, such as node_modules and .git, deploy from git, or raise --max-upload.",
+    )
+}
+
+/// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`].
+///
+/// # Errors
+/// Too large, of no known format, broken off, or the disk is full: nothing of it is left.
+pub async fn store<E>(app: &App, stream: impl Stream<Item = std::result::Result<Bytes, E>>) -> Result<String>
+where
+    E: std::fmt::Display,
+{
+    store_in(&app.paths.uploads(), stream, limit(app)).await
 }
 
 async fn store_in<E>(

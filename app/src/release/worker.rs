@@ -53,8 +53,14 @@ struct Task {
 /// Starts the worker.
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
     let builds = Arc::new(Semaphore::new(app.config.builds.max(1)));
-    let worker =
-        Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files: Arc::default(), mirrors: Arc::default() });
+    let worker = Arc::new(Worker {
+        app: app.clone(),
+        engine,
+        builds,
+        running: Mutex::default(),
+        files: Arc::default(),
+        mirrors: Arc::default(),
+    });
     let poke = app.pokes.release.clone();
     app.tasks.reconcile("release", "brings every release to an end", Some(PERIOD), poke, move || {
         let worker = worker.clone();

@@ -93,17 +93,22 @@ fn place_snippets(bindings: &Output, site: &mut Site) -> Result<String> {
 /// A module of its own, because the console's content security policy forbids inline scripts. A network that changes while the
 /// page loads must not leave it blank: loading is tried again, and the last failure is said.
 fn boot_module(js: &str, wasm: &str) -> String {
-    format!(
-        "import init from './{js}';
-const url = new URL('./{wasm}', import.meta.url);
-const start = (left) => init({{ module_or_path: url }}).catch((error) => {{
-  if (left > 0) return new Promise((go) => setTimeout(go, 500)).then(() => start(left - 1));
-  document.body.append('The console could not be loaded: ' + error.message + '. Reload the page.');
-}});
-start(4);
-"
-    )
+    BOOT.replace("%js%", js).replace("%wasm%", wasm)
 }
+
+/// Only what the network does is tried again (a `TypeError`); a module that was fetched and failed once more needs another address.
+const BOOT: &str = "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url);
+const start = async (tried) => {
+  try {
+    const { default: init } = await import(tried ? js + '?' + tried : js);
+    await init({ module_or_path: wasm });
+  } catch (error) {
+    if (error instanceof TypeError && tried < 4) return setTimeout(start, 500, tried + 1);
+    document.body.append('The console could not be loaded: ' + error.message + '. Reload the page.');
+  }
+};
+start(0);
+";
 
 /// Replaces each `%NAME%` of the template by the asset's path and refuses a template that names an unknown asset.
 fn fill(template: &str, assets: &[(&str, &str)]) -> Result<String> {
