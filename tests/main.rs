@@ -27,6 +27,7 @@ mod edge_acme;
 mod edge_h2;
 mod edge_run;
 mod edge_support;
+mod people;
 mod redeploy;
 mod release;
 mod repositories;

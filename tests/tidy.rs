@@ -504,7 +504,7 @@ fn scripts(files: &[File]) -> Vec<String> {
 }
 
 /// Pauses that are no waiting: an app that answers late, a pace. Path and how many.
-const PAUSES: &[(&str, usize)] = &[("tests/edge.rs", 2), ("tests/edge_acme.rs", 2)];
+const PAUSES: &[(&str, usize)] = &[("tests/edge.rs", 2), ("tests/edge_acme.rs", 2), ("tests/faults.rs", 1)];
 
 fn waiting(files: &[File]) -> Vec<String> {
     let is_story = |file: &File| {

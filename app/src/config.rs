@@ -59,6 +59,9 @@ pub struct ServeArgs {
     /// Builds at the same time
     #[arg(long, env = "BOATHOUSE_BUILDS", default_value_t = 1)]
     pub builds: usize,
+    /// Size of the largest archive that may be uploaded, in MiB
+    #[arg(long, env = "BOATHOUSE_MAX_UPLOAD", default_value_t = 2048)]
+    pub max_upload: u64,
     /// Seconds that a replaced release has to finish its requests
     #[arg(long, env = "BOATHOUSE_DRAIN_TIMEOUT", default_value_t = 30)]
     pub drain_timeout: u64,

@@ -96,11 +96,6 @@ impl TestApp {
     pub fn archive(&self) -> Vec<u8> {
         tar_gz(&self.files())
     }
-
-    /// Its files in a folder on the disk.
-    pub fn write_to(&self, folder: &Path) {
-        write_files(folder, &self.files());
-    }
 }
 
 /// Writes files as [`tar_gz`] packs them.

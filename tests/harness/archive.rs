@@ -1,7 +1,5 @@
 //! Archives as the CLI and people send them.
 
-use std::path::Path;
-
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -18,13 +16,5 @@ pub fn tar_gz<P: AsRef<str>, C: AsRef<[u8]>>(files: &[(P, C)]) -> Vec<u8> {
         header.set_mode(mode);
         tar.append_data(&mut header, path, content.as_ref()).unwrap();
     }
-    tar.into_inner().unwrap().finish().unwrap()
-}
-
-/// A tar.gz of a folder, as `tar -cz -C FOLDER .` makes it.
-pub fn tar_gz_of_folder(folder: &Path) -> Vec<u8> {
-    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    tar.follow_symlinks(false);
-    tar.append_dir_all(".", folder).unwrap();
     tar.into_inner().unwrap().finish().unwrap()
 }

@@ -23,14 +23,13 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub use app::{TestApp, app};
-pub use archive::{tar_gz, tar_gz_of_folder};
+pub use archive::tar_gz;
 pub use client::{Answer, Client, at, https, https_fresh, https_h1, upload};
 pub use disk::SmallDisk;
 pub use engine::Engine;
 pub use git::{GitHttp, GitRepo, GitSsh};
-pub use server::{CliOutput, PASSWORD, Server, ServerOptions};
+pub use server::{CliOutput, PASSWORD, Server};
 pub use slot::Slot;
-pub use sse::{Events, SseEvent};
 
 /// How often a condition is looked at: short enough not to be felt, long enough not to load two cores.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -30,7 +30,6 @@ const CONSOLE: &str = "boathouse.localhost";
 pub struct ServerOptions {
     args: Vec<String>,
     data: Option<PathBuf>,
-    env: Vec<(String, String)>,
 }
 
 impl ServerOptions {
@@ -43,12 +42,6 @@ impl ServerOptions {
     /// In this data directory, which outlives the server.
     pub fn data(mut self, folder: &Path) -> Self {
         self.data = Some(folder.to_owned());
-        self
-    }
-
-    /// With an environment variable.
-    pub fn env(mut self, key: &str, value: &str) -> Self {
-        self.env.push((key.to_owned(), value.to_owned()));
         self
     }
 
@@ -111,7 +104,7 @@ impl Server {
 
     /// For a server that is started in a special way.
     pub fn options() -> ServerOptions {
-        ServerOptions { args: Vec::new(), data: None, env: Vec::new() }
+        ServerOptions { args: Vec::new(), data: None }
     }
 
     fn new(options: ServerOptions) -> Self {
@@ -174,7 +167,7 @@ impl Server {
             .args(["--http", &self.http().to_string(), "--https", &self.https().to_string()])
             .args(["--console-host", CONSOLE, "--network-pool", &self.slot.network_pool()])
             .args(&self.options.args);
-        without_settings(&mut command).envs(self.options.env.iter().cloned());
+        without_settings(&mut command);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().expect("the binary can be started"));
     }
@@ -229,11 +222,6 @@ impl Server {
     pub fn start_again_without_waiting(&mut self) {
         assert!(self.child.is_none(), "it still runs");
         self.launch();
-    }
-
-    /// Changes a flag for the next start.
-    pub fn set_flag(&mut self, flag: &str, value: impl ToString) {
-        self.options = self.options.clone().flag(flag, value);
     }
 
     /// The machine's administrator, over the unix socket.
@@ -341,7 +329,7 @@ impl Drop for Server {
         let instance = self.try_instance();
         if let Some(mut child) = self.child.take() {
             let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-            drop(kill_process(pid, Signal::TERM));
+            _ = kill_process(pid, Signal::TERM);
             let began = Instant::now();
             while matches!(child.try_wait(), Ok(None)) && began.elapsed() < STOP {
                 std::thread::sleep(Duration::from_millis(10));

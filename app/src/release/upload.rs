@@ -12,8 +12,6 @@ use crate::error::{Error, Result, invalid, too_large};
 use crate::fault;
 use crate::state::App;
 
-/// Bytes of one archive.
-pub const MAX_UPLOAD: u64 = 2 * 1024 * 1024 * 1024;
 /// What an upload that is not complete is called.
 pub const PARTIAL_PREFIX: &str = ".part-";
 /// Chunks of a connection are small, and each write of a file goes to another thread.
@@ -22,14 +20,21 @@ const WRITE_BUFFER: usize = 1024 * 1024;
 const HEAD: usize = 512;
 
 /// Refuses an archive whose announced size is too large, before a byte of it is read.
-pub fn refuse_announced(bytes: Option<u64>) -> Result<()> {
-    if bytes.is_some_and(|bytes| bytes > MAX_UPLOAD) { Err(larger_than(MAX_UPLOAD)) } else { Ok(()) }
+pub fn refuse_announced(app: &App, bytes: Option<u64>) -> Result<()> {
+    let limit = limit(app);
+    if bytes.is_some_and(|bytes| bytes > limit) { Err(larger_than(limit)) } else { Ok(()) }
+}
+
+/// Bytes of one archive.
+fn limit(app: &App) -> u64 {
+    app.config.max_upload.saturating_mul(1024 * 1024)
 }
 
 fn larger_than(limit: u64) -> Error {
-    let limit = if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") };
-    too_large(format!("the archive is larger than {limit}"))
-        .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git.")
+    let (size, unit) = if limit >= 1 << 30 { (limit >> 30, "GiB") } else { (limit >> 20, "MiB") };
+    too_large(format!("the archive is larger than {size} {unit}")).hint(
+        "Leave out what the build fetches anyway, such as node_modules and .git, deploy from git, or raise --max-upload.",
+    )
 }
 
 /// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`].
@@ -40,7 +45,7 @@ pub async fn store<E>(app: &App, stream: impl Stream<Item = std::result::Result<
 where
     E: std::fmt::Display,
 {
-    store_in(&app.paths.uploads(), stream, MAX_UPLOAD).await
+    store_in(&app.paths.uploads(), stream, limit(app)).await
 }
 
 async fn store_in<E>(
