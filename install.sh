@@ -280,13 +280,28 @@ uninstall() {
   fi
 }
 
-# The server itself removes what it made at the engine: it alone knows what that is.
+# The server itself removes what it made at the engine, in the background: it alone knows what that is.
 delete_projects() {
-  local name
+  local name instance deadline=$((SECONDS + 90))
+  instance=$(boathouse project list --json | grep -o '"bh-[0-9a-z]*-' | head -n 1 | tr -d '"' || true)
   for name in $(boathouse project list | awk 'NR > 1 { print $1 }' | sort -u); do
     say "removing the project $name"
     boathouse project delete "$name" --yes >/dev/null || say "the project $name could not be removed: look for its containers at the engine"
   done
+  [ -n "$instance" ] || return 0
+  while engine_has containers "all=1&filters={\"name\":[\"$instance\"]}" || engine_has networks "filters={\"name\":[\"$instance\"]}" ||
+    engine_has images "filters={\"reference\":[\"boathouse-$(echo "$instance" | cut -d- -f2)/*\"]}"; do
+    if [ $SECONDS -ge $deadline ]; then say "some objects named $instance… are still at the engine: remove them there"; return; fi
+    sleep 0.3
+  done
+}
+
+# engine_has KIND QUERY: a list of objects that is not empty
+engine_has() {
+  local path=$1/json found
+  [ "$1" != networks ] || path=networks
+  found=$(curl --silent --globoff --max-time 10 --unix-socket "$(engine_socket)" "http://engine/$path?$2") || return 1
+  [ "$found" != '[]' ] && [ -n "${found//[[:space:]]/}" ] && case $found in '['*) true ;; *) false ;; esac
 }
 
 # ---------------------------------------------------------------------------------------------------- the binary
@@ -318,7 +333,7 @@ compile() {
   toolchain_native
   "$repository/frontend/build" || die "the console does not build" "the messages above say why"
   say "compiling the server (some minutes the first time)"
-  new_binary=$(build_static "${BOATHOUSE_PROFILE:-release}") || exit 1
+  new_binary=$(build_static "$([ "$action" = demo ] && echo demo || echo release)") || exit 1
   bundle=$repository
 }
 

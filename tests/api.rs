@@ -39,9 +39,27 @@ async fn every_error_is_the_one_envelope_with_the_headers() {
         (Method::POST, "/api/v1/projects", json("{"), 400, ErrorKind::Invalid),
         (Method::POST, "/api/v1/projects", json("{\"name\":\"shop\"}"), 400, ErrorKind::Invalid),
         (Method::POST, "/api/v1/projects", Some(("text/plain", b"{}".to_vec())), 400, ErrorKind::Invalid),
-        (Method::POST, "/api/v1/projects", json("{\"name\":\"A B\",\"source\":{\"kind\":\"upload\"}}"), 400, ErrorKind::Invalid),
-        (Method::POST, "/api/v1/projects", json("{\"name\":\"a\",\"source\":{\"kind\":\"upload\"},\"x\":1}"), 400, ErrorKind::Invalid),
-        (Method::POST, "/api/v1/projects", json("{\"name\":\"shop\",\"source\":{\"kind\":\"upload\"}}"), 409, ErrorKind::Conflict),
+        (
+            Method::POST,
+            "/api/v1/projects",
+            json("{\"name\":\"A B\",\"source\":{\"kind\":\"upload\"}}"),
+            400,
+            ErrorKind::Invalid,
+        ),
+        (
+            Method::POST,
+            "/api/v1/projects",
+            json("{\"name\":\"a\",\"source\":{\"kind\":\"upload\"},\"x\":1}"),
+            400,
+            ErrorKind::Invalid,
+        ),
+        (
+            Method::POST,
+            "/api/v1/projects",
+            json("{\"name\":\"shop\",\"source\":{\"kind\":\"upload\"}}"),
+            409,
+            ErrorKind::Conflict,
+        ),
         (Method::POST, "/api/v1/projects", json(&large), 413, ErrorKind::TooLarge),
         (Method::GET, "/api/v1/projects/NO", None, 400, ErrorKind::Invalid),
         (Method::GET, "/api/v1/projects/none", None, 404, ErrorKind::NotFound),
@@ -99,7 +117,10 @@ async fn a_project_and_its_deployments() {
     let git = Source::Git { url: "https://example.com/a.git".parse().unwrap(), branch: None, folder: None };
     let made = local.create_project("shop", &git).await;
     assert_eq!(made.deployments[0].name.as_str(), "production");
-    assert_eq!((made.deployments[0].health, made.deployments[0].reason.as_str()), (Health::Off, "nothing is deployed yet"));
+    assert_eq!(
+        (made.deployments[0].health, made.deployments[0].reason.as_str()),
+        (Health::Off, "nothing is deployed yet")
+    );
     let outside = json!({ "source": { "kind": "git", "url": "https://example.com/a.git", "folder": "../x" } });
     Client::expect_error(&local.patch(SHOP, &outside).await, ErrorKind::Invalid, &["../x"]);
     let changed: Project = local.patch(SHOP, &ChangeProject { source: Some(Source::Upload) }).await.json();
@@ -160,7 +181,8 @@ async fn secrets_go_in_and_never_come_out() {
     let upload = format!("{}/releases/upload", at("shop", "production"));
     local.send(Method::POST, &upload, Some(("application/gzip", archive()))).await.ok();
     for route in api::routes().iter().filter(|route| route.method.as_str() == "GET") {
-        let path = route.path.replace("{project}", "shop").replace("{deployment}", "production").replace("{number}", "1");
+        let path =
+            route.path.replace("{project}", "shop").replace("{deployment}", "production").replace("{number}", "1");
         let answer = local.get(&format!("/api/v1{path}")).await;
         assert!(!answer.text().contains("canary"), "{path} tells a secret");
     }
@@ -186,7 +208,8 @@ async fn hosts_are_claimed_once_and_never_the_consoles() {
     let made: Host = add_ok(&local, &hosts, json!({ "name": "App.Example.com.", "component": "web" })).await;
     assert_eq!((made.name.as_str(), made.tls, made.path.as_str()), ("app.example.com", TlsMode::Acme, "/"));
     assert_eq!(made.url, "https://app.example.com/");
-    let internal: Host = add_ok(&local, &hosts, json!({ "name": "app.home.arpa", "component": "web", "path": "/api/" })).await;
+    let internal: Host =
+        add_ok(&local, &hosts, json!({ "name": "app.home.arpa", "component": "web", "path": "/api/" })).await;
     assert_eq!((internal.tls, internal.path.as_str()), (TlsMode::Internal, "/api"));
     for (body, kind, names) in [
         (json!({ "name": "boathouse.localhost", "component": "web" }), ErrorKind::Conflict, ["boathouse.localhost"]),
@@ -197,7 +220,10 @@ async fn hosts_are_claimed_once_and_never_the_consoles() {
     ] {
         Client::expect_error(&local.post(&hosts, &body).await, kind, &names);
     }
-    assert_eq!(local.post(&hosts, &json!({ "name": "not a name", "component": "web" })).await.error().kind, ErrorKind::Invalid);
+    assert_eq!(
+        local.post(&hosts, &json!({ "name": "not a name", "component": "web" })).await.error().kind,
+        ErrorKind::Invalid
+    );
     let other = format!("{}/hosts", at("other", "production"));
     let taken = local.post(&other, &json!({ "name": "app.example.com", "component": "web" })).await;
     Client::expect_error(&taken, ErrorKind::Conflict, &["app.example.com", "shop/production"]);
@@ -216,7 +242,9 @@ async fn releases_are_asked_for_superseded_cancelled_and_paged() {
     let local = shop(&desk).await;
     let releases = format!("{}/releases", at("shop", "production"));
     Client::expect_error(&local.post(&releases, &json!({})).await, ErrorKind::Invalid, &["boathouse deploy"]);
-    let asked = local.send(Method::POST, &format!("{releases}/upload?name=shop.tar.gz"), Some(("application/gzip", archive()))).await;
+    let asked = local
+        .send(Method::POST, &format!("{releases}/upload?name=shop.tar.gz"), Some(("application/gzip", archive())))
+        .await;
     assert_eq!(asked.status, 202);
     let first: Release = asked.json();
     assert_eq!((first.number, first.state, first.reference.as_deref()), (1, ReleaseState::Queued, Some("shop.tar.gz")));
@@ -227,7 +255,9 @@ async fn releases_are_asked_for_superseded_cancelled_and_paged() {
     assert_eq!(local.post(&format!("{releases}/2/cancel"), &()).await.error().kind, ErrorKind::Conflict);
     assert_eq!(local.post(&format!("{releases}/2/rollback"), &()).await.error().kind, ErrorKind::Conflict);
     assert_eq!(local.post(&format!("{releases}/9/rollback"), &()).await.error().kind, ErrorKind::NotFound);
-    let bad = local.send(Method::POST, &format!("{releases}/upload"), Some(("application/gzip", b"not an archive".to_vec()))).await;
+    let bad = local
+        .send(Method::POST, &format!("{releases}/upload"), Some(("application/gzip", b"not an archive".to_vec())))
+        .await;
     assert_eq!(bad.error().kind, ErrorKind::Invalid);
     let third = local.upload("shop", archive()).await;
     assert_eq!((second.number, third.number), (2, 3));

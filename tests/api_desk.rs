@@ -88,7 +88,8 @@ impl Desk {
 
     /// A token of a user.
     pub fn token(&self, name: &str, scope: Scope) -> String {
-        let new = NewToken { name: "t".parse().unwrap(), scope, expires_in_days: None, user: Some(name.parse().unwrap()) };
+        let new =
+            NewToken { name: "t".parse().unwrap(), scope, expires_in_days: None, user: Some(name.parse().unwrap()) };
         let made = self.app.db.write_blocking(|tx| auth::token::create(tx, &auth::Actor::local(), &new));
         made.unwrap().0
     }

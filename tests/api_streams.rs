@@ -36,7 +36,8 @@ async fn a_reader_far_behind_is_told_of_the_gap() {
         .db
         .write_blocking(|tx| {
             let about = boathouse::db::event::About::default();
-            (0..1500).try_for_each(|n| boathouse::db::event::record(tx, "system", "test", about, &n.to_string()).map(drop))
+            (0..1500)
+                .try_for_each(|n| boathouse::db::event::record(tx, "system", "test", about, &n.to_string()).map(drop))
         })
         .unwrap();
     let mut stream = desk.local().events(EVENTS, Some("0")).await;
@@ -63,7 +64,10 @@ async fn a_stream_ends_soon_after_the_right_to_read_it() {
     }
     browsers[0].delete("/api/v1/session").await.ok();
     desk.let_end("token");
-    desk.app.db.write_blocking(|tx| Ok(tx.execute_batch("update user set role = 'viewer' where name = 'role'")?)).unwrap();
+    desk.app
+        .db
+        .write_blocking(|tx| Ok(tx.execute_batch("update user set role = 'viewer' where name = 'role'")?))
+        .unwrap();
     let began = Instant::now();
     for stream in &mut streams {
         assert!(stream.next().await.is_none());

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use boathouse_types::*;
 
 use crate::api_desk::Desk;
-use crate::harness::{CliOutput, PASSWORD};
+use crate::harness::{CliOutput, PASSWORD, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_boathouse");
 
@@ -16,27 +17,36 @@ struct Shell<'a> {
     desk: &'a Desk,
 }
 
+fn command(folder: &Path, home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(args).current_dir(folder).env_clear().env("HOME", home);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Off this thread: the API that the command calls may run here.
+async fn run(mut command: Command, stdin: String) -> CliOutput {
+    tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().unwrap();
+        // Whoever fails early does not read it.
+        drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        CliOutput {
+            code: output.status.code().unwrap_or(256),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    })
+    .await
+    .unwrap()
+}
+
 impl Shell<'_> {
     /// Runs a command in a folder; `stdin` is what it reads.
     async fn run_in(&self, folder: &Path, args: &[&str], stdin: &str) -> CliOutput {
-        let mut command = Command::new(BINARY);
-        command.args(args).current_dir(folder).env_clear();
-        command.env("HOME", self.desk.home()).env("BOATHOUSE_DATA_DIR", &self.desk.app.paths.root);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let stdin = stdin.to_owned();
-        // Off this thread: the API that the command calls runs here.
-        tokio::task::spawn_blocking(move || {
-            let mut child = command.spawn().unwrap();
-            child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
-            let output = child.wait_with_output().unwrap();
-            CliOutput {
-                code: output.status.code().unwrap_or(256),
-                stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            }
-        })
-        .await
-        .unwrap()
+        let mut command = command(folder, &self.desk.home(), args);
+        command.env("BOATHOUSE_DATA_DIR", &self.desk.app.paths.root);
+        run(command, stdin.to_owned()).await
     }
 
     async fn run(&self, line: &str) -> CliOutput {
@@ -81,14 +91,18 @@ async fn exit_codes_say_what_kind_of_failure() {
         }
     }
     let told = shell.run("project create shop").await.stderr;
-    assert_eq!(told, "error: a project named \"shop\" exists already\nhint: Choose another name, or deploy to the existing project.\n");
+    assert_eq!(
+        told,
+        "error: a project named \"shop\" exists already\nhint: Choose another name, or deploy to the existing project.\n"
+    );
 }
 
 #[tokio::test]
 async fn json_for_programs() {
     let desk = Desk::open();
     let shell = Shell { desk: &desk };
-    let session: Session = shell.typed("setup --name ada --password-stdin --json", &format!("{PASSWORD}\n")).await.json();
+    let session: Session =
+        shell.typed("setup --name ada --password-stdin --json", &format!("{PASSWORD}\n")).await.json();
     assert_eq!((session.name.as_str(), session.role), ("ada", Role::Admin));
     assert_eq!(shell.run("setup-token").await.code, 6);
     let project: Project = shell.run("project create shop --json").await.json();
@@ -181,19 +195,54 @@ async fn a_backup_is_restored_offline() {
     let shell = Shell { desk: &desk };
     shell.run("project create shop").await.ok();
     shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.ok();
-    assert_eq!(shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.code, 3, "no backup is overwritten");
+    assert_eq!(
+        shell.typed("backup out.tar.gz --passphrase-stdin", "a long passphrase\n").await.code,
+        3,
+        "no backup is overwritten"
+    );
     let wrong = shell.typed("--data-dir restored restore out.tar.gz --passphrase-stdin", "not this passphrase\n").await;
     assert_eq!(wrong.code, 4, "{wrong:#?}");
     shell.typed("--data-dir restored restore out.tar.gz --passphrase-stdin", "a long passphrase\n").await.ok();
     assert!(desk.home().join("restored/boathouse.db").exists());
-    let occupied = shell.typed("restore out.tar.gz --passphrase-stdin --data-dir restored", "a long passphrase\n").await;
+    let occupied =
+        shell.typed("restore out.tar.gz --passphrase-stdin --data-dir restored", "a long passphrase\n").await;
     assert_eq!(occupied.code, 7);
+}
+
+#[tokio::test]
+async fn from_elsewhere_with_a_token() {
+    let server = Server::start().await;
+    server.admin().await;
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("ca.pem"), server.root().await).unwrap();
+    let made: CreatedToken =
+        server.cli(&["token", "create", "t", "--user", "admin", "--scope", "read", "--json"]).await.json();
+    let run = |args: &[&str], stdin: &str| run(command(home.path(), home.path(), args), stdin.to_owned());
+    let url = server.url("boathouse.localhost", "");
+    assert_eq!(run(&["status"], "").await.code, 10, "no server is known yet");
+    let unknown = run(&["login", &url, "--ca", "ca.pem", "--token-stdin"], "bh_wrong\n").await;
+    assert_eq!(unknown.code, 4, "{unknown:#?}");
+    let untrusted = run(&["login", &url, "--token-stdin"], &made.secret).await;
+    assert_eq!(untrusted.code, 10, "the internal CA is not trusted by itself");
+    let session: Session =
+        run(&["login", &url, "--ca", "ca.pem", "--token-stdin", "--json"], &made.secret).await.json();
+    assert_eq!((session.name.as_str(), session.role), ("admin", Role::Viewer));
+    let file = home.path().join(".config/boathouse/credentials.json");
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    let _: Vec<Project> = run(&["project", "list", "--json"], "").await.json();
+    assert_eq!(run(&["project", "create", "shop"], "").await.code, 5, "the token may only read");
+    run(&["logout"], "").await.ok();
+    assert_eq!(run(&["status"], "").await.code, 10);
 }
 
 #[tokio::test]
 async fn the_hello_server_greets_and_obeys() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut child = Command::new(BINARY).args(["hello", "--port", &port.to_string()]).env("BOATHOUSE_STAGE", "production").spawn().unwrap();
+    let mut child = Command::new(BINARY)
+        .args(["hello", "--port", &port.to_string()])
+        .env("BOATHOUSE_STAGE", "production")
+        .spawn()
+        .unwrap();
     let url = format!("http://127.0.0.1:{port}/some/path");
     let http = reqwest::Client::builder().no_proxy().build();
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());

@@ -134,14 +134,16 @@ async fn releases_follow_each_other_and_a_stopped_deployment_says_so() {
     let name = format!("api-{two}");
     let container = app.observed.container(&name).unwrap();
     app.observed.remove(&name);
+    let runs = || app.tasks.status().iter().find(|task| task.name == "edge").map_or(0, |task| task.runs);
+    let before = runs();
     app.pokes.edge.poke();
-    let look = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        app.observed.put(&name, container);
-        app.pokes.edge.poke();
-    };
-    let (answer, ()) = tokio::join!(get("/api"), look);
-    assert_eq!(answer, (200, "second /api".to_owned()));
+    wait_for("another run", async || (runs() > before).then_some(())).await;
+    let waiting = get("/api");
+    tokio::pin!(waiting);
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut waiting).await.is_err(), "it is not refused");
+    app.observed.put(&name, container);
+    app.pokes.edge.poke();
+    assert_eq!(waiting.await, (200, "second /api".to_owned()));
 
     // A crashed container is nobody's answer; the files are not concerned.
     app.observed.update(&name, |container| container.phase = Phase::Exited { code: 1, out_of_memory: false });

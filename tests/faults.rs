@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use boathouse::fault::POINTS;
 use boathouse_types::{NewRelease, Project, Release, ReleaseState, Source};
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use http::Method;
 
 use crate::harness::{Client, Engine, GitRepo, Server, TestApp, app, at, seconds, upload, wait_for};
@@ -210,7 +210,9 @@ impl World {
             let address = networks.into_values().find_map(|network| network.ip_address?.parse::<IpAddr>().ok());
             tried.push((name, address));
             if let Some(address) = address
-                && reqwest::get(format!("http://{}/", SocketAddr::new(address, 8080))).await.is_ok_and(|a| a.status().is_success())
+                && reqwest::get(format!("http://{}/", SocketAddr::new(address, 8080)))
+                    .await
+                    .is_ok_and(|a| a.status().is_success())
             {
                 return;
             }
@@ -241,12 +243,20 @@ impl World {
             (Story::Redeploy | Story::Git | Story::First, ReleaseState::Live) => text,
             (Story::Fail, ReleaseState::Failed) | (Story::Cancel, ReleaseState::Cancelled) => before,
             (Story::RollBack, ReleaseState::Live) => {
-                assert_ne!(self.text(project).await, before, "{point}");
+                wait_for(seconds(10), &format!("{point}: the older version is served"), || async {
+                    let answer = self.server.visit(&format!("{project}.localhost"), "/").await;
+                    (answer.status == 200 && answer.text() != before).then_some(())
+                })
+                .await;
                 return;
             }
             _ => panic!("{point}: release {} is {:?}: {:#?}", newest.number, newest.state, newest.failure),
         };
-        assert_eq!(self.text(project).await, expected, "{point}");
+        // The first look at the engine may still be under way; from the first answer on, the watch counts every failure.
+        wait_for(seconds(10), &format!("{point}: {expected} is served"), || async {
+            (self.text(project).await == expected).then_some(())
+        })
+        .await;
         let site = self.server.visit(&format!("site-production-{project}.localhost"), "/").await;
         assert_eq!(site.text(), expected, "{point}");
     }
@@ -258,7 +268,12 @@ impl World {
         let live = projects.iter().flat_map(|p| &p.deployments).filter(|d| d.live.is_some()).count();
         let instance = self.server.instance();
         let (data, prefix) = (self.server.data(), format!("bh-{instance}-"));
-        wait_for(seconds(20), &format!("{point}: only what serves is left"), || async {
+        let last = std::sync::Mutex::new(String::new());
+        let began = std::time::Instant::now();
+        wait_for(seconds(40), &format!("{point}: only what serves is left"), || async {
+            if began.elapsed() > seconds(20) {
+                panic!("{point}: after 20 s there is more left than what serves: {}", last.lock().unwrap());
+            }
             let options = ListContainersOptionsBuilder::new().all(true).build();
             let all = self.engine.docker.list_containers(Some(options)).await.unwrap();
             let named = |name: &String| name.trim_start_matches('/').starts_with(&prefix);
@@ -269,6 +284,10 @@ impl World {
             let mut sites = std::fs::read_dir(data.join("sites")).unwrap().flatten();
             let staging = sites.any(|entry| entry.file_name().to_string_lossy().starts_with('.'));
             let found = (ours, networks, volumes, work, staging);
+            let names: Vec<_> =
+                all.iter().flat_map(|one| one.names.iter().flatten()).filter(|name| named(name)).collect();
+            *last.lock().unwrap() =
+                format!("containers, networks, volumes, work, staging: {found:?} of {live}; {names:?}");
             (found == (live, live, live, 0, false)).then_some(())
         })
         .await;

@@ -15,9 +15,7 @@ use boathouse::observed::Phase;
 use boathouse::release::{self as releases, Request, upload};
 use boathouse::state::App;
 use boathouse::{edge, logs, serve, supervisor};
-use boathouse_types::{
-    DeploymentId, DeploymentStage, Intent, ReleaseComponent, ReleaseState, Source, Stage, Trigger,
-};
+use boathouse_types::{DeploymentId, DeploymentStage, Intent, ReleaseComponent, ReleaseState, Source, Stage, Trigger};
 use bytes::Bytes;
 use clap::Parser;
 use futures_util::StreamExt;
@@ -302,9 +300,21 @@ async fn a_failed_release_says_why_and_leaves_the_old_one_serving() {
     let cases: Vec<(Vec<u8>, Stage, &[&str])> = vec![
         (app("x").exits_at_once(3).archive(), Stage::Health, &["code 3", "cannot go on: configuration is missing"]),
         (app("x").manifest(short).never_listens().archive(), Stage::Health, &["did not become healthy", "3 s"]),
-        (tar_gz(&[("boathouse.yaml", "components:\n  - identifier: web\n    hosst: []\n")]), Stage::Source, &["boathouse.yaml:3:5", "did you mean \"hosts\""]),
-        (tar_gz(&[("boathouse.yaml", "components:\n  - identifier: web\n")]), Stage::Build, &["\"web\" does not exist", "folder:"]),
-        (tar_gz(&[("boathouse.yaml", "components:\n  - {identifier: web, folder: /}\n")]), Stage::Build, &["no Dockerfile"]),
+        (
+            tar_gz(&[("boathouse.yaml", "components:\n  - identifier: web\n    hosst: []\n")]),
+            Stage::Source,
+            &["boathouse.yaml:3:5", "did you mean \"hosts\""],
+        ),
+        (
+            tar_gz(&[("boathouse.yaml", "components:\n  - identifier: web\n")]),
+            Stage::Build,
+            &["\"web\" does not exist", "folder:"],
+        ),
+        (
+            tar_gz(&[("boathouse.yaml", "components:\n  - {identifier: web, folder: /}\n")]),
+            Stage::Build,
+            &["no Dockerfile"],
+        ),
         (tar_gz(&[("Dockerfile", leak.as_str())]), Stage::Build, &[]),
         (tar_gz(&[("README", "hello")]), Stage::Source, &["neither a boathouse.yaml nor a Dockerfile"]),
     ];
@@ -332,20 +342,25 @@ async fn cancelling_ends_every_stage_and_leaves_nothing() {
     let world = World::new(Source::Upload).await;
     assert_eq!(world.deploy(&app("good")).await.state, ReleaseState::Live);
     let before = world.containers().await;
-    let slow_build = app("slow").file("Dockerfile", "FROM scratch\nCOPY app /app\nRUN [\"/app\", \"--listen\", \"never\"]\n");
-    for (number, app, state) in [(2, slow_build, ReleaseState::Building), (3, app("late").slow_start(60_000), ReleaseState::Starting)] {
+    let slow_build =
+        app("slow").file("Dockerfile", "FROM scratch\nCOPY app /app\nRUN [\"/app\", \"--listen\", \"never\"]\n");
+    for (number, app, state) in
+        [(2, slow_build, ReleaseState::Building), (3, app("late").slow_start(60_000), ReleaseState::Starting)]
+    {
         let name = world.store(app.archive()).await.unwrap();
         world.request(None, Some(name.clone())).await.unwrap();
         world.reaches(number, "it runs", |row| row.state == state).await;
         if state == ReleaseState::Building {
-            wait_for(seconds(20), "the build runs", || async { world.log(number).await.contains("RUN").then_some(()) }).await;
+            wait_for(seconds(20), "the build runs", || async { world.log(number).await.contains("RUN").then_some(()) })
+                .await;
         }
         let begun = std::time::Instant::now();
         world.cancel(number).await;
         let row = world.ends(number).await;
         assert_eq!((row.state, row.cancelled.as_deref()), (ReleaseState::Cancelled, Some("by anna")));
         assert!(begun.elapsed() < seconds(10));
-        wait_for(seconds(10), "nothing of it runs", || async { (world.containers().await == before).then_some(()) }).await;
+        wait_for(seconds(10), "nothing of it runs", || async { (world.containers().await == before).then_some(()) })
+            .await;
     }
     assert_eq!(world.visit("shop.localhost", "/").await.1, "good");
     let row = world.row(1).await;
@@ -410,7 +425,10 @@ async fn a_deleted_deployment_leaves_nothing_and_old_releases_are_discarded() {
     let digest = world.parts(3).await[0].digest.clone().unwrap();
     assert!(world.engine.image(&digest).await.is_ok(), "the live release's image stays");
     let gone = world.parts(1).await[0].digest.clone().unwrap();
-    wait_for(seconds(20), "the first image is gone", || async { world.engine.image(&gone).await.is_err().then_some(()) }).await;
+    wait_for(seconds(20), "the first image is gone", || async {
+        world.engine.image(&gone).await.is_err().then_some(())
+    })
+    .await;
 
     world.set_intent(Intent::Deleted).await;
     let id = world.deployment;

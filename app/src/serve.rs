@@ -58,8 +58,8 @@ async fn serve(config: ServeArgs) -> Result<()> {
 
     wait_for_signal().await?;
     tracing::info!("stopping; containers keep running");
-    edge.shut_down(DRAIN).await;
-    app.tasks.shut_down(TASKS).await;
+    // Both at once: an open stream of the API holds its connection through the edge until its task is told to stop.
+    tokio::join!(edge.shut_down(DRAIN), app.tasks.shut_down(TASKS));
     app.db.checkpoint();
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Events {
 fn parse(block: &str) -> Option<SseEvent> {
     let (mut id, mut event, mut data) = (None, None, Vec::new());
     for line in block.lines() {
-        let (field, value) = line.split_once(':')?;
+        let Some((field, value)) = line.split_once(':') else { continue };
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "id" => id = Some(value.to_owned()),

@@ -22,7 +22,7 @@ const PATH_MAX: usize = 200;
 pub struct AtHost {
     project: ProjectName,
     deployment: DeploymentName,
-    name: HostName,
+    host: HostName,
 }
 
 pub async fn list(app: Data<App>, at: Path<At>) -> Result<Json<Vec<Host>>> {
@@ -49,7 +49,7 @@ pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewHo
 
 pub async fn remove(app: Data<App>, actor: Actor, at: Path<AtHost>) -> Result<HttpResponse> {
     write(&app, move |tx, _| {
-        let AtHost { project, deployment, name } = at.into_inner();
+        let AtHost { project, deployment, host: name } = at.into_inner();
         let at = At { project, deployment };
         host::remove(tx, at.find(tx)?.id, &name)?;
         at.record(tx, &actor, "host.removed", &format!("removed the host {name}"))
@@ -92,7 +92,7 @@ fn one_of(known: &[Identifier]) -> String {
 fn path(given: Option<&str>) -> Result<String> {
     let path = given.unwrap_or("/");
     let clean = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
-    let plain = path.split('/').skip(1).enumerate().all(|(_, part)| part != ".." && part != ".");
+    let plain = path.split('/').all(|part| part != ".." && part != ".");
     if !path.starts_with('/') || path.contains("//") || !clean || !plain || path.len() > PATH_MAX {
         return Err(invalid(format!("\"{}\" is not a path prefix", path.escape_debug()))
             .hint("Write it as /name, with letters, digits and - . _ ~ only."));

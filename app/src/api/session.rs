@@ -25,6 +25,8 @@ pub async fn sign_in(
     throttle.check(&keys, clock::now())?;
     let Some(user) = verified(&app, name, password).await? else {
         throttle.failed(&keys, clock::now());
+        // Without the name: what stands there is sometimes the password.
+        tracing::warn!(address = %client::address(&request), "a sign-in failed");
         return Err(unauthenticated("the name or the password is not right"));
     };
     throttle.succeeded(&keys[1]);

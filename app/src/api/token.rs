@@ -29,8 +29,8 @@ pub async fn create(app: Data<App>, actor: Actor, body: Json<NewToken>) -> Resul
 pub async fn revoke(app: Data<App>, actor: Actor, id: Path<i64>) -> Result<HttpResponse> {
     let id = TokenId(id.into_inner());
     write(&app, move |tx, _| {
-        tokens::refuse_breeding(&actor)?;
         let row = token::by_id(tx, id)?;
+        tokens::refuse_breeding(&actor)?;
         if actor.role < Role::Admin && actor.user() != Some(row.user_id) {
             // Others' tokens do not exist for whoever may not see them.
             return Err(not_found(format!("there is no token {id}")));

@@ -1,7 +1,8 @@
 //! `…/releases/upload`: an archive becomes a file named by its content, then a release.
 
-use actix_web::HttpResponse;
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::answer::write;
@@ -23,17 +24,19 @@ pub async fn create(
     actor: Actor,
     at: Path<At>,
     query: Query<Named>,
+    request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse> {
-    // Before gigabytes are taken in: is there anything to give them to?
+    // Before gigabytes are taken in: are they few enough, and is there anything to give them to?
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    release::upload::refuse_announced(announced)?;
     let (looked, at) = (at.clone(), at.into_inner());
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
     let file = release::upload::store(&app, body).await?;
     let name = query.into_inner().name;
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
-        let asked =
-            Request { deployment: &deployment, actor: &actor, reference: name.as_deref(), upload: Some(&file) };
+        let asked = Request { deployment: &deployment, actor: &actor, reference: name.as_deref(), upload: Some(&file) };
         by_id(tx, release::request(tx, &asked)?)
     })
     .await?;

@@ -40,7 +40,9 @@ pub fn create(tx: &Transaction<'_>, actor: &Actor, new: &NewToken) -> Result<(St
 /// A token that leaked must not live on in tokens made with it.
 pub fn refuse_breeding(actor: &Actor) -> Result<()> {
     if matches!(actor.via, Via::Token { .. }) && actor.role < Role::Admin {
-        return Err(forbidden("this token cannot make or revoke tokens").hint("Sign in, or use a token of scope admin."));
+        return Err(
+            forbidden("this token cannot make or revoke tokens").hint("Sign in, or use a token of scope admin.")
+        );
     }
     Ok(())
 }

@@ -175,7 +175,8 @@ pub fn canonical(url: &str) -> Result<String> {
     let url = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
     let parsed =
         reqwest::Url::parse(&url).map_err(|error| Failure::invalid(format!("\"{url}\" is not an address: {error}")))?;
-    if !matches!(parsed.scheme(), "https" | "http") || parsed.host_str().is_none() {
+    let is_plain = parsed.username().is_empty() && parsed.password().is_none();
+    if !matches!(parsed.scheme(), "https" | "http") || parsed.host_str().is_none() || !is_plain {
         return Err(Failure::invalid(format!("\"{url}\" is not an address of a server"))
             .hint("Write it as https://boathouse.example.com."));
     }

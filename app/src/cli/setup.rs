@@ -3,7 +3,7 @@
 use boathouse_types::{Session, Setup, UserName};
 use reqwest::Method;
 
-use super::failure::{Failure, Result};
+use super::failure::Result;
 use super::{Context, prompt};
 
 /// Create the first administrator
@@ -24,6 +24,6 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     let client = context.client()?;
     let password = prompt::new_secret("Password of the administrator", args.password_stdin)?;
     let setup = Setup { token: args.setup_token, name: args.name, password };
-    let session: Session = client.call(Method::POST, "/setup", &setup).await.map_err(Failure::from)?;
+    let session: Session = client.call(Method::POST, "/setup", &setup).await?;
     context.out.result(&session, || format!("{} is the administrator now.", session.name))
 }

@@ -1,6 +1,8 @@
 //! A request to an application and its response back: chosen, sent, retried where that is safe, streamed.
 
 use std::error::Error as _;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -65,15 +67,15 @@ impl Outgoing {
 /// Serves `request` by one of the route's upstreams. `reload` looks the route up again.
 pub async fn forward(
     mut route: Arc<Route>,
-    mut request: Outgoing,
-    reload: impl Fn() -> Option<Arc<Route>>,
+    request: &mut Outgoing,
+    reload: impl Fn(&Parts) -> Option<Arc<Route>>,
 ) -> Response<Body> {
     let accept = request.head.headers.get(header::ACCEPT).cloned();
     let mut refused = 0_u64;
     let mut deadline = None;
     let (status, reason) = loop {
         let failure = match pick(upstreams(&route), refused) {
-            Some((index, upstream, guard)) => match attempt(&route, &upstream, guard, &mut request).await {
+            Some((index, upstream, guard)) => match attempt(&route, &upstream, guard, request).await {
                 Ok(response) => return response,
                 Err(Failure::Stale) => continue,
                 Err(Failure::Final(status, reason)) => break (status, reason),
@@ -91,13 +93,13 @@ pub async fn forward(
         if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + PATIENCE) {
             break failure;
         }
-        match reload() {
+        match reload(&request.head) {
             Some(next) if !Arc::ptr_eq(&next, &route) => route = next,
             _ => tokio::time::sleep(PAUSE).await,
         }
         refused = 0;
-        if let Target::Unavailable(reason) = &route.target {
-            break (StatusCode::SERVICE_UNAVAILABLE, reason.clone());
+        if !route.target.is_forwarded() {
+            break (StatusCode::SERVICE_UNAVAILABLE, "the route changed".to_owned());
         }
     };
     tracing::debug!(route = %route.id, status = status.as_u16(), reason, "the edge answered in place of the application");
@@ -147,18 +149,24 @@ async fn attempt(
     request: &mut Outgoing,
 ) -> Result<Response<Body>, Failure> {
     if request.upgrade.is_some() {
-        return switch_protocols(route, upstream, guard, request).await;
+        // Boxed, like the next one: what is rare must not make the future of every request larger.
+        return Box::pin(switch_protocols(route, upstream, guard, request)).await;
     }
     let repeatable = request.body.is_empty() && is_idempotent(&request.head.method);
     let mut connection = match Connection::reuse(upstream, repeatable).await {
         Some(connection) => connection,
-        None => Connection::open(upstream).await.map_err(Failure::Connect)?,
+        None => Box::pin(Connection::open(upstream)).await.map_err(Failure::Connect)?,
     };
     let reused = connection.is_reused();
     let keep = repeatable && reused;
     let uploaded = request.body.done();
-    let exchange = connection.exchange(request.take(keep));
-    let response = match within(route.policy.response_timeout, uploaded, exchange).await {
+    let outcome = {
+        let (sender, driver) = connection.split();
+        let mut sending = std::pin::pin!(sender.try_send_request(request.take(keep)));
+        let exchange = std::pin::pin!(poll_fn(|cx| pool::poll_exchange(driver, sending.as_mut(), cx)));
+        within(route.policy.response_timeout, uploaded, exchange).await
+    };
+    let response = match outcome {
         Some(Ok(response)) => response,
         Some(Err(mut error)) => {
             if let Some(unsent) = error.take_message() {
@@ -197,8 +205,11 @@ fn final_failure(error: &hyper::Error) -> Failure {
 }
 
 /// The outcome, or `None` when `limit` passed since the request was wholly sent.
-async fn within<T>(limit: Duration, uploaded: Option<Arc<AtomicBool>>, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = std::pin::pin!(work);
+async fn within<T>(
+    limit: Duration,
+    uploaded: Option<Arc<AtomicBool>>,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     loop {
         let still_sending = uploaded.as_ref().is_some_and(|done| !done.load(Relaxed));
         match tokio::time::timeout(limit, work.as_mut()).await {

@@ -300,7 +300,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let client = Arc::new(client);
-    let service = service_fn(move |request| answer(Arc::clone(&client), request));
+    let service = service_fn(move |request| Arc::clone(&client).answer(request));
     let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch), true));
     // The number of fields stays at hyper's 100: with a limit of its own, each head would cost two allocations.
     let connection = http1::Builder::new()
@@ -318,7 +318,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let client = Arc::new(client);
-    let service = service_fn(move |request| answer(Arc::clone(&client), request));
+    let service = service_fn(move |request| Arc::clone(&client).answer(request));
     let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch), false));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -333,13 +333,6 @@ where
         .keep_alive_timeout(H2_PING_TIMEOUT)
         .serve_connection(io, service);
     supervise(connection, &watch, stop).await;
-}
-
-async fn answer(
-    client: Arc<Client>,
-    request: http::Request<Incoming>,
-) -> Result<http::Response<Body>, std::convert::Infallible> {
-    Ok(client.answer(request).await)
 }
 
 /// Both kinds of hyper's connections.

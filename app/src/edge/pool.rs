@@ -14,10 +14,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -42,7 +40,8 @@ const MAX_RESPONSE_HEAD: usize = 256 * 1024;
 /// What is read from an application ahead of the client, at most.
 const BUFFER: usize = 128 * 1024;
 
-type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
+/// hyper's side of a connection.
+pub type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
 
 thread_local! {
     static IDLE: RefCell<HashMap<u64, Vec<Idle>>> = RefCell::new(HashMap::new());
@@ -96,21 +95,9 @@ impl Connection {
         self.reused
     }
 
-    /// Sends a request and waits for the response's head. An error carries the request when no byte of it was sent.
-    pub async fn exchange(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        let mut response = std::pin::pin!(self.sender.try_send_request(request));
-        let driver = &mut self.driver;
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = response.as_mut().poll(cx) {
-                return Poll::Ready(result);
-            }
-            drive(driver, cx);
-            response.as_mut().poll(cx)
-        })
-        .await
+    /// What sends a request, and what must be polled meanwhile (`poll_exchange`).
+    pub fn split(&mut self) -> (&mut SendRequest<RequestBody>, &mut Option<Box<Driver>>) {
+        (&mut self.sender, &mut self.driver)
     }
 
     fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
@@ -136,6 +123,19 @@ impl Connection {
             }
         });
     }
+}
+
+/// Polls a request that is being sent, and the connection with it.
+pub fn poll_exchange<T>(
+    driver: &mut Option<Box<Driver>>,
+    mut sending: Pin<&mut impl Future<Output = T>>,
+    cx: &mut Context<'_>,
+) -> Poll<T> {
+    if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+        return Poll::Ready(result);
+    }
+    drive(driver, cx);
+    sending.poll(cx)
 }
 
 /// Polls a driver; an ended one is dropped. Its errors also reach the request or the body, which report them.
@@ -237,8 +237,10 @@ impl Drop for UpstreamBody {
 
 /// A byte stream to an application.
 #[derive(Debug)]
-enum Stream {
+pub enum Stream {
+    /// To an address and port.
     Tcp(TcpStream),
+    /// To a unix socket.
     Unix(UnixStream),
 }
 

@@ -56,6 +56,13 @@ pub enum Target {
     Unavailable(String),
 }
 
+impl Target {
+    /// Whether an application answers, not the edge.
+    pub fn is_forwarded(&self) -> bool {
+        matches!(self, Self::Upstreams(_) | Self::Console(_))
+    }
+}
+
 /// How a route is answered.
 #[derive(Debug, Clone)]
 pub struct Policy {

@@ -1,6 +1,7 @@
 //! One request, from its head to the target that answers it: validity, host, path, policy.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -74,7 +75,10 @@ impl Client {
     }
 
     /// Answers one request. Never fails: what goes wrong becomes a page or a broken body.
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    ///
+    /// The parts of a request are moved through few futures, and rare paths are boxed: the size of this future is copied
+    /// for every request.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let active = self.watch.begin();
         let (mut head, incoming) = request.into_parts();
         let framing = if self.framed {
@@ -83,16 +87,27 @@ impl Client {
             Framing::Clear
         };
         let mut response = match self.check(&mut head, framing) {
-            Ok((route, host)) => self.dispatch(route, host, head, incoming).await,
-            Err(status) => {
-                // Whatever the body is, it is not read: the connection ends, where one request can end it.
-                if self.framed { pages::last_page(status, &head.headers) } else { pages::page(status, &head.headers) }
+            Ok((Found::Route(route), host)) if route.target.is_forwarded() => {
+                if let Some(status) = refusal(&route, &head, &incoming) {
+                    pages::last_page(status, &head.headers)
+                } else {
+                    let mut outgoing = self.outgoing(&route, host, head, incoming);
+                    forward(route, &mut outgoing, |head| self.find_again(head)).await
+                }
             }
+            Ok((found, _)) => {
+                // Nobody reads the body: hyper may drain it, and the next head be scanned.
+                drop(RequestBody::new(incoming, None, &self.watch));
+                Box::pin(answer_here(found, &head)).await
+            }
+            // Whatever the body is, it is not read: the connection ends, where one request can end it.
+            Err(status) if self.framed => pages::last_page(status, &head.headers),
+            Err(status) => pages::page(status, &head.headers),
         };
         if framing == Framing::CloseAfter {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        response.map(|body| body.holding(active))
+        Ok(response.map(|body| body.holding(active)))
     }
 
     /// Judges a head and finds its route and the `Host` to pass on.
@@ -158,75 +173,50 @@ impl Client {
         self.shared.certificates.load().is_same(self.sni.as_deref(), host)
     }
 
-    async fn dispatch(&self, found: Found, host: HeaderValue, head: Parts, incoming: Incoming) -> Response<Body> {
-        let route = match found {
-            Found::Route(route) => route,
-            Found::Https(location) => {
-                self.discard(incoming);
-                return pages::redirect(StatusCode::PERMANENT_REDIRECT, &location)
-                    .unwrap_or_else(|| pages::page(StatusCode::BAD_REQUEST, &head.headers));
-            }
-            Found::Nothing => {
-                self.discard(incoming);
-                return pages::page(StatusCode::NOT_FOUND, &head.headers);
-            }
-        };
-        match &route.target {
-            Target::Upstreams(_) | Target::Console(_) => self.forward(route, host, head, incoming).await,
-            Target::Files(site) => {
-                self.discard(incoming);
-                files::serve(site, &head).await
-            }
-            Target::Redirect(location) => {
-                self.discard(incoming);
-                pages::redirect(StatusCode::PERMANENT_REDIRECT, &keep_path(location, &head))
-                    .unwrap_or_else(|| pages::page(StatusCode::BAD_GATEWAY, &head.headers))
-            }
-            Target::Unavailable(reason) => {
-                self.discard(incoming);
-                tracing::debug!(route = %route.id, reason, "unavailable");
-                pages::page(StatusCode::SERVICE_UNAVAILABLE, &head.headers)
-            }
-        }
-    }
-
-    async fn forward(
-        &self,
-        route: Arc<Route>,
-        host: HeaderValue,
-        mut head: Parts,
-        incoming: Incoming,
-    ) -> Response<Body> {
-        if let Some(expect) = head.headers.get(header::EXPECT)
-            && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
-        {
-            return pages::last_page(StatusCode::EXPECTATION_FAILED, &head.headers);
-        }
-        let max = route.policy.max_body;
-        if let (Some(max), Some(length)) = (max, http_body::Body::size_hint(&incoming).exact())
-            && length > max
-        {
-            return pages::last_page(StatusCode::PAYLOAD_TOO_LARGE, &head.headers);
-        }
+    /// What an application is sent.
+    fn outgoing(&self, route: &Route, host: HeaderValue, mut head: Parts, incoming: Incoming) -> Outgoing {
         let protocol = if self.framed { switch_to(&head) } else { None };
         let switches = protocol.is_some();
         headers::prepare_request(&mut head.headers, &self.known, host, protocol);
-        let body = RequestBody::new(incoming, max, &self.watch);
-        let path = head.uri.path_and_query().cloned();
-        let shared = Arc::clone(&self.shared);
-        let host = head.headers.get(header::HOST).cloned();
-        forward(route, Outgoing::new(head, body, switches), move || {
-            let host = host.as_ref()?.to_str().ok()?;
-            let host = canonical(split_port(host).0);
-            let table = shared.table.load();
-            table.host(&host)?.find(path.as_ref().map_or("/", |path| path.path())).cloned()
-        })
-        .await
+        Outgoing::new(head, RequestBody::new(incoming, route.policy.max_body, &self.watch), switches)
     }
 
-    /// Lets hyper drain or drop a body nobody reads, and the next head be scanned.
-    fn discard(&self, incoming: Incoming) {
-        drop(RequestBody::new(incoming, None, &self.watch));
+    /// The route of a request that was routed before.
+    fn find_again(&self, head: &Parts) -> Option<Arc<Route>> {
+        let host = canonical(split_port(head.headers.get(header::HOST)?.to_str().ok()?).0);
+        self.shared.table.load().host(&host)?.find(head.uri.path()).cloned()
+    }
+}
+
+/// Why a request is not forwarded, before its body is looked at.
+fn refusal(route: &Route, head: &Parts, incoming: &Incoming) -> Option<StatusCode> {
+    let expects = head.headers.get(header::EXPECT);
+    if expects.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Some(StatusCode::EXPECTATION_FAILED);
+    }
+    let length = http_body::Body::size_hint(incoming).exact()?;
+    route.policy.max_body.is_some_and(|max| length > max).then_some(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+/// Answers that need no application.
+async fn answer_here(found: Found, head: &Parts) -> Response<Body> {
+    let page = |status| pages::page(status, &head.headers);
+    let redirect = |location: &str| pages::redirect(StatusCode::PERMANENT_REDIRECT, location);
+    let route = match found {
+        Found::Route(route) => route,
+        Found::Https(location) => return redirect(&location).unwrap_or_else(|| page(StatusCode::BAD_REQUEST)),
+        Found::Nothing => return page(StatusCode::NOT_FOUND),
+    };
+    match &route.target {
+        Target::Files(site) => files::serve(site, head).await,
+        Target::Redirect(location) => {
+            redirect(&keep_path(location, head)).unwrap_or_else(|| page(StatusCode::BAD_GATEWAY))
+        }
+        Target::Unavailable(reason) => {
+            tracing::debug!(route = %route.id, reason, "unavailable");
+            page(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Target::Upstreams(_) | Target::Console(_) => page(StatusCode::BAD_GATEWAY),
     }
 }
 

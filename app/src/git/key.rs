@@ -10,7 +10,7 @@ use boathouse_types::{GitUrl, ProjectId};
 
 use super::run::plain;
 use crate::config::Paths;
-use crate::error::{Result, internal};
+use crate::error::{Result, internal, invalid};
 use crate::secret;
 
 const ALGORITHM: &[u8] = b"ssh-ed25519";
@@ -108,6 +108,21 @@ impl SshFiles {
         self.folder.path().join("config")
     }
 
+    /// The system's CAs and the extra ones: git knows only one file.
+    pub fn ca_path(&self, extra: &Path) -> Result<PathBuf> {
+        let refused = |error: std::io::Error| {
+            invalid(format!("the extra CA certificates {} cannot be read: {error}", extra.display()))
+                .hint("Correct --ca-bundle and restart Boathouse.")
+        };
+        let system = SYSTEM_CAS.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let text = format!("{system}\n{}", std::fs::read_to_string(extra).map_err(refused)?);
+        let path = self.folder.path().join("ca.pem");
+        if !path.exists() {
+            private_file(&path, &text)?;
+        }
+        Ok(path)
+    }
+
     /// git's global configuration. A repository on this server may belong to another user: the administrator named it, so
     /// it, and only it, is declared safe.
     pub fn git_config_path(&self, url: &GitUrl) -> Result<PathBuf> {
@@ -122,6 +137,10 @@ impl SshFiles {
         Ok(path)
     }
 }
+
+/// Where distributions keep the public CAs.
+const SYSTEM_CAS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 fn private_file(path: &Path, text: &str) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;

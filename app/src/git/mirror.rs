@@ -1,6 +1,8 @@
 //! The bare mirror of a project's remote: fetched whole, so that any commit can be built again without the network.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use boathouse_types::{Commit, GitRef, GitUrl, ProjectId};
 
@@ -28,6 +30,22 @@ pub struct Remote<'a> {
     pub config: &'a ServeArgs,
     /// Where mirrors are.
     pub paths: &'a Paths,
+}
+
+/// The mirrors in use: two deployments of a project share one, and git does not like company in it.
+#[derive(Default)]
+pub struct Mirrors(Mutex<HashMap<ProjectId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Mirrors {
+    /// Waits until nobody else uses the mirror of that project.
+    pub async fn lock(&self, project: ProjectId) -> tokio::sync::OwnedMutexGuard<()> {
+        let mirror = {
+            // A panic while holding this lock leaves plain data behind; going on is right.
+            let mut mirrors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            mirrors.entry(project).or_default().clone()
+        };
+        mirror.lock_owned().await
+    }
 }
 
 /// A commit that is in the mirror.
@@ -77,7 +95,7 @@ async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<
         git = git.setting(format!("http.proxy={proxy}")).env("NO_PROXY", remote.config.no_proxy.join(","));
     }
     if let Some(bundle) = &remote.config.ca_bundle {
-        git = git.env("GIT_SSL_CAINFO", plain(bundle)?);
+        git = git.env("GIT_SSL_CAINFO", ssh.ca_path(bundle)?);
     }
     let git = git
         .args(&[

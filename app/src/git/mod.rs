@@ -8,4 +8,4 @@ mod run;
 
 pub use checkout::checkout;
 pub use fault::without_password;
-pub use mirror::{Fetched, Remote, fetch};
+pub use mirror::{Fetched, Mirrors, Remote, fetch};

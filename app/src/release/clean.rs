@@ -69,20 +69,29 @@ fn to_discard(rows: Vec<ReleaseRow>, keep: usize) -> Vec<ReleaseRow> {
 async fn remove_images(app: &App, engine: &dyn Containers) -> Result<()> {
     let images = app.db.read(object::discarded_images).await?;
     for image in images {
-        remove_image(app, engine, image).await?;
+        remove_image(app, engine, image, InUse::Wait).await?;
     }
     Ok(())
 }
 
-async fn remove_image(app: &App, engine: &dyn Containers, image: object::ImageRow) -> Result<()> {
+/// What to do with an image that a container uses.
+#[derive(Clone, Copy, PartialEq)]
+enum InUse {
+    /// Its container is being removed: at the next look.
+    Wait,
+    /// No container of ours is left, so it is somebody else's: the image stays with him.
+    Leave,
+}
+
+async fn remove_image(app: &App, engine: &dyn Containers, image: object::ImageRow, in_use: InUse) -> Result<()> {
     let id = image.release_id;
     let (row, parts) = app.db.read(move |c| Ok((release::by_id(c, id)?, release::components(c, id)?))).await?;
     for name in build::image_names(&app.instance, &row, std::slice::from_ref(&image), &parts) {
         match engine.remove_image(&name).await {
             Ok(()) => {}
-            // Still used by a container that is being removed: at the next look.
-            Err(error) if error.kind == ErrorKind::Conflict => return Ok(()),
-            Err(error) => return Err(engine_error(error)),
+            Err(error) if error.kind == ErrorKind::Conflict && in_use == InUse::Wait => return Ok(()),
+            Err(error) if error.engine_is_gone() => return Err(engine_error(error)),
+            Err(error) => tracing::warn!(image = name, %error, "an image could not be removed; its name is left"),
         }
     }
     app.db.write(move |tx| object::forget_image(tx, &image)).await
@@ -117,10 +126,7 @@ async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRo
     }
     fault::point("delete.objects_gone");
     for image in images {
-        remove_image(app, engine, image).await?;
-    }
-    if app.db.read(move |c| Ok(!object::images_of(c, id)?.is_empty())).await? {
-        return Ok(());
+        remove_image(app, engine, image, InUse::Leave).await?;
     }
     remove_path(&app.paths.logs().join(id.to_string()))?;
     for release in &releases {
@@ -195,5 +201,70 @@ fn remove_path(path: &Path) -> Result<()> {
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boathouse_types::{ReleaseId, Source, Trigger};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(deployment: i64, number: i64, state: ReleaseState) -> ReleaseRow {
+        ReleaseRow {
+            id: ReleaseId(deployment * 1000 + number),
+            deployment_id: DeploymentId(deployment),
+            project: "shop".parse().unwrap(),
+            deployment: "production".parse().unwrap(),
+            number,
+            state,
+            stage: None,
+            trigger: Trigger::Manual,
+            actor: String::new(),
+            source: Source::Upload,
+            reference: None,
+            commit: None,
+            upload: None,
+            manifest: None,
+            env_sealed: None,
+            failure: None,
+            cancelled: None,
+            cancel_wanted: None,
+            created_at: 0,
+            finished_at: None,
+            discarded_at: None,
+        }
+    }
+
+    proptest! {
+        /// Whatever happened before: the live release stays, and the newest that were live, `keep` of them in all.
+        #[test]
+        fn what_a_rollback_may_need_is_never_given_up(
+            states in proptest::collection::vec((1..3i64, 0..4usize), 0..60),
+            live_at in 0..60usize,
+            keep in 1..6usize,
+        ) {
+            let mut rows: Vec<ReleaseRow> = Vec::new();
+            for (number, (deployment, state)) in states.iter().enumerate() {
+                let state = [ReleaseState::Retired, ReleaseState::Failed, ReleaseState::Cancelled, ReleaseState::Retired][*state];
+                let state = if number == live_at { ReleaseState::Live } else { state };
+                rows.push(row(*deployment, number as i64, state));
+            }
+            rows.sort_by_key(|row| (row.deployment_id.0, -row.number));
+            let gone: HashSet<ReleaseId> = to_discard(rows.clone(), keep).iter().map(|row| row.id).collect();
+            for deployment in 1..3 {
+                let was_live: Vec<&ReleaseRow> = rows
+                    .iter()
+                    .filter(|row| row.deployment_id.0 == deployment)
+                    .filter(|row| matches!(row.state, ReleaseState::Live | ReleaseState::Retired))
+                    .collect();
+                for (place, row) in was_live.iter().enumerate() {
+                    let stays = place < keep || row.state == ReleaseState::Live;
+                    prop_assert_eq!(!gone.contains(&row.id), stays);
+                }
+            }
+            prop_assert!(rows.iter().filter(|row| matches!(row.state, ReleaseState::Failed)).all(|row| gone.contains(&row.id)));
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::db::{Transaction, deployment};
 use crate::docker::Containers;
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::git;
 use crate::logs::Redactor;
 use crate::snapshot;
 use crate::state::App;
@@ -45,6 +46,8 @@ pub struct Run {
     pub builds: Arc<Semaphore>,
     /// Held for reading while files are made that nothing refers to yet.
     pub files: Arc<RwLock<()>>,
+    /// One fetch per mirror at a time.
+    pub mirrors: Arc<git::Mirrors>,
 }
 
 impl Run {
@@ -56,9 +59,10 @@ impl Run {
         cancel: CancellationToken,
         builds: Arc<Semaphore>,
         files: Arc<RwLock<()>>,
+        mirrors: Arc<git::Mirrors>,
     ) -> Self {
         let log = PipelineLog::new(app.logs.pipeline(id));
-        Self { app, engine, id, cancel, log, builds, files }
+        Self { app, engine, id, cancel, log, builds, files, mirrors }
     }
 
     /// The row as it is now.
@@ -103,7 +107,14 @@ async fn until_the_end(run: &Run) -> Result<()> {
         if row.finished_at.is_some() {
             break;
         }
-        hide_secrets(run, &row).await?;
+        if let Err(error) = hide_secrets(run, &row).await {
+            if !row.state.is_terminal() {
+                // A secret that cannot be opened refuses the release; it is not run without it.
+                fail(run, error).await?;
+                continue;
+            }
+            tracing::warn!(release = run.id.0, %error, "the secrets of a live release cannot be opened");
+        }
         run.log.enter(row.stage.unwrap_or(Stage::Source));
         match step(run, &row).await {
             Ok(()) | Err(Stop::Changed) => {}

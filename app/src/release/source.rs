@@ -158,6 +158,7 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
     };
     let shown = reference.as_ref().map_or("the default branch".to_owned(), ToString::to_string);
     run.log.say(format!("fetching {shown} of {}", git::without_password(url.as_str())));
+    let _alone = run.mirrors.lock(project).await;
     let remote =
         git::Remote { project, url, deploy_key: deploy_key.as_deref(), config: &run.app.config, paths: &run.app.paths };
     let fetched = git::fetch(&remote, reference.as_ref()).await?;

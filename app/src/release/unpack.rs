@@ -287,7 +287,11 @@ impl Unpacker<'_> {
         if self.made.bytes <= MAX_BYTES && !bomb {
             return Ok(());
         }
-        let how_much = if bomb { format!("more than {MAX_RATIO} times its size") } else { format!("more than {} GiB", MAX_BYTES >> 30) };
+        let how_much = if bomb {
+            format!("more than {MAX_RATIO} times its size")
+        } else {
+            format!("more than {} GiB", MAX_BYTES >> 30)
+        };
         Err(too_much(name, how_much))
     }
 
@@ -310,7 +314,15 @@ impl Unpacker<'_> {
 
     /// The file that was unpacked under that name is copied: the tree never shares an inode with itself.
     fn hard_link(&mut self, name: &Path, target: &Path) -> Result<()> {
-        let source = self.root.join(inside(target)?);
+        let led_out = |_| {
+            invalid(format!(
+                "the archive's hard link \"{}\" leads out of the archive, to \"{}\"",
+                shown(name),
+                shown(target)
+            ))
+            .hint("Make the archive with `tar --hard-dereference` and relative paths.")
+        };
+        let source = self.root.join(inside(target).map_err(led_out)?);
         let about = fs::symlink_metadata(&source).ok().filter(fs::Metadata::is_file);
         let Some(about) = about else {
             if self.links == Links::Skip {

@@ -5,7 +5,7 @@ use std::path::Path;
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::unpack::Format;
 use crate::error::{Error, Result, invalid, too_large};
@@ -16,8 +16,21 @@ use crate::state::App;
 pub const MAX_UPLOAD: u64 = 2 * 1024 * 1024 * 1024;
 /// What an upload that is not complete is called.
 pub const PARTIAL_PREFIX: &str = ".part-";
+/// Chunks of a connection are small, and each write of a file goes to another thread.
+const WRITE_BUFFER: usize = 1024 * 1024;
 /// The first bytes tell the format.
 const HEAD: usize = 512;
+
+/// Refuses an archive whose announced size is too large, before a byte of it is read.
+pub fn refuse_announced(bytes: Option<u64>) -> Result<()> {
+    if bytes.is_some_and(|bytes| bytes > MAX_UPLOAD) { Err(larger_than(MAX_UPLOAD)) } else { Ok(()) }
+}
+
+fn larger_than(limit: u64) -> Error {
+    let limit = if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") };
+    too_large(format!("the archive is larger than {limit}"))
+        .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git.")
+}
 
 /// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`].
 ///
@@ -40,7 +53,7 @@ where
 {
     // Removes itself when this function ends early, also when the sender goes away.
     let partial = tempfile::Builder::new().prefix(PARTIAL_PREFIX).tempfile_in(folder)?;
-    let mut file = tokio::fs::File::from_std(partial.reopen()?);
+    let mut file = BufWriter::with_capacity(WRITE_BUFFER, tokio::fs::File::from_std(partial.reopen()?));
     let mut context = digest::Context::new(&digest::SHA256);
     let mut head = Vec::with_capacity(HEAD);
     let mut size = 0u64;
@@ -51,8 +64,7 @@ where
         })?;
         size += chunk.len() as u64;
         if size > limit {
-            return Err(too_large(format!("the archive is larger than {}", if limit >= 1 << 30 { format!("{} GiB", limit >> 30) } else { format!("{limit} bytes") }))
-                .hint("Leave out what the build fetches anyway, such as node_modules and .git, or deploy from git."));
+            return Err(larger_than(limit));
         }
         let missing = HEAD - head.len();
         head.extend_from_slice(&chunk[..missing.min(chunk.len())]);
@@ -62,7 +74,8 @@ where
     let format = Format::detect(&head).ok_or_else(|| {
         invalid("what was sent is not an archive").hint("Send a tar, tar.gz, tar.zst or zip archive.")
     })?;
-    file.sync_all().await.map_err(full)?;
+    file.flush().await.map_err(full)?;
+    file.get_ref().sync_all().await.map_err(full)?;
     let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let name = format!("{hex}.{}", format.extension());
     partial.persist(folder.join(&name)).map_err(|error| full(error.error))?;

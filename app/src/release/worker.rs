@@ -18,6 +18,7 @@ use crate::db::{deployment, release};
 use crate::docker::Containers;
 use crate::error::Result;
 use crate::fault;
+use crate::git;
 use crate::state::App;
 
 /// The worker also looks without being poked.
@@ -32,6 +33,7 @@ struct Worker {
     running: Mutex<Running>,
     // Never held across a transaction of a release; keeps clean-up from what is just being made.
     files: Arc<tokio::sync::RwLock<()>>,
+    mirrors: Arc<git::Mirrors>,
 }
 
 #[derive(Default)]
@@ -51,8 +53,14 @@ struct Task {
 /// Starts the worker.
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
     let builds = Arc::new(Semaphore::new(app.config.builds.max(1)));
-    let worker =
-        Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files: Arc::default() });
+    let worker = Arc::new(Worker {
+        app: app.clone(),
+        engine,
+        builds,
+        running: Mutex::default(),
+        files: Arc::default(),
+        mirrors: Arc::default(),
+    });
     let poke = app.pokes.release.clone();
     app.tasks.reconcile("release", "brings every release to an end", Some(PERIOD), poke, move || {
         let worker = worker.clone();
@@ -113,13 +121,18 @@ impl Worker {
                 self.app.db.write(move |tx| release::cancel(tx, &row, &why)).await?;
                 self.app.pokes.events.notify_waiters();
             }
-            (None, _) if !busy => self.take_up(&row),
+            (None, why) if !busy => {
+                let cancel = self.take_up(&row);
+                if why.is_some() {
+                    cancel.cancel();
+                }
+            }
             (None, _) => {}
         }
         Ok(())
     }
 
-    fn take_up(&self, row: &ReleaseRow) {
+    fn take_up(&self, row: &ReleaseRow) -> CancellationToken {
         let cancel = CancellationToken::new();
         let run = Run::new(
             self.app.clone(),
@@ -128,6 +141,7 @@ impl Worker {
             cancel.clone(),
             self.builds.clone(),
             self.files.clone(),
+            self.mirrors.clone(),
         );
         fault::point("worker.taken");
         let poke = self.app.pokes.release.clone();
@@ -136,7 +150,8 @@ impl Worker {
             let _poke = PokeOnDrop(poke);
             pipeline::run(run).await;
         });
-        running.of.insert(row.id, Task { deployment: row.deployment_id, cancel, id: handle.id() });
+        running.of.insert(row.id, Task { deployment: row.deployment_id, cancel: cancel.clone(), id: handle.id() });
+        cancel
     }
 
     /// Forgets the tasks that have ended, also by a panic: what is unfinished is taken up again.

@@ -69,21 +69,23 @@ impl Supervisor {
 
     /// One pass.
     pub async fn reconcile(self: &Arc<Self>) -> Result<()> {
-        let busy = self.jobs.busy();
-        let touched = std::mem::take(&mut *self.touched());
+        // What a job is changing meanwhile is left to the pass that its end asks for.
+        let recent = observe::Recent { busy: self.jobs.busy(), touched: std::mem::take(&mut *self.touched()) };
         let desired = desired::read(&self.app).await?;
         let seen = match self.look().await {
             Ok(seen) => seen,
             Err(error) => return Err(self.engine_trouble(error)),
         };
-        self.publish(&desired, &seen, &observe::Recent { busy, touched }).await;
+        self.publish(&desired, &seen, &recent).await;
         let now = diff::Now {
             waiting: self.backoff().waiting(Instant::now()),
             healthy: self.healthy(),
             has_routes: self.app.observed.has_routes(),
         };
         for action in diff::diff(&desired, &seen, &now) {
-            self.act(action, &desired).await;
+            if !action.container().is_some_and(|name| recent.busy.contains(name)) {
+                self.act(action, &desired).await;
+            }
         }
         self.watch_health(&desired, &seen);
         Ok(())

@@ -41,8 +41,8 @@ fn main() {
     thread::spawn(move || on_sigterm(on_term, descriptor));
     serve(&listener, &options);
     drop(listener);
-    // The listener is closed; open connections go on until the engine's patience ends.
-    thread::sleep(Duration::from_secs(60));
+    // The listener is closed; open connections go on for a while.
+    thread::sleep(Duration::from_secs(2));
 }
 
 #[derive(Clone, Copy, PartialEq)]

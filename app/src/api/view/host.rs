@@ -2,8 +2,8 @@
 
 use boathouse_types::{Certificate, DeploymentId, Host, TlsMode};
 
-use crate::db::{Connection, certificate};
 use crate::db::host::{HostRow, of_deployment as rows};
+use crate::db::{Connection, certificate};
 use crate::error::Result;
 use crate::state::App;
 
