@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -190,7 +191,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        drop(self.driver.kill());
+        // A browser that a failed story left open would go on using the processor.
+        if let Some(group) = rustix::process::Pid::from_raw(self.driver.id().cast_signed()) {
+            drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+        }
         drop(self.driver.wait());
     }
 }
@@ -205,6 +209,7 @@ fn quoted(words: &str) -> String {
 fn start_driver() -> (Child, String) {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
