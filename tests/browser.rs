@@ -73,7 +73,8 @@ impl Browser {
 
     /// Fills in the visible input with this label.
     pub async fn fill(&self, label: &str, value: &str) {
-        let path = format!("//label[span[contains(normalize-space(), {})]]//*[self::input or self::textarea]", quoted(label));
+        let path =
+            format!("//label[span[contains(normalize-space(), {})]]//*[self::input or self::textarea]", quoted(label));
         let element = self.visible(&path).await;
         element.clear().await.unwrap();
         element.send_keys(value).await.unwrap();
@@ -120,7 +121,10 @@ impl Browser {
     /// Waits until the address ends like this.
     pub async fn is_at(&self, end: &str) {
         let what = format!("the address ends with {end:?}");
-        wait_for(PATIENCE, &what, || async { self.page.current_url().await.unwrap().path().ends_with(end).then_some(()) }).await;
+        wait_for(PATIENCE, &what, || async {
+            self.page.current_url().await.unwrap().path().ends_with(end).then_some(())
+        })
+        .await;
     }
 
     /// Panics if the browser had anything to complain about so far, but for answers with these statuses.
@@ -130,10 +134,12 @@ impl Browser {
         let body = json!({ "type": "browser" }).to_string();
         let answer = reqwest::Client::builder().no_proxy().build().unwrap().post(url).body(body).send().await.unwrap();
         let log: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        let complaints: Vec<&str> = log["value"].as_array().unwrap().iter().filter_map(|line| line["message"].as_str()).collect();
+        let complaints: Vec<&str> =
+            log["value"].as_array().unwrap().iter().filter_map(|line| line["message"].as_str()).collect();
         // Container networks come and go beside the browser; it then cuts its requests, and the page tries again.
         let is_expected = |line: &&&str| {
-            line.contains("ERR_NETWORK_CHANGED") || expected.iter().any(|status| line.contains(&format!("status of {status}")))
+            line.contains("ERR_NETWORK_CHANGED")
+                || expected.iter().any(|status| line.contains(&format!("status of {status}")))
         };
         let unexpected: Vec<_> = complaints.iter().filter(|line| !is_expected(line)).collect();
         assert!(unexpected.is_empty(), "the browser's console says {unexpected:#?}");
@@ -210,16 +216,25 @@ fn start_driver() -> (Child, String) {
         .spawn()
         .expect("chromedriver is installed (Debian: chromium-driver)");
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let port = lines.filter_map(|line| line.strip_suffix('.')?.rsplit_once("on port ").map(|(_, port)| port.to_owned())).next();
+    let port = lines
+        .filter_map(|line| line.strip_suffix('.')?.rsplit_once("on port ").map(|(_, port)| port.to_owned()))
+        .next();
     let port = port.expect("chromedriver says its port");
     (driver, format!("http://127.0.0.1:{port}"))
 }
 
 async fn connect(driver_url: &str, profile: &Path, width: u32) -> Client {
     let args = [
-        "--headless=new".to_owned(), "--no-sandbox".to_owned(), "--disable-gpu".to_owned(), "--disable-background-networking".to_owned(),
-        "--disable-dev-shm-usage".to_owned(), "--disable-http2".to_owned(), "--no-first-run".to_owned(), "--force-device-scale-factor=1".to_owned(),
-        format!("--window-size={width},900"), format!("--user-data-dir={}", profile.display()),
+        "--headless=new".to_owned(),
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-dev-shm-usage".to_owned(),
+        "--disable-http2".to_owned(),
+        "--no-first-run".to_owned(),
+        "--force-device-scale-factor=1".to_owned(),
+        format!("--window-size={width},900"),
+        format!("--user-data-dir={}", profile.display()),
     ];
     // Narrower than the narrowest window that the browser makes.
     let metrics = json!({ "deviceMetrics": { "width": width, "height": 800, "pixelRatio": 1.0, "touch": false } });

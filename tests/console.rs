@@ -141,8 +141,18 @@ async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy(
     let server = Server::start().await;
     server.local().create_project("shop", &upload()).await;
     let pages = [
-        "/", "/new", "/settings", "/settings/tokens", "/settings/users", "/projects/shop", "/projects/shop/production", "/projects/shop/production/releases",
-        "/projects/shop/production/logs", "/projects/shop/production/env", "/projects/shop/production/domains", "/projects/shop/production/options",
+        "/",
+        "/new",
+        "/settings",
+        "/settings/tokens",
+        "/settings/users",
+        "/projects/shop",
+        "/projects/shop/production",
+        "/projects/shop/production/releases",
+        "/projects/shop/production/logs",
+        "/projects/shop/production/env",
+        "/projects/shop/production/domains",
+        "/projects/shop/production/options",
     ];
     for width in WIDTHS {
         let browser = signed_in(&server, width).await;
@@ -160,7 +170,9 @@ async fn the_console_is_sent_with_a_strict_policy() {
     let server = Server::start().await;
     let answer = server.anon().await.get("/").await.ok();
     let policy = answer.header("content-security-policy").unwrap().to_owned();
-    for rule in ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "frame-ancestors 'none'"] {
+    for rule in
+        ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "frame-ancestors 'none'"]
+    {
         assert!(policy.contains(rule), "{policy}");
     }
     assert!(!policy.contains("unsafe-inline"), "{policy}");

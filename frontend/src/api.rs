@@ -225,7 +225,9 @@ impl Api {
 
     /// The one reaction to an ended session: the page asks to sign in and keeps its address.
     fn note(self, error: ErrorBody) -> ErrorBody {
-        if error.kind == ErrorKind::Unauthenticated && self.gate.with_untracked(|gate| matches!(gate, Gate::SignedIn(_))) {
+        if error.kind == ErrorKind::Unauthenticated
+            && self.gate.with_untracked(|gate| matches!(gate, Gate::SignedIn(_)))
+        {
             self.pass(Gate::SignedOut);
         }
         error
@@ -316,7 +318,12 @@ async fn text_of(response: &web_sys::Response) -> Answer<String> {
 }
 
 /// Starts the upload; the future answers status and body.
-fn xhr(path: &str, kind: &str, file: &web_sys::File, progress: RwSignal<Option<f64>>) -> Result<impl Future<Output = Answer<(u16, String)>> + use<>, JsValue> {
+fn xhr(
+    path: &str,
+    kind: &str,
+    file: &web_sys::File,
+    progress: RwSignal<Option<f64>>,
+) -> Result<impl Future<Output = Answer<(u16, String)>> + use<>, JsValue> {
     let xhr = web_sys::XmlHttpRequest::new()?;
     xhr.open("POST", path)?;
     xhr.set_request_header("Content-Type", kind)?;
@@ -350,7 +357,11 @@ fn error_of(status: u16, text: &str) -> ErrorBody {
         return error;
     }
     let kind = ErrorKind::ALL.into_iter().find(|kind| kind.status() == status).unwrap_or(ErrorKind::Internal);
-    ErrorBody { kind, message: format!("The server answered with status {status} and no explanation."), hint: Some("Look at the server's own log.".to_owned()) }
+    ErrorBody {
+        kind,
+        message: format!("The server answered with status {status} and no explanation."),
+        hint: Some("Look at the server's own log.".to_owned()),
+    }
 }
 
 fn no_answer() -> ErrorBody {
@@ -375,8 +386,12 @@ mod tests {
 
     #[test]
     fn errors_keep_the_servers_words() {
-        let error = error_of(409, r#"{"error":{"kind":"conflict","message":"shop exists","hint":"Choose another name"}}"#);
-        assert_eq!((error.kind, error.message.as_str(), error.hint.as_deref()), (ErrorKind::Conflict, "shop exists", Some("Choose another name")));
+        let error =
+            error_of(409, r#"{"error":{"kind":"conflict","message":"shop exists","hint":"Choose another name"}}"#);
+        assert_eq!(
+            (error.kind, error.message.as_str(), error.hint.as_deref()),
+            (ErrorKind::Conflict, "shop exists", Some("Choose another name"))
+        );
         assert_eq!(error_of(413, "<html>").kind, ErrorKind::TooLarge);
         assert_eq!(error_of(502, "").kind, ErrorKind::Internal);
     }

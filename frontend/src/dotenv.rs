@@ -13,7 +13,11 @@ pub fn parse(text: &str) -> Result<Vec<(EnvKey, String)>, String> {
             continue;
         }
         let at = |what: String| format!("Line {}: {what}", index + 1);
-        let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=').ok_or_else(|| at("there is no = sign.".to_owned()))?;
+        let (key, value) = line
+            .strip_prefix("export ")
+            .unwrap_or(line)
+            .split_once('=')
+            .ok_or_else(|| at("there is no = sign.".to_owned()))?;
         let key: EnvKey = key.trim().parse().map_err(|problem| at(format!("{problem}.")))?;
         let value = match value.trim_start() {
             quoted if quoted.starts_with(['"', '\'']) => {

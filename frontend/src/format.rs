@@ -140,8 +140,12 @@ pub fn suggest_name(origin: &str) -> String {
         Some((name, _)) => name.split('@').next().unwrap_or(name),
         None => last,
     };
-    let stem = [".git", ".tar.gz", ".tar.zst", ".tgz", ".tar", ".zip"].iter().find_map(|end| last.strip_suffix(end)).unwrap_or(last);
-    let dashed: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let stem = [".git", ".tar.gz", ".tar.zst", ".tgz", ".tar", ".zip"]
+        .iter()
+        .find_map(|end| last.strip_suffix(end))
+        .unwrap_or(last);
+    let dashed: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     let name: String = dashed.trim_start_matches(|c: char| !c.is_ascii_lowercase()).chars().take(40).collect();
     name.trim_end_matches('-').to_owned()
 }
@@ -150,8 +154,11 @@ pub fn suggest_name(origin: &str) -> String {
 pub fn archive_type(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
     let types = [
-        (".tar.gz", "application/gzip"), (".tgz", "application/gzip"), (".tar.zst", "application/zstd"),
-        (".tar", "application/x-tar"), (".zip", "application/zip"),
+        (".tar.gz", "application/gzip"),
+        (".tgz", "application/gzip"),
+        (".tar.zst", "application/zstd"),
+        (".tar", "application/x-tar"),
+        (".zip", "application/zip"),
     ];
     types.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, kind)| kind)
 }
@@ -163,11 +170,26 @@ mod tests {
     #[test]
     fn times() {
         let now = 1_800_000_000_000;
-        let table = [(0, "just now"), (42_000, "42 s ago"), (300_000, "5 min ago"), (7_300_000, "2 h ago"), (DAY, "1 day ago"), (-90 * DAY, "in 90 days")];
+        let table = [
+            (0, "just now"),
+            (42_000, "42 s ago"),
+            (300_000, "5 min ago"),
+            (7_300_000, "2 h ago"),
+            (DAY, "1 day ago"),
+            (-90 * DAY, "in 90 days"),
+        ];
         for (ago, expected) in table {
             assert_eq!(relative(now - ago, now), expected);
         }
-        let table = [(340, "340 ms"), (4_250, "4.2 s"), (59_999, "59 s"), (128_000, "2 min 8 s"), (11_100_000, "3 h 5 min"), (12 * DAY, "12 days"), (-4, "0 ms")];
+        let table = [
+            (340, "340 ms"),
+            (4_250, "4.2 s"),
+            (59_999, "59 s"),
+            (128_000, "2 min 8 s"),
+            (11_100_000, "3 h 5 min"),
+            (12 * DAY, "12 days"),
+            (-4, "0 ms"),
+        ];
         for (ms, expected) in table {
             assert_eq!(duration(ms), expected);
         }
@@ -175,7 +197,11 @@ mod tests {
 
     #[test]
     fn dates() {
-        let table = [(0, "1970-01-01T00:00:00.000Z"), (1_709_208_000_123, "2024-02-29T12:00:00.123Z"), (-1, "1969-12-31T23:59:59.999Z")];
+        let table = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_709_208_000_123, "2024-02-29T12:00:00.123Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ];
         for (at, expected) in table {
             assert_eq!(utc(at), expected);
         }
@@ -185,7 +211,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (count, expected) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (25 << 20, "25 MiB"), (u64::MAX, "16384 PiB")] {
+        for (count, expected) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (25 << 20, "25 MiB"), (u64::MAX, "16384 PiB")]
+        {
             assert_eq!(bytes(count), expected);
         }
         assert_eq!((percent_used(0, 0), percent_used(200, 50), percent_used(5, 9)), (0, 75, 0));
@@ -194,8 +222,16 @@ mod tests {
     #[test]
     fn names_are_suggested() {
         let table = [
-            ("https://git.test/team/My_Shop.git", "my-shop"), ("git@git.test:a/b.git", "b"), ("nginx:1.27", "nginx"), ("ghcr.io/a/web@sha256:00", "web"), ("git@git.test:b.git", "b"),
-            ("site.tar.gz", "site"), ("2024-site.zip", "site"), ("", ""), ("///", ""), ("/srv/git/tool/", "tool"),
+            ("https://git.test/team/My_Shop.git", "my-shop"),
+            ("git@git.test:a/b.git", "b"),
+            ("nginx:1.27", "nginx"),
+            ("ghcr.io/a/web@sha256:00", "web"),
+            ("git@git.test:b.git", "b"),
+            ("site.tar.gz", "site"),
+            ("2024-site.zip", "site"),
+            ("", ""),
+            ("///", ""),
+            ("/srv/git/tool/", "tool"),
         ];
         for (origin, expected) in table {
             assert_eq!(suggest_name(origin), expected, "{origin}");

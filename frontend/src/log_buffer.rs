@@ -118,7 +118,12 @@ impl LogBuffer {
     pub fn set_filter(&mut self, filter: Filter) {
         let needle = filter.text.to_lowercase();
         self.filter = filter;
-        self.shown = self.entries.iter().filter(|entry| passes(entry, &self.filter.component, &needle)).map(|entry| entry.sequence).collect();
+        self.shown = self
+            .entries
+            .iter()
+            .filter(|entry| passes(entry, &self.filter.component, &needle))
+            .map(|entry| entry.sequence)
+            .collect();
     }
 
     /// The components that have written lines, in order of appearance.
@@ -140,7 +145,12 @@ impl LogBuffer {
         for entry in self.shown() {
             let line = &entry.line;
             let component = line.component.as_ref().map_or("", |component| component.as_str());
-            text.push_str(&format!("{} {component} {} {}\n", format::utc(line.at), line.stream, ansi::plain(&line.text)));
+            text.push_str(&format!(
+                "{} {component} {} {}\n",
+                format::utc(line.at),
+                line.stream,
+                ansi::plain(&line.text)
+            ));
         }
         text
     }
@@ -177,7 +187,8 @@ impl LogBuffer {
 }
 
 fn passes(entry: &Entry, component: &str, needle: &str) -> bool {
-    let component_fits = component.is_empty() || entry.line.component.as_ref().is_some_and(|own| own.as_str() == component);
+    let component_fits =
+        component.is_empty() || entry.line.component.as_ref().is_some_and(|own| own.as_str() == component);
     component_fits && (needle.is_empty() || entry.searched.as_deref().unwrap_or(&entry.line.text).contains(needle))
 }
 

@@ -63,7 +63,8 @@ impl Stream {
 
 /// Opens a stream that lives as long as the component that calls this.
 pub fn open(path: String, connection: RwSignal<Connection>, deliver: impl Fn(Message) + 'static) {
-    let stream = Rc::new(RefCell::new(Stream { source: None, handlers: Vec::new(), closed: false, last_id: LastId::default() }));
+    let stream =
+        Rc::new(RefCell::new(Stream { source: None, handlers: Vec::new(), closed: false, last_id: LastId::default() }));
     connect(&stream, path, connection, Rc::new(deliver));
     let owned = StoredValue::new_local(stream);
     on_cleanup(move || {
@@ -138,7 +139,13 @@ fn on(source: &EventSource, name: &str, handle: impl Fn(MessageEvent) + 'static)
     closure
 }
 
-fn on_json<T: DeserializeOwned + 'static>(source: &EventSource, name: &str, last_id: &LastId, deliver: &Deliver, wrap: fn(T) -> Message) -> Closure<dyn Fn(MessageEvent)> {
+fn on_json<T: DeserializeOwned + 'static>(
+    source: &EventSource,
+    name: &str,
+    last_id: &LastId,
+    deliver: &Deliver,
+    wrap: fn(T) -> Message,
+) -> Closure<dyn Fn(MessageEvent)> {
     let (deliver, last_id) = (deliver.clone(), last_id.clone());
     on(source, name, move |event| {
         *last_id.borrow_mut() = event.last_event_id();
@@ -171,7 +178,11 @@ pub struct Events {
 impl Events {
     /// Opens the stream; it closes with the calling component.
     pub fn open() -> Self {
-        let events = Self { listeners: StoredValue::new_local(Vec::new()), next: StoredValue::new(0), connection: RwSignal::new(Connection::Opening) };
+        let events = Self {
+            listeners: StoredValue::new_local(Vec::new()),
+            next: StoredValue::new(0),
+            connection: RwSignal::new(Connection::Opening),
+        };
         open(crate::api::at("/events"), events.connection, move |message| match message {
             Message::State(event) => events.tell(&Notice::Event(event)),
             Message::Opened | Message::Gap(_) => events.tell(&Notice::Anything),
@@ -191,7 +202,13 @@ impl Events {
 
     /// Calls `listener` for each notice as long as the calling component lives.
     pub fn listen(self, listener: impl Fn(&Notice) + 'static) {
-        let id = self.next.try_update_value(|next| { *next += 1; *next }).unwrap_or_default();
+        let id = self
+            .next
+            .try_update_value(|next| {
+                *next += 1;
+                *next
+            })
+            .unwrap_or_default();
         self.listeners.try_update_value(|listeners| listeners.push((id, Rc::new(listener))));
         on_cleanup(move || {
             self.listeners.try_update_value(|listeners| listeners.retain(|(known, _)| *known != id));

@@ -61,7 +61,8 @@ pub fn Button(
     glyph: Glyph,
     #[prop(default = "")] class: &'static str,
     /// Without it the button submits its form.
-    #[prop(optional, into)] on_press: Option<Callback<()>>,
+    #[prop(optional, into)]
+    on_press: Option<Callback<()>>,
 ) -> impl IntoView {
     let busy = attempt.busy;
     let press = move |_| {
@@ -69,7 +70,13 @@ pub fn Button(
             on_press.run(());
         }
     };
-    let mark = move || if busy.get() { view! { <Icon glyph=Glyph::SPINNER class="turning"/> } } else { view! { <Icon glyph/> } };
+    let mark = move || {
+        if busy.get() {
+            view! { <Icon glyph=Glyph::SPINNER class="turning"/> }
+        } else {
+            view! { <Icon glyph/> }
+        }
+    };
     view! {
         <button type=if on_press.is_some() { "button" } else { "submit" } class=class disabled=busy aria-busy=move || busy.get().to_string() on:click=press>
             {mark}<span>{label}</span>

@@ -17,7 +17,12 @@ pub fn CopyText(#[prop(into)] text: String, #[prop(into)] label: String) -> impl
         move |_| {
             drop(window().navigator().clipboard().write_text(&text));
             copied.set(true);
-            set_timeout(move || { copied.try_set(false); }, SAID_FOR);
+            set_timeout(
+                move || {
+                    copied.try_set(false);
+                },
+                SAID_FOR,
+            );
         }
     };
     view! {

@@ -35,7 +35,11 @@ pub fn DeployButton(place: Place, source: Source) -> impl IntoView {
 }
 
 /// Asks the server for a release and goes to its page.
-fn deploy_action(place: Place, attempt: Attempt, reference: impl Fn() -> Option<String> + Clone + 'static) -> impl Fn() + Clone + 'static {
+fn deploy_action(
+    place: Place,
+    attempt: Attempt,
+    reference: impl Fn() -> Option<String> + Clone + 'static,
+) -> impl Fn() + Clone + 'static {
     let (api, navigate) = (api(), use_navigate());
     move || {
         let (place, navigate, reference) = (place.clone(), navigate.clone(), reference());
@@ -57,7 +61,11 @@ fn DeployVersion(place: Place, source: Source) -> impl IntoView {
     };
     let (label, placeholder, hint) = match source {
         Source::Image { image } => ("Image", image.to_string(), "Empty: the project's own image."),
-        _ => ("Branch, tag or commit", "main, v1.2.0, 4f2a91c…".to_owned(), "Empty: the newest commit of the deployment's branch."),
+        _ => (
+            "Branch, tag or commit",
+            "main, v1.2.0, 4f2a91c…".to_owned(),
+            "Empty: the newest commit of the deployment's branch.",
+        ),
     };
     view! {
         <form class="stack" on:submit=submit>

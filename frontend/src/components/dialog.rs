@@ -6,7 +6,12 @@ use super::{Attempt, AttemptProblem, Button, Glyph, Icon};
 
 /// Open while `open` says so; closing it by any means tells `open`. Its content is made anew each time.
 #[component]
-pub fn Dialog(open: RwSignal<bool>, #[prop(into)] title: String, #[prop(default = "")] class: &'static str, children: ChildrenFn) -> impl IntoView {
+pub fn Dialog(
+    open: RwSignal<bool>,
+    #[prop(into)] title: String,
+    #[prop(default = "")] class: &'static str,
+    children: ChildrenFn,
+) -> impl IntoView {
     let node = NodeRef::<leptos::html::Dialog>::new();
     Effect::new(move |_| {
         let Some(dialog) = node.get() else { return };
@@ -18,7 +23,9 @@ pub fn Dialog(open: RwSignal<bool>, #[prop(into)] title: String, #[prop(default 
         }
     });
     let outside = move |event: web_sys::MouseEvent| {
-        if event.target().map(wasm_bindgen::JsValue::from) == node.get_untracked().map(|dialog| wasm_bindgen::JsValue::from(&*dialog)) {
+        if event.target().map(wasm_bindgen::JsValue::from)
+            == node.get_untracked().map(|dialog| wasm_bindgen::JsValue::from(&*dialog))
+        {
             open.set(false);
         }
     };

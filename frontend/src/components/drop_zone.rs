@@ -46,7 +46,13 @@ pub fn DropZone(file: ChosenFile, progress: RwSignal<Option<f64>>) -> impl IntoV
 #[component]
 fn UploadBar(progress: RwSignal<Option<f64>>) -> impl IntoView {
     let value = move || progress.get().unwrap_or(0.0);
-    let words = move || if value() < 1.0 { format!("Sending: {:.0} %", value() * 100.0) } else { "Sent. The server checks the archive.".to_owned() };
+    let words = move || {
+        if value() < 1.0 {
+            format!("Sending: {:.0} %", value() * 100.0)
+        } else {
+            "Sent. The server checks the archive.".to_owned()
+        }
+    };
     view! {
         <Show when=move || progress.get().is_some()>
             <div class="upload"><progress max="1" prop:value=value aria-label="Upload"></progress><small role="status">{words}</small></div>
@@ -59,6 +65,9 @@ pub fn archive(file: ChosenFile) -> Result<File, String> {
     let file = file.get_untracked().ok_or("Choose an archive first.")?;
     match format::archive_type(&file.name()) {
         Some(_) => Ok(file),
-        None => Err(format!("{} is not an archive that can be used: make a .tar.gz or .zip of the project's folder.", file.name())),
+        None => Err(format!(
+            "{} is not an archive that can be used: make a .tar.gz or .zip of the project's folder.",
+            file.name()
+        )),
     }
 }

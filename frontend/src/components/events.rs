@@ -10,7 +10,8 @@ use crate::live::Live;
 #[component]
 pub fn EventList(events: Live<Vec<Event>>, #[prop(optional)] hide_project: bool) -> impl IntoView {
     events.show(move |events| {
-        let rows = move || events.get().into_iter().map(|event| view! { <EventRow event hide_project/> }).collect_view();
+        let rows =
+            move || events.get().into_iter().map(|event| view! { <EventRow event hide_project/> }).collect_view();
         view! {
             <ol class="events">{rows}</ol>
             <Show when=move || events.with(Vec::is_empty)><p class="hint">"Nothing has happened yet."</p></Show>

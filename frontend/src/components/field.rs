@@ -25,7 +25,11 @@ pub fn Field(
 
 /// One of a few: (value, words).
 #[component]
-pub fn Choice(#[prop(into)] label: String, value: RwSignal<String>, #[prop(into)] options: Signal<Vec<(String, String)>>) -> impl IntoView {
+pub fn Choice(
+    #[prop(into)] label: String,
+    value: RwSignal<String>,
+    #[prop(into)] options: Signal<Vec<(String, String)>>,
+) -> impl IntoView {
     let option = move |(own, words): (String, String)| {
         let known = own.clone();
         view! { <option value=own prop:selected=move || value.with(|value| *value == known)>{words}</option> }

@@ -18,7 +18,8 @@ const FIRST_HEIGHT: f64 = 480.0;
 /// On narrower screens lines are wrapped unless the user says otherwise.
 const NARROW: f64 = 720.0;
 /// A row of this text is measured to know how many characters fit.
-const PROBE: &str = "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
+const PROBE: &str =
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
 
 /// Lines, filters, following and download.
 #[component]
@@ -32,7 +33,8 @@ pub fn LogView(
     empty: String,
 ) -> impl IntoView {
     let (component, text, follow) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(true));
-    let wrap = RwSignal::new(window().inner_width().ok().and_then(|width| width.as_f64()).is_some_and(|width| width < NARROW));
+    let wrap =
+        RwSignal::new(window().inner_width().ok().and_then(|width| width.as_f64()).is_some_and(|width| width < NARROW));
     Effect::new(move |_| store.set_filter(Filter { component: component.get(), text: text.get().trim().to_owned() }));
     view! {
         <section class="log" aria-label="Log">
@@ -43,7 +45,14 @@ pub fn LogView(
 }
 
 #[component]
-fn LogTools(store: LogStore, component: RwSignal<String>, text: RwSignal<String>, follow: RwSignal<bool>, wrap: RwSignal<bool>, file: String) -> impl IntoView {
+fn LogTools(
+    store: LogStore,
+    component: RwSignal<String>,
+    text: RwSignal<String>,
+    follow: RwSignal<bool>,
+    wrap: RwSignal<bool>,
+    file: String,
+) -> impl IntoView {
     let components = Memo::new(move |_| store.with(|buffer| buffer.components()));
     let options = Signal::derive(move || {
         let all = (String::new(), "All components".to_owned());
@@ -107,7 +116,11 @@ fn LogLines(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, empty
     let measure = move || {
         if let Some(div) = node.get_untracked() {
             let columns = if wrap.get_untracked() { columns_of(&div) } else { ENDLESS };
-            set_viewport.set(Viewport { top: f64::from(div.scroll_top()), height: f64::from(div.client_height()), columns });
+            set_viewport.set(Viewport {
+                top: f64::from(div.scroll_top()),
+                height: f64::from(div.client_height()),
+                columns,
+            });
         }
     };
     let on_scroll = move |_| {
@@ -120,7 +133,8 @@ fn LogLines(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, empty
     on_cleanup(move || resized.remove());
     follow_end(store, follow, wrap, node, measure);
     let offset = minutes_behind_utc();
-    let shown = Memo::new(move |_| store.with(|buffer| buffer.window(span.get().0, span.get().1, viewport.get().columns)));
+    let shown =
+        Memo::new(move |_| store.with(|buffer| buffer.window(span.get().0, span.get().1, viewport.get().columns)));
     let lines = move || shown.get().1.into_iter().map(|entry| line(entry, offset)).collect_view();
     let is_empty = move || rows.get() == 0;
     view! {
@@ -135,7 +149,13 @@ fn LogLines(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, empty
 }
 
 /// Keeps the end in sight while lines come in; measures anew when the wrapping changes.
-fn follow_end(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, node: NodeRef<leptos::html::Div>, measure: impl Fn() + Copy + 'static) {
+fn follow_end(
+    store: LogStore,
+    follow: RwSignal<bool>,
+    wrap: RwSignal<bool>,
+    node: NodeRef<leptos::html::Div>,
+    measure: impl Fn() + Copy + 'static,
+) {
     Effect::new(move |_| {
         store.version.track();
         wrap.track();
@@ -154,7 +174,11 @@ fn follow_end(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, nod
 /// How many characters fit beside time and component.
 fn columns_of(div: &web_sys::HtmlElement) -> usize {
     let width_of = |selector: &str| {
-        let element = div.query_selector(selector).ok().flatten().and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+        let element = div
+            .query_selector(selector)
+            .ok()
+            .flatten()
+            .and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
         element.map_or(0.0, |element| f64::from(element.offset_width()))
     };
     let (room, probe) = (width_of(".log-probe > span"), width_of(".log-probe i"));
@@ -169,7 +193,8 @@ fn line(entry: Entry, offset: i64) -> impl IntoView {
         _ => "",
     };
     let source = line.component.as_ref().map_or_else(|| stage_of(&line.stream), ToString::to_string);
-    let pieces = ansi::pieces(&line.text).into_iter().map(|piece| view! { <span class=piece.style.class()>{piece.text}</span> });
+    let pieces =
+        ansi::pieces(&line.text).into_iter().map(|piece| view! { <span class=piece.style.class()>{piece.text}</span> });
     view! {
         <div class=format!("log-line {class}")>
             <time title=format::utc(line.at)>{format::time_of_day(line.at, offset)}</time>
@@ -189,6 +214,7 @@ fn minutes_behind_utc() -> i64 {
 
 /// Puts the cursor into the filter of the page, where it has one.
 pub fn focus_filter() -> bool {
-    let input = document().get_element_by_id("filter").and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+    let input =
+        document().get_element_by_id("filter").and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
     input.is_some_and(|input| input.focus().is_ok())
 }

@@ -21,13 +21,28 @@ struct Target {
 /// All targets: pages of the application, projects, deployments and their views.
 fn targets(projects: &[Project]) -> Vec<Target> {
     let target = |words: String, kind, href: String| Target { words, kind, href };
-    let pages = [("Home", "/"), ("New project", "/new"), ("Settings", "/settings"), ("Users", "/settings/users"), ("Tokens", "/settings/tokens")];
+    let pages = [
+        ("Home", "/"),
+        ("New project", "/new"),
+        ("Settings", "/settings"),
+        ("Users", "/settings/users"),
+        ("Tokens", "/settings/tokens"),
+    ];
     let mut all: Vec<Target> = Vec::new();
     for project in projects {
         all.push(target(project.name.to_string(), "project", format!("/projects/{}", project.name)));
         for deployment in &project.deployments {
-            let (words, href) = (format!("{} / {}", project.name, deployment.name), format!("/projects/{}/{}", project.name, deployment.name));
-            for (tab, kind) in [("", "deployment"), ("releases", "releases"), ("logs", "logs"), ("env", "environment"), ("domains", "domains")] {
+            let (words, href) = (
+                format!("{} / {}", project.name, deployment.name),
+                format!("/projects/{}/{}", project.name, deployment.name),
+            );
+            for (tab, kind) in [
+                ("", "deployment"),
+                ("releases", "releases"),
+                ("logs", "logs"),
+                ("env", "environment"),
+                ("domains", "domains"),
+            ] {
                 let words = if tab.is_empty() { words.clone() } else { format!("{words} / {kind}") };
                 all.push(target(words, kind, format!("{href}/{tab}").trim_end_matches('/').to_owned()));
             }
@@ -46,7 +61,8 @@ pub fn Palette(open: RwSignal<bool>, #[prop(into)] projects: Signal<Vec<Project>
 fn Search(open: RwSignal<bool>, projects: Signal<Vec<Project>>) -> impl IntoView {
     let (query, chosen, navigate) = (RwSignal::new(String::new()), RwSignal::new(0_usize), use_navigate());
     let found = Memo::new(move |_| {
-        let mut found = projects.with(|projects| palette::rank(&query.get(), &targets(projects), |target| target.words.clone()));
+        let mut found =
+            projects.with(|projects| palette::rank(&query.get(), &targets(projects), |target| target.words.clone()));
         found.truncate(SHOWN);
         found
     });

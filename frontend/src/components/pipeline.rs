@@ -101,7 +101,9 @@ fn title(stage: Stage) -> &'static str {
 /// What a screen reader says when the release moves on.
 fn announcement(release: &Release) -> String {
     match (release.state, release.stage) {
-        (ReleaseState::Building | ReleaseState::Starting, Some(stage)) => format!("Release {} is at the stage {}.", release.number, title(stage)),
+        (ReleaseState::Building | ReleaseState::Starting, Some(stage)) => {
+            format!("Release {} is at the stage {}.", release.number, title(stage))
+        }
         (state, _) => format!("Release {} is {}.", release.number, state.as_str()),
     }
 }
@@ -129,12 +131,18 @@ mod tests {
     #[test]
     fn stages_follow_the_release() {
         use Progress::*;
-        let building = release(serde_json::json!({"stages": [{"stage": "source", "started_at": 0, "finished_at": 1}, {"stage": "build", "started_at": 1, "finished_at": null}]}));
+        let building = release(
+            serde_json::json!({"stages": [{"stage": "source", "started_at": 0, "finished_at": 1}, {"stage": "build", "started_at": 1, "finished_at": null}]}),
+        );
         assert_eq!(all(&building), [Done, Running, Waiting, Waiting, Waiting, Waiting]);
-        let failed = release(serde_json::json!({"state": "failed", "finished_at": 3, "failure": {"stage": "build", "message": "x", "log_tail": []},
-            "stages": [{"stage": "source", "started_at": 0, "finished_at": 1}, {"stage": "build", "started_at": 1, "finished_at": 2}]}));
+        let failed = release(
+            serde_json::json!({"state": "failed", "finished_at": 3, "failure": {"stage": "build", "message": "x", "log_tail": []},
+            "stages": [{"stage": "source", "started_at": 0, "finished_at": 1}, {"stage": "build", "started_at": 1, "finished_at": 2}]}),
+        );
         assert_eq!(all(&failed), [Done, Failed, Waiting, Waiting, Waiting, Waiting]);
-        let rolled_back = release(serde_json::json!({"state": "starting", "stage": "health", "stages": [{"stage": "start", "started_at": 0, "finished_at": 1}]}));
+        let rolled_back = release(
+            serde_json::json!({"state": "starting", "stage": "health", "stages": [{"stage": "start", "started_at": 0, "finished_at": 1}]}),
+        );
         assert_eq!(all(&rolled_back), [Skipped, Skipped, Done, Running, Waiting, Waiting]);
     }
 

@@ -65,7 +65,8 @@ fn crumbs(path: &str) -> Vec<(String, String)> {
 #[component]
 fn Crumbs() -> impl IntoView {
     let path = use_location().pathname;
-    let crumb = |(words, href): (String, String)| view! { <li><Icon glyph=Glyph::CHEVRON/><a href=href>{words}</a></li> };
+    let crumb =
+        |(words, href): (String, String)| view! { <li><Icon glyph=Glyph::CHEVRON/><a href=href>{words}</a></li> };
     view! { <nav class="crumbs" aria-label="Where you are"><ol>{move || crumbs(&path.get()).into_iter().map(crumb).collect_view()}</ol></nav> }
 }
 

@@ -5,7 +5,11 @@ use wasm_bindgen::JsCast;
 
 /// (address, words) of each tab; the current one is marked.
 #[component]
-pub fn Tabs(#[prop(into)] label: String, tabs: Vec<(String, &'static str)>, #[prop(into)] current: Signal<String>) -> impl IntoView {
+pub fn Tabs(
+    #[prop(into)] label: String,
+    tabs: Vec<(String, &'static str)>,
+    #[prop(into)] current: Signal<String>,
+) -> impl IntoView {
     let tab = move |(href, words): (String, &'static str)| {
         let own = href.clone();
         let is_current = move || current.with(|current| *current == own).then_some("page");
@@ -24,7 +28,8 @@ pub fn Tabs(#[prop(into)] label: String, tabs: Vec<(String, &'static str)>, #[pr
 
 /// On a narrow screen the tabs scroll sideways: the current one is put into the middle.
 fn bring_into_view(nav: &web_sys::HtmlElement) {
-    let current = nav.query_selector("[aria-current]").ok().flatten().and_then(|tab| tab.dyn_into::<web_sys::HtmlElement>().ok());
+    let current =
+        nav.query_selector("[aria-current]").ok().flatten().and_then(|tab| tab.dyn_into::<web_sys::HtmlElement>().ok());
     if let Some(tab) = current {
         nav.set_scroll_left(tab.offset_left() - nav.offset_left() - (nav.client_width() - tab.offset_width()) / 2);
     }

@@ -33,8 +33,20 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
     let live = Live::<Deployment>::new(place.path(), of_project(place.project.to_string()));
     let body = move |deployment: Signal<Deployment>| {
         let (place, page) = (place.clone(), place.page());
-        let tabs = [("", "Overview"), ("/releases", "Releases"), ("/logs", "Logs"), ("/env", "Environment"), ("/domains", "Domains"), ("/options", "Options")];
-        let current = { let page = page.clone(); Signal::derive(move || if tab.with(String::is_empty) { page.clone() } else { format!("{page}/{}", tab.get()) }) };
+        let tabs = [
+            ("", "Overview"),
+            ("/releases", "Releases"),
+            ("/logs", "Logs"),
+            ("/env", "Environment"),
+            ("/domains", "Domains"),
+            ("/options", "Options"),
+        ];
+        let current = {
+            let page = page.clone();
+            Signal::derive(
+                move || if tab.with(String::is_empty) { page.clone() } else { format!("{page}/{}", tab.get()) },
+            )
+        };
         let tabs = tabs.map(|(end, words)| (format!("{page}{end}"), words)).to_vec();
         view! {
             <DeploymentHead deployment live/>
@@ -64,7 +76,11 @@ fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> imp
     let health = Memo::new(move |_| deployment.with(|deployment| deployment.health));
     let class = move || format!("headline {}", if health.get() == Health::Down { "bad" } else { "" });
     let title = move || deployment.with(|deployment| format!("{} / {}", deployment.project, deployment.name));
-    let host = Memo::new(move |_| deployment.with(|deployment| deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| host.url.clone())));
+    let host = Memo::new(move |_| {
+        deployment.with(|deployment| {
+            deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| host.url.clone())
+        })
+    });
     view! {
         <header class=class>
             <div>
@@ -88,8 +104,14 @@ fn Actions(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoV
         projects.get()?.into_iter().find(|project| project.name == name).map(|project| project.source)
     });
     let intent = Memo::new(move |_| deployment.with(|deployment| deployment.intent));
-    let stop = attempt_action(attempt, live, move || { let place = place.get_untracked(); async move { api.stop(&place).await } });
-    let start = attempt_action(attempt, live, move || { let place = place.get_untracked(); async move { api.start(&place).await } });
+    let stop = attempt_action(attempt, live, move || {
+        let place = place.get_untracked();
+        async move { api.stop(&place).await }
+    });
+    let start = attempt_action(attempt, live, move || {
+        let place = place.get_untracked();
+        async move { api.start(&place).await }
+    });
     let has_release = Memo::new(move |_| deployment.with(|deployment| deployment.live.is_some()));
     view! {
         <div class="head-actions">
@@ -104,7 +126,11 @@ fn Actions(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoV
     }
 }
 
-fn attempt_action<F: Future<Output = Answer<Deployment>> + 'static>(attempt: Attempt, live: Live<Deployment>, work: impl Fn() -> F + Send + Sync + 'static) -> Callback<()> {
+fn attempt_action<F: Future<Output = Answer<Deployment>> + 'static>(
+    attempt: Attempt,
+    live: Live<Deployment>,
+    work: impl Fn() -> F + Send + Sync + 'static,
+) -> Callback<()> {
     Callback::new(move |()| {
         let work = work();
         attempt.run(async move {
@@ -117,5 +143,7 @@ fn attempt_action<F: Future<Output = Answer<Deployment>> + 'static>(attempt: Att
 /// The release that is on its way, where there is one.
 #[component]
 pub fn PendingRelease(#[prop(into)] pending: Signal<Option<Release>>) -> impl IntoView {
-    move || pending.get().map(|release| view! { <div class="pending"><h2>"On its way"</h2><ReleaseLine release/></div> })
+    move || {
+        pending.get().map(|release| view! { <div class="pending"><h2>"On its way"</h2><ReleaseLine release/></div> })
+    }
 }

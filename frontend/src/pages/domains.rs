@@ -35,14 +35,28 @@ pub fn Domains(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
 #[component]
 pub fn CertificateMark(host: Host) -> impl IntoView {
     match (host.problem, host.certificate, host.tls) {
-        (Some(problem), _, _) => view! { <span class="mark warn"><Icon glyph=Glyph::DEGRADED/><span>{problem}</span></span> }.into_any(),
+        (Some(problem), _, _) => {
+            view! { <span class="mark warn"><Icon glyph=Glyph::DEGRADED/><span>{problem}</span></span> }.into_any()
+        }
         (None, Some(certificate), _) => {
-            let title = format!("Issued by {}, {} to {}", certificate.issuer, format::day(certificate.not_before), format::day(certificate.not_after));
+            let title = format!(
+                "Issued by {}, {} to {}",
+                certificate.issuer,
+                format::day(certificate.not_before),
+                format::day(certificate.not_after)
+            );
             view! { <span class="mark good" title=title><Icon glyph=Glyph::LOCK/><span>{certificate.issuer.clone()}", until "{format::day(certificate.not_after)}</span></span> }.into_any()
         }
-        (None, None, TlsMode::Off) => view! { <span class="mark off"><Icon glyph=Glyph::OFF/><span>"plain HTTP"</span></span> }.into_any(),
-        (None, None, TlsMode::Acme) => view! { <span class="mark busy"><Icon glyph=Glyph::CLOCK/><span>"certificate on its way"</span></span> }.into_any(),
-        (None, None, TlsMode::Internal) => view! { <span class="mark good"><Icon glyph=Glyph::LOCK/><span>"internal CA"</span></span> }.into_any(),
+        (None, None, TlsMode::Off) => {
+            view! { <span class="mark off"><Icon glyph=Glyph::OFF/><span>"plain HTTP"</span></span> }.into_any()
+        }
+        (None, None, TlsMode::Acme) => {
+            view! { <span class="mark busy"><Icon glyph=Glyph::CLOCK/><span>"certificate on its way"</span></span> }
+                .into_any()
+        }
+        (None, None, TlsMode::Internal) => {
+            view! { <span class="mark good"><Icon glyph=Glyph::LOCK/><span>"internal CA"</span></span> }.into_any()
+        }
     }
 }
 
@@ -84,17 +98,36 @@ fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl
 }
 
 #[component]
-fn AddHost(place: StoredValue<Place>, live: Live<Vec<Host>>, deployment: Signal<Deployment>, open: RwSignal<bool>) -> impl IntoView {
+fn AddHost(
+    place: StoredValue<Place>,
+    live: Live<Vec<Host>>,
+    deployment: Signal<Deployment>,
+    open: RwSignal<bool>,
+) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
     let text = || RwSignal::new(String::new());
     let (name, component, path, tls) = (text(), text(), text(), text());
-    let several = Signal::derive(move || { let mut options = components_of(deployment).get(); options[0].1 = "The only component".to_owned(); options });
-    let modes = [("", "By the name: ACME for public ones, internal for others"), ("acme", "ACME"), ("internal", "Internal CA"), ("off", "None: plain HTTP")];
+    let several = Signal::derive(move || {
+        let mut options = components_of(deployment).get();
+        options[0].1 = "The only component".to_owned();
+        options
+    });
+    let modes = [
+        ("", "By the name: ACME for public ones, internal for others"),
+        ("acme", "ACME"),
+        ("internal", "Internal CA"),
+        ("off", "None: plain HTTP"),
+    ];
     let modes = modes.map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let host = match name.get_untracked().trim().parse() {
-            Ok(name) => NewHost { name, component: component.get_untracked().parse().ok(), path: some_text(path), tls: TlsMode::parse(&tls.get_untracked()) },
+            Ok(name) => NewHost {
+                name,
+                component: component.get_untracked().parse().ok(),
+                path: some_text(path),
+                tls: TlsMode::parse(&tls.get_untracked()),
+            },
             Err(problem) => return attempt.refuse(format!("{problem}.")),
         };
         let place = place.get_value();

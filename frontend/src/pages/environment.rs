@@ -34,8 +34,19 @@ fn AddButtons(place: StoredValue<Place>, live: Live<Vec<EnvVar>>, deployment: Si
 }
 
 #[component]
-fn VariableList(place: StoredValue<Place>, variables: Signal<Vec<EnvVar>>, live: Live<Vec<EnvVar>>, deployment: Signal<Deployment>) -> impl IntoView {
-    let rows = move || variables.get().into_iter().map(|variable| view! { <VariableRow place variable live deployment/> }).collect_view();
+fn VariableList(
+    place: StoredValue<Place>,
+    variables: Signal<Vec<EnvVar>>,
+    live: Live<Vec<EnvVar>>,
+    deployment: Signal<Deployment>,
+) -> impl IntoView {
+    let rows = move || {
+        variables
+            .get()
+            .into_iter()
+            .map(|variable| view! { <VariableRow place variable live deployment/> })
+            .collect_view()
+    };
     view! {
         <ul class="rows variables">{rows}</ul>
         <Show when=move || variables.with(Vec::is_empty)>
@@ -47,7 +58,12 @@ fn VariableList(place: StoredValue<Place>, variables: Signal<Vec<EnvVar>>, live:
 }
 
 #[component]
-fn VariableRow(place: StoredValue<Place>, variable: EnvVar, live: Live<Vec<EnvVar>>, deployment: Signal<Deployment>) -> impl IntoView {
+fn VariableRow(
+    place: StoredValue<Place>,
+    variable: EnvVar,
+    live: Live<Vec<EnvVar>>,
+    deployment: Signal<Deployment>,
+) -> impl IntoView {
     let (api, attempt, editing, removing) = (api(), Attempt::new(), RwSignal::new(false), RwSignal::new(false));
     let key = variable.key.to_string();
     let known = StoredValue::new(variable.clone());
@@ -92,17 +108,31 @@ fn VariableRow(place: StoredValue<Place>, variable: EnvVar, live: Live<Vec<EnvVa
 
 /// Sets one variable; `known` where it replaces one.
 #[component]
-fn VariableForm(place: StoredValue<Place>, live: Live<Vec<EnvVar>>, deployment: Signal<Deployment>, open: RwSignal<bool>, known: Option<EnvVar>) -> impl IntoView {
+fn VariableForm(
+    place: StoredValue<Place>,
+    live: Live<Vec<EnvVar>>,
+    deployment: Signal<Deployment>,
+    open: RwSignal<bool>,
+    known: Option<EnvVar>,
+) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
     let text = |text: Option<String>| RwSignal::new(text.unwrap_or_default());
     let is_new = known.is_none();
     let secret = RwSignal::new(known.as_ref().is_none_or(|known| known.secret));
-    let (key, value) = (text(known.as_ref().map(|known| known.key.to_string())), text(known.as_ref().and_then(|known| known.value.clone())));
+    let (key, value) = (
+        text(known.as_ref().map(|known| known.key.to_string())),
+        text(known.as_ref().and_then(|known| known.value.clone())),
+    );
     let component = text(known.and_then(|known| known.component).map(String::from));
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let variable = match key.get_untracked().trim().parse() {
-            Ok(key) => SetEnvVar { key, component: component.get_untracked().parse().ok(), value: value.get_untracked(), secret: secret.get_untracked() },
+            Ok(key) => SetEnvVar {
+                key,
+                component: component.get_untracked().parse().ok(),
+                value: value.get_untracked(),
+                secret: secret.get_untracked(),
+            },
             Err(problem) => return attempt.refuse(format!("{problem}.")),
         };
         let place = place.get_value();
@@ -131,7 +161,9 @@ pub fn components_of(deployment: Signal<Deployment>) -> Signal<Vec<(String, Stri
     Signal::derive(move || {
         let names: Vec<Identifier> = deployment.with(|deployment| {
             let release = deployment.live.as_ref().or(deployment.pending.as_ref());
-            release.map_or_else(Vec::new, |release| release.components.iter().map(|component| component.identifier.clone()).collect())
+            release.map_or_else(Vec::new, |release| {
+                release.components.iter().map(|component| component.identifier.clone()).collect()
+            })
         });
         let all = (String::new(), "All components".to_owned());
         [all].into_iter().chain(names.into_iter().map(|name| (name.to_string(), name.to_string()))).collect()
@@ -143,7 +175,9 @@ fn PasteForm(place: StoredValue<Place>, live: Live<Vec<EnvVar>>, open: RwSignal<
     let (api, attempt, text, secret) = (api(), Attempt::new(), RwSignal::new(String::new()), RwSignal::new(true));
     let found = Memo::new(move |_| text.with(|text| dotenv::parse(text)));
     let words = move || match found.get() {
-        Ok(found) if found.is_empty() => "KEY=value, one per line. Comments and quotes are understood; nothing is expanded.".to_owned(),
+        Ok(found) if found.is_empty() => {
+            "KEY=value, one per line. Comments and quotes are understood; nothing is expanded.".to_owned()
+        }
         Ok(found) => format!("Sets {}.", found.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(", ")),
         Err(problem) => problem,
     };
@@ -152,7 +186,8 @@ fn PasteForm(place: StoredValue<Place>, live: Live<Vec<EnvVar>>, open: RwSignal<
         let (secret, place) = (secret.get_untracked(), place.get_value());
         match found.get_untracked() {
             Ok(found) if !found.is_empty() => attempt.run(async move {
-                let variables = found.into_iter().map(|(key, value)| SetEnvVar { key, component: None, value, secret }).collect();
+                let variables =
+                    found.into_iter().map(|(key, value)| SetEnvVar { key, component: None, value, secret }).collect();
                 live.put(api.set_env(&place, variables).await?);
                 open.try_set(false);
                 Ok(())

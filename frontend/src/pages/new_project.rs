@@ -28,7 +28,13 @@ impl SourceForm {
             Source::Upload => ("upload", None, None, None, None),
             Source::Image { image } => ("image", None, None, None, Some(image.into())),
         };
-        Self { kind: text(Some(kind.to_owned())), url: text(url), branch: text(branch), folder: text(folder), image: text(image) }
+        Self {
+            kind: text(Some(kind.to_owned())),
+            url: text(url),
+            branch: text(branch),
+            folder: text(folder),
+            image: text(image),
+        }
     }
 
     fn new() -> Self {
@@ -42,17 +48,23 @@ impl SourceForm {
         match self.kind.get_untracked().as_str() {
             "git" => Ok(Source::Git {
                 url: self.url.get_untracked().trim().parse().map_err(|problem| format!("{problem}."))?,
-                branch: some_text(self.branch).map(|branch| branch.parse()).transpose().map_err(|problem| format!("{problem}."))?,
+                branch: some_text(self.branch)
+                    .map(|branch| branch.parse())
+                    .transpose()
+                    .map_err(|problem| format!("{problem}."))?,
                 folder: some_text(self.folder),
             }),
-            "image" => Ok(Source::Image { image: self.image.get_untracked().trim().parse().map_err(|problem| format!("{problem}."))? }),
+            "image" => Ok(Source::Image {
+                image: self.image.get_untracked().trim().parse().map_err(|problem| format!("{problem}."))?,
+            }),
             _ => Ok(Source::Upload),
         }
     }
 
     /// Git over ssh reads with the project's deploy key.
     fn needs_key(self) -> bool {
-        self.kind.get() == "git" && self.url.with(|url| url.starts_with("ssh://") || (url.contains('@') && !url.contains("://")))
+        self.kind.get() == "git"
+            && self.url.with(|url| url.starts_with("ssh://") || (url.contains('@') && !url.contains("://")))
     }
 }
 
@@ -91,12 +103,24 @@ fn suggest_name(form: SourceForm, file: ChosenFile, name: RwSignal<String>) {
 }
 
 #[component]
-fn NewProjectForm(form: SourceForm, name: RwSignal<String>, file: ChosenFile, progress: RwSignal<Option<f64>>, made: RwSignal<Option<Project>>) -> impl IntoView {
+fn NewProjectForm(
+    form: SourceForm,
+    name: RwSignal<String>,
+    file: ChosenFile,
+    progress: RwSignal<Option<f64>>,
+    made: RwSignal<Option<Project>>,
+) -> impl IntoView {
     let (api, attempt, navigate) = (api(), Attempt::new(), use_navigate());
     let Projects(projects) = expect_context();
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
-        let new = match name.get_untracked().trim().parse().map_err(|problem| format!("{problem}.")).and_then(|name| Ok(NewProject { name, source: form.source()? })) {
+        let new = match name
+            .get_untracked()
+            .trim()
+            .parse()
+            .map_err(|problem| format!("{problem}."))
+            .and_then(|name| Ok(NewProject { name, source: form.source()? }))
+        {
             Ok(new) => new,
             Err(problem) => return attempt.refuse(problem),
         };
@@ -143,7 +167,9 @@ fn NewProjectForm(form: SourceForm, name: RwSignal<String>, file: ChosenFile, pr
 
 /// Creates the project once: when only its release was refused, the next attempt goes on from there.
 async fn create(api: Api, new: &NewProject, made: RwSignal<Option<Project>>) -> Answer<Project> {
-    if let Some(project) = made.get_untracked().filter(|project| project.name == new.name && project.source == new.source) {
+    if let Some(project) =
+        made.get_untracked().filter(|project| project.name == new.name && project.source == new.source)
+    {
         return Ok(project);
     }
     let project = api.create_project(new).await?;
@@ -172,7 +198,8 @@ fn KindChoice(kind: RwSignal<String>) -> impl IntoView {
 /// The inputs of the chosen kind of source.
 #[component]
 pub fn SourceFields(form: SourceForm) -> impl IntoView {
-    move || match form.kind.get().as_str() {
+    move || {
+        match form.kind.get().as_str() {
         "git" => view! {
             <Field label="Repository" value=form.url required=true placeholder="https://git.example.com/team/shop.git" hint="https, ssh (with a deploy key) or an absolute path on the server."/>
             <div class="pair">
@@ -183,6 +210,7 @@ pub fn SourceFields(form: SourceForm) -> impl IntoView {
         .into_any(),
         "image" => view! { <Field label="Image" value=form.image required=true placeholder="nginx:1.27" hint="Pinned to its digest when a release takes it."/> }.into_any(),
         _ => ().into_any(),
+    }
     }
 }
 

@@ -20,7 +20,10 @@ pub fn stages() -> Vec<(String, String)> {
         Production => "Production: what users see",
         Preview => "Preview: per branch or pull request",
     };
-    [Production, Staging, Preview, Development].into_iter().map(|stage| (stage.as_str().to_owned(), words(stage).to_owned())).collect()
+    [Production, Staging, Preview, Development]
+        .into_iter()
+        .map(|stage| (stage.as_str().to_owned(), words(stage).to_owned()))
+        .collect()
 }
 
 #[component]
@@ -71,7 +74,8 @@ fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: 
 
 #[component]
 fn DeleteDeployment(place: StoredValue<Place>, deployment: Signal<Deployment>) -> impl IntoView {
-    let (api, attempt, open, navigate) = (api(), Attempt::new(), RwSignal::new(false), StoredValue::new_local(use_navigate()));
+    let (api, attempt, open, navigate) =
+        (api(), Attempt::new(), RwSignal::new(false), StoredValue::new_local(use_navigate()));
     let Projects(projects) = expect_context();
     let confirm = move |()| {
         let place = place.get_value();
@@ -82,10 +86,18 @@ fn DeleteDeployment(place: StoredValue<Place>, deployment: Signal<Deployment>) -
             Ok(())
         });
     };
-    let losses = move || deployment.with(|deployment| {
-        let hosts = format!("{} and what visitors see there", format::plural(deployment.hosts.len() as i64, "domain"));
-        vec!["all its releases and their logs; there is nothing to roll back to".to_owned(), "its volumes with all data in them".to_owned(), "its environment and secrets".to_owned(), hosts]
-    });
+    let losses = move || {
+        deployment.with(|deployment| {
+            let hosts =
+                format!("{} and what visitors see there", format::plural(deployment.hosts.len() as i64, "domain"));
+            vec![
+                "all its releases and their logs; there is nothing to roll back to".to_owned(),
+                "its volumes with all data in them".to_owned(),
+                "its environment and secrets".to_owned(),
+                hosts,
+            ]
+        })
+    };
     view! {
         <section class="danger-zone">
             <h2>"Delete this deployment"</h2>

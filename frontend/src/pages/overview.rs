@@ -12,7 +12,10 @@ use crate::live::{Live, of_project};
 
 #[component]
 pub fn Overview(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
-    let events = Live::<Vec<Event>>::new(at(&format!("/events?project={}&limit=12", place.project)), of_project(place.project.to_string()));
+    let events = Live::<Vec<Event>>::new(
+        at(&format!("/events?project={}&limit=12", place.project)),
+        of_project(place.project.to_string()),
+    );
     let pending = Memo::new(move |_| deployment.with(|deployment| deployment.pending.clone()));
     let live = Memo::new(move |_| deployment.with(|deployment| deployment.live.clone()));
     let hosts = Memo::new(move |_| deployment.with(|deployment| deployment.hosts.clone()));
@@ -64,7 +67,8 @@ fn HostRow(host: Host) -> impl IntoView {
 #[component]
 fn ContainerRow(container: ContainerStatus) -> impl IntoView {
     let health = container.health;
-    let restarts = (container.restarts > 0).then(|| format!("{} · ", format::plural(i64::from(container.restarts), "restart")));
+    let restarts =
+        (container.restarts > 0).then(|| format!("{} · ", format::plural(i64::from(container.restarts), "restart")));
     view! {
         <li>
             <span class="main"><strong>{container.identifier.to_string()}</strong>" "<span class="hint">"#"{container.release}</span></span>

@@ -5,14 +5,14 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use super::home::{DeploymentRow, glyph_of};
-use super::not_found::{NotFound, param};
 use super::new_project::{SourceFields, SourceForm};
+use super::not_found::{NotFound, param};
 use crate::api::{Place, api, at};
 use crate::app::Projects;
 use crate::components::*;
+use crate::format;
 use crate::live::{Live, of_project};
 use crate::session::may_change;
-use crate::format;
 
 #[component]
 pub fn ProjectPage() -> impl IntoView {
@@ -38,7 +38,13 @@ fn OneProject(name: ProjectName) -> impl IntoView {
 #[component]
 fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
     let source = Memo::new(move |_| project.with(|project| project.source.clone()));
-    let deployments = move || project.with(|project| project.deployments.clone()).into_iter().map(|deployment| view! { <DeploymentRow deployment/> }).collect_view();
+    let deployments = move || {
+        project
+            .with(|project| project.deployments.clone())
+            .into_iter()
+            .map(|deployment| view! { <DeploymentRow deployment/> })
+            .collect_view()
+    };
     view! {
         <header class="title"><h1>{move || project.with(|project| project.name.to_string())}</h1></header>
         <section>
@@ -66,7 +72,8 @@ fn AddDeployment(project: Signal<Project>, live: Live<Project>) -> impl IntoView
 #[component]
 fn AddDeploymentForm(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
     let (api, navigate, attempt) = (api(), use_navigate(), Attempt::new());
-    let (name, stage, branch) = (RwSignal::new("staging".to_owned()), RwSignal::new("staging".to_owned()), RwSignal::new(String::new()));
+    let (name, stage, branch) =
+        (RwSignal::new("staging".to_owned()), RwSignal::new("staging".to_owned()), RwSignal::new(String::new()));
     let is_git = project.with_untracked(|project| matches!(project.source, Source::Git { .. }));
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -144,7 +151,8 @@ fn DeployKey(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
             Ok(())
         });
     };
-    move || match key.get() {
+    move || {
+        match key.get() {
         Some(key) => view! { <p class="hint">"Deploy key: give it read access at the git server."</p><CopyText text=key label="deploy key"/> }.into_any(),
         None if is_git.get() && may_change() => view! {
             <p class="hint">"A private repository over ssh needs a deploy key."</p>
@@ -154,11 +162,13 @@ fn DeployKey(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
         .into_any(),
         None => ().into_any(),
     }
+    }
 }
 
 #[component]
 fn DeleteProject(project: Signal<Project>) -> impl IntoView {
-    let (open, attempt, api, navigate) = (RwSignal::new(false), Attempt::new(), api(), StoredValue::new_local(use_navigate()));
+    let (open, attempt, api, navigate) =
+        (RwSignal::new(false), Attempt::new(), api(), StoredValue::new_local(use_navigate()));
     let Projects(projects) = expect_context();
     let confirm = move |()| {
         let name = project.with_untracked(|project| project.name.clone());
@@ -169,10 +179,18 @@ fn DeleteProject(project: Signal<Project>) -> impl IntoView {
             Ok(())
         });
     };
-    let losses = move || project.with(|project| {
-        let each = project.deployments.iter().map(|deployment| format!("the deployment {} with its releases, volumes, environment and {}", deployment.name, format::plural(deployment.hosts.len() as i64, "domain")));
-        each.chain(["the project's source settings and deploy key".to_owned()]).collect::<Vec<_>>()
-    });
+    let losses = move || {
+        project.with(|project| {
+            let each = project.deployments.iter().map(|deployment| {
+                format!(
+                    "the deployment {} with its releases, volumes, environment and {}",
+                    deployment.name,
+                    format::plural(deployment.hosts.len() as i64, "domain")
+                )
+            });
+            each.chain(["the project's source settings and deploy key".to_owned()]).collect::<Vec<_>>()
+        })
+    };
     view! {
         <section class="danger-zone">
             <h2>"Delete this project"</h2>

@@ -26,7 +26,9 @@ pub fn ReleasePage() -> impl IntoView {
 fn OneRelease(place: Place, number: i64) -> impl IntoView {
     let project = place.project.clone();
     // Releases of the deployment change each other: a new one retires this one.
-    let live = Live::<Release>::new(place.below(&format!("releases/{number}")), move |event| event.project.as_ref() == Some(&project));
+    let live = Live::<Release>::new(place.below(&format!("releases/{number}")), move |event| {
+        event.project.as_ref() == Some(&project)
+    });
     let store = LogStore::open(place.below(&format!("releases/{number}/log")));
     let file = format!("{}-{}-{number}.log", place.project, place.deployment);
     let place = StoredValue::new(place);
@@ -43,9 +45,11 @@ fn OneRelease(place: Place, number: i64) -> impl IntoView {
 fn ReleaseHead(place: StoredValue<Place>, release: Signal<Release>, live: Live<Release>) -> impl IntoView {
     let state = Memo::new(move |_| release.with(|release| release.state));
     let title = move || release.with(|release| format!("Release #{}", release.number));
-    let what = Memo::new(move |_| release.with(|release| (format::version(release), facts(release), release.created_at)));
+    let what =
+        Memo::new(move |_| release.with(|release| (format::version(release), facts(release), release.created_at)));
     let whole = Memo::new(move |_| release.get());
-    let cancelled = move || release.with(|release| release.cancelled.clone()).map(|why| view! { <span class="hint">{why}</span> });
+    let cancelled =
+        move || release.with(|release| release.cancelled.clone()).map(|why| view! { <span class="hint">{why}</span> });
     view! {
         <header class="headline">
             <div>
@@ -60,7 +64,11 @@ fn ReleaseHead(place: StoredValue<Place>, release: Signal<Release>, live: Live<R
 
 /// Commit, author and actor.
 fn facts(release: &Release) -> String {
-    let commit = release.commit.as_ref().map(|commit| format!("{} by {} · ", format::short_sha(&commit.sha), commit.author)).unwrap_or_default();
+    let commit = release
+        .commit
+        .as_ref()
+        .map(|commit| format!("{} by {} · ", format::short_sha(&commit.sha), commit.author))
+        .unwrap_or_default();
     let trigger = match release.trigger {
         boathouse_types::Trigger::Manual => format!("deployed by {}", release.actor),
         boathouse_types::Trigger::Rollback { to } => format!("rolled back to #{to} by {}", release.actor),
@@ -79,13 +87,21 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
             Ok(())
         });
     });
-    let offer = Memo::new(move |_| release.with(|release| (!release.state.is_terminal(), release.can_roll_back && release.state == ReleaseState::Retired)));
+    let offer = Memo::new(move |_| {
+        release.with(|release| {
+            (!release.state.is_terminal(), release.can_roll_back && release.state == ReleaseState::Retired)
+        })
+    });
     let deployment = place.with_value(Place::page);
     let Projects(projects) = expect_context();
     // After a failure the next step is another try; what failed cannot be rolled back to.
     let again = Memo::new(move |_| {
         let ended = release.with(|release| matches!(release.state, ReleaseState::Failed | ReleaseState::Cancelled));
-        projects.get()?.into_iter().find(|project| ended && place.with_value(|place| place.project == project.name)).map(|project| project.source)
+        projects
+            .get()?
+            .into_iter()
+            .find(|project| ended && place.with_value(|place| place.project == project.name))
+            .map(|project| project.source)
     });
     view! {
         <div class="head-actions">
@@ -104,7 +120,8 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
 #[component]
 fn FailureView(release: Signal<Release>) -> impl IntoView {
     let failure = Memo::new(move |_| release.with(|release| release.failure.clone()));
-    move || failure.get().map(|Failure { stage, message, log_tail }| {
+    move || {
+        failure.get().map(|Failure { stage, message, log_tail }| {
         let tail = log_tail.iter().map(|line| ansi::plain(line)).collect::<Vec<_>>().join("\n");
         view! {
             <section class="problem failure" role="alert">
@@ -118,6 +135,7 @@ fn FailureView(release: Signal<Release>) -> impl IntoView {
             </section>
         }
     })
+    }
 }
 
 /// What each component became.
@@ -126,7 +144,10 @@ fn Components(release: Signal<Release>) -> impl IntoView {
     let components = Memo::new(move |_| release.with(|release| release.components.clone()));
     let row = |component: ReleaseComponent| {
         let (glyph, serves) = match component.serves {
-            Serves::Container => (Glyph::IMAGE, component.port.map_or_else(|| "container".to_owned(), |port| format!("container, port {port}"))),
+            Serves::Container => (
+                Glyph::IMAGE,
+                component.port.map_or_else(|| "container".to_owned(), |port| format!("container, port {port}")),
+            ),
             Serves::Files => (Glyph::ARCHIVE, "files, served by the edge".to_owned()),
         };
         let digest = component.digest.clone().unwrap_or_default();

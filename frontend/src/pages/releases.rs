@@ -36,13 +36,15 @@ pub fn Releases(place: Place) -> impl IntoView {
 #[component]
 fn ReleaseRow(release: Release) -> impl IntoView {
     let offer = release.state == ReleaseState::Retired && release.can_roll_back && may_change();
-    let (place, number) = (Place { project: release.project.clone(), deployment: release.deployment.clone() }, release.number);
+    let (place, number) =
+        (Place { project: release.project.clone(), deployment: release.deployment.clone() }, release.number);
     view! { <li><ReleaseLine release/>{offer.then(|| view! { <RollBackButton place number/> })}</li> }
 }
 
 #[component]
 pub fn RollBackButton(place: Place, number: i64, #[prop(default = "")] class: &'static str) -> impl IntoView {
-    let (api, attempt, navigate, place) = (api(), Attempt::new(), StoredValue::new_local(use_navigate()), StoredValue::new(place));
+    let (api, attempt, navigate, place) =
+        (api(), Attempt::new(), StoredValue::new_local(use_navigate()), StoredValue::new(place));
     let press = Callback::new(move |()| {
         let place = place.get_value();
         attempt.run(async move {
@@ -57,7 +59,11 @@ pub fn RollBackButton(place: Place, number: i64, #[prop(default = "")] class: &'
 #[component]
 fn OlderReleases(place: Place, newest: Signal<Vec<Release>>, older: RwSignal<Vec<Release>>) -> impl IntoView {
     let (api, attempt, place) = (api(), Attempt::new(), StoredValue::new(place));
-    let first_shown = Memo::new(move |_| older.with(|older| older.last().map(|release| release.number)).or_else(|| newest.with(|newest| newest.last().map(|release| release.number))));
+    let first_shown = Memo::new(move |_| {
+        older
+            .with(|older| older.last().map(|release| release.number))
+            .or_else(|| newest.with(|newest| newest.last().map(|release| release.number)))
+    });
     let more = move |()| {
         let (Some(before), place) = (first_shown.get_untracked(), place.get_value()) else { return };
         attempt.run(async move {

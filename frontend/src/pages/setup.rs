@@ -10,7 +10,8 @@ use crate::components::{Attempt, AttemptProblem, Button, Doorway, Field, Glyph};
 pub fn SetupPage() -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
     let token = RwSignal::new(token_of_address());
-    let (name, password, again) = (RwSignal::new("admin".to_owned()), RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let (name, password, again) =
+        (RwSignal::new("admin".to_owned()), RwSignal::new(String::new()), RwSignal::new(String::new()));
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         if password.get_untracked() != again.get_untracked() {
@@ -18,7 +19,8 @@ pub fn SetupPage() -> impl IntoView {
         }
         match name.get_untracked().trim().parse() {
             Ok(name) => {
-                let setup = Setup { token: token.get_untracked().trim().to_owned(), name, password: password.get_untracked() };
+                let setup =
+                    Setup { token: token.get_untracked().trim().to_owned(), name, password: password.get_untracked() };
                 attempt.run(api.set_up(setup));
             }
             Err(problem) => attempt.refuse(problem),

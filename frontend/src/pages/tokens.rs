@@ -28,12 +28,14 @@ pub fn Tokens() -> impl IntoView {
 fn TokenRow(token: Token, live: Live<Vec<Token>>) -> impl IntoView {
     let (api, attempt, revoking) = (api(), Attempt::new(), RwSignal::new(false));
     let (id, name) = (token.id, token.name.to_string());
-    let revoke = move |()| attempt.run(async move {
-        api.delete_token(id).await?;
-        revoking.try_set(false);
-        live.refresh();
-        Ok(())
-    });
+    let revoke = move |()| {
+        attempt.run(async move {
+            api.delete_token(id).await?;
+            revoking.try_set(false);
+            live.refresh();
+            Ok(())
+        })
+    };
     let owner = (account().name() != token.user.as_str()).then(|| format!("of {} · ", token.user));
     let used = match token.last_used_at {
         Some(at) => view! { "last used "<Moment at/> }.into_any(),
@@ -62,13 +64,23 @@ fn TokenRow(token: Token, live: Live<Vec<Token>>) -> impl IntoView {
 #[component]
 fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
     let (api, attempt, secret) = (api(), Attempt::new(), RwSignal::new(None::<String>));
-    let (name, scope, days) = (RwSignal::new(String::new()), RwSignal::new("deploy".to_owned()), RwSignal::new("90".to_owned()));
-    let scopes = [(Scope::Read, "Read: sees, changes nothing"), (Scope::Deploy, "Deploy: also deploys and changes projects"), (Scope::Admin, "Admin: everything")];
+    let (name, scope, days) =
+        (RwSignal::new(String::new()), RwSignal::new("deploy".to_owned()), RwSignal::new("90".to_owned()));
+    let scopes = [
+        (Scope::Read, "Read: sees, changes nothing"),
+        (Scope::Deploy, "Deploy: also deploys and changes projects"),
+        (Scope::Admin, "Admin: everything"),
+    ];
     let scopes = scopes.map(|(scope, words)| (scope.as_str().to_owned(), words.to_owned())).to_vec();
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let token = match (name.get_untracked().parse(), days.get_untracked().trim().parse()) {
-            (Ok(name), Ok(days)) => NewToken { name, scope: Scope::parse(&scope.get_untracked()).unwrap_or(Scope::Read), expires_in_days: Some(days), user: None },
+            (Ok(name), Ok(days)) => NewToken {
+                name,
+                scope: Scope::parse(&scope.get_untracked()).unwrap_or(Scope::Read),
+                expires_in_days: Some(days),
+                user: None,
+            },
             (Err(problem), _) => return attempt.refuse(format!("{problem}.")),
             (_, Err(_)) => return attempt.refuse("The days until it ends must be a number from 1 to 3650."),
         };
@@ -78,7 +90,8 @@ fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
             Ok(())
         });
     };
-    move || match secret.get() {
+    move || {
+        match secret.get() {
         Some(secret) => view! { <div class="stack"><p>"Copy it now: it is shown only this once."</p><CopyText text=secret label="token"/></div> }.into_any(),
         None => view! {
             <form class="stack" on:submit=submit>
@@ -90,5 +103,6 @@ fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
             </form>
         }
         .into_any(),
+    }
     }
 }

@@ -35,7 +35,10 @@ fn UserRow(user: User, live: Live<Vec<User>>) -> impl IntoView {
             Ok(())
         });
     };
-    let losses = vec!["their sessions: they are signed out at once".to_owned(), "their API tokens: what uses one stops working".to_owned()];
+    let losses = vec![
+        "their sessions: they are signed out at once".to_owned(),
+        "their API tokens: what uses one stops working".to_owned(),
+    ];
     view! {
         <li>
             <span class="main"><Icon glyph=Glyph::USER/><strong>{user.name.to_string()}</strong>{is_self.then_some(" (you)")}</span>
@@ -75,12 +78,19 @@ fn SetPassword(name: StoredValue<boathouse_types::UserName>, open: RwSignal<bool
 #[component]
 fn AddUser(live: Live<Vec<User>>, open: RwSignal<bool>) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
-    let (name, password, role) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new("member".to_owned()));
-    let roles = [Role::Viewer, Role::Member, Role::Admin].map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
+    let (name, password, role) =
+        (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new("member".to_owned()));
+    let roles = [Role::Viewer, Role::Member, Role::Admin]
+        .map(|role| (role.as_str().to_owned(), role.as_str().to_owned()))
+        .to_vec();
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let user = match name.get_untracked().trim().parse() {
-            Ok(name) => NewUser { name, role: Role::parse(&role.get_untracked()).unwrap_or(Role::Viewer), password: password.get_untracked() },
+            Ok(name) => NewUser {
+                name,
+                role: Role::parse(&role.get_untracked()).unwrap_or(Role::Viewer),
+                password: password.get_untracked(),
+            },
             Err(problem) => return attempt.refuse(format!("{problem}.")),
         };
         attempt.run(async move {
