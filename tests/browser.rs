@@ -1,8 +1,8 @@
 //! Headless Chromium as a visitor of the console: it sees words, presses what carries them and fills in what they label.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -193,7 +193,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // A browser that a failed story left open would go on using the processor.
         if let Some(group) = rustix::process::Pid::from_raw(self.driver.id().cast_signed()) {
-            drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+            _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
         drop(self.driver.wait());
     }

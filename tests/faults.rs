@@ -233,7 +233,7 @@ impl World {
         }
         let releases = format!("{}/releases", at(project, "production"));
         let newest: Vec<Release> = local.read(&releases).await;
-        let Some(newest) = newest.into_iter().next() else { return None };
+        let newest = newest.into_iter().next()?;
         Some(local.ended_within(RECOVERY, &newest).await)
     }
 

@@ -1,4 +1,5 @@
 //! Stories: the real binary against the real engine, told from outside. One binary, so that it links once; one file per theme.
+#![expect(clippy::print_stderr, reason = "what a failed story needs to be understood goes to the terminal")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 #![expect(
     clippy::disallowed_methods,

@@ -266,14 +266,10 @@ mod tests {
         let guard = in_flight.enter().expect("open");
         in_flight.close();
         assert!(in_flight.enter().is_none());
-        let waiting = tokio::spawn({
-            let in_flight = in_flight.clone();
-            async move { in_flight.wait_idle().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
+        let mut waiting = std::pin::pin!(in_flight.wait_idle());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(guard);
-        waiting.await.unwrap();
+        waiting.await;
         assert_eq!(in_flight.count(), 0);
     }
 }

@@ -28,9 +28,12 @@ fn unpack(bytes: &[u8], links: Links) -> (tempfile::TempDir, Result<Unpacked>) {
 
 use tar::EntryType as E;
 
+/// Name, type, link target, content.
+type Entry<'a> = (&'a str, E, &'a str, &'a [u8]);
+
 #[test]
 fn bad_entries_are_refused_by_name_and_write_nothing_outside() {
-    let cases: &[(&[(&str, E, &str, &[u8])], &str)] = &[
+    let cases: &[(&[Entry<'_>], &str)] = &[
         (&[("../evil", E::Regular, "", b"x")], "\"../evil\" leads out"),
         (&[("a/../../evil", E::Regular, "", b"x")], "leads out"),
         (&[("/etc/evil", E::Regular, "", b"x")], "absolute path"),

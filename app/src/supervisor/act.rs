@@ -14,8 +14,8 @@ use super::observe::{explain_start, start_exit_code};
 use crate::db::object;
 use crate::docker::subnet::Subnet;
 use crate::docker::{ContainerSpec, DockerError, ErrorKind, NetworkSpec, VolumeSpec, labels};
-use crate::fault;
 use crate::error::{Result, internal, unavailable};
+use crate::fault;
 
 impl Supervisor {
     pub(super) async fn act(self: &Arc<Self>, action: Action, desired: &Desired) {

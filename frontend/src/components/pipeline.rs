@@ -56,7 +56,7 @@ fn look(progress: Progress) -> (Glyph, &'static str, &'static str) {
 
 #[component]
 pub fn Pipeline(#[prop(into)] release: Signal<Release>) -> impl IntoView {
-    let said = Memo::new(move |_| release.with(|release| announcement(release)));
+    let said = Memo::new(move |_| release.with(announcement));
     view! {
         <ol class="pipeline" aria-label="Pipeline">
             {Stage::ALL.into_iter().map(|stage| view! { <PipelineStage release stage/> }).collect_view()}

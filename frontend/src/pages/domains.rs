@@ -143,7 +143,7 @@ fn AddHost(
             <Field label="Domain" value=name placeholder="shop.example.com" required=true focus=true/>
             <Show when=move || { several.with(|options| options.len() > 2) }><Choice label="Component" value=component options=several/></Show>
             <Field label="Path" value=path placeholder="/" hint="Only requests below it; empty for all."/>
-            <Choice label="Certificate" value=tls options=Signal::stored(modes.clone())/>
+            <Choice label="Certificate" value=tls options=Signal::stored(modes)/>
             <AttemptProblem attempt/>
             <div class="actions"><Button attempt label="Add" glyph=Glyph::PLUS class="primary"/></div>
         </form>

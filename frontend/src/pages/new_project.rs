@@ -124,7 +124,7 @@ fn NewProjectForm(
             Ok(new) => new,
             Err(problem) => return attempt.refuse(problem),
         };
-        let archive = match (&new.source == &Source::Upload).then(|| archive(file)).transpose() {
+        let archive = match (new.source == Source::Upload).then(|| archive(file)).transpose() {
             Ok(archive) => archive,
             Err(problem) => return attempt.refuse(problem),
         };
