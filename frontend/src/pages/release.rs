@@ -151,7 +151,7 @@ fn Components(release: Signal<Release>) -> impl IntoView {
             Serves::Files => (Glyph::ARCHIVE, "files, served by the edge".to_owned()),
         };
         let digest = component.digest.clone().unwrap_or_default();
-        let short = format::short_sha(&digest).to_string();
+        let short = format::short_sha(&digest);
         view! { <li><span class="main"><Icon glyph/><strong>{component.identifier.to_string()}</strong></span><span class="hint">{serves}</span><code class="hint" title=digest>{short}</code></li> }
     };
     view! { <Show when=move || !components.with(Vec::is_empty)><ul class="rows compact" aria-label="Components">{move || components.get().into_iter().map(row).collect_view()}</ul></Show> }
