@@ -225,7 +225,9 @@ fn git_url(text: &str) -> Result<String, &'static str> {
         && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     let schemed =
         ["https://", "http://", "ssh://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(host_part_is_sane));
+    // A double colon names a remote helper (gitremote-helpers(7)): `ext::` runs commands.
     let scp_like = !text.contains("://")
+        && !text.contains("::")
         && text.split_once(':').is_some_and(|(who, path)| {
             !path.is_empty()
                 && !path.starts_with('-')
