@@ -4,7 +4,7 @@
 //! used, so that `boathouse setup-token` can show it again to whoever may read the data directory.
 
 use std::fs;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -121,11 +121,16 @@ fn hash(token: &str) -> String {
     sha256(token.trim().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The token is for whoever sits at the terminal; a journal or a log file keeps things too long for a secret.
 fn announce(root: &Path, token: &str) {
-    let text = format!(
-        "\nNo administrator exists yet. The one-time set-up token is:\n\n    {token}\n\n`boathouse setup-token --data-dir {}` shows it again.\n\n",
-        root.display()
-    );
+    let show = format!("`boathouse setup-token --data-dir {}`", root.display());
+    let text = if std::io::stderr().is_terminal() {
+        format!(
+            "\nNo administrator exists yet. The one-time set-up token is:\n\n    {token}\n\n{show} shows it again.\n\n"
+        )
+    } else {
+        format!("\nNo administrator exists yet. {show} shows the one-time set-up token.\n\n")
+    };
     // A closed terminal is no reason not to start: the file holds the token.
     _ = std::io::stderr().write_all(text.as_bytes());
 }

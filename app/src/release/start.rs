@@ -149,6 +149,11 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
         ))
         .hint("Raise `resources.memory` of the component.");
     }
+    // Docker's own word that the container could not even begin: the engine's sentence says why.
+    if let (125, Some(problem)) = (code, &container.problem) {
+        return invalid(format!("\"{component}\" cannot be started: {problem}"))
+            .hint("Correct what it names, then deploy again.");
+    }
     let hint = match code {
         0 => "A component must keep running: start its server in the foreground.",
         126 | 127 => "Its command was not found or may not be executed: check CMD, ENTRYPOINT or `command`.",
