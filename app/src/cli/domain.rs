@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Context;
 use super::failure::Result;
-use super::output::{table, time};
+use super::output::time;
 use super::place::PlaceArgs;
 
 /// Manage public host names
@@ -58,8 +58,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::List { place } => {
             let hosts: Vec<Host> = client.get(&place.resolve()?.below("hosts")).await?;
-            let rows = hosts.iter().map(row).collect::<Vec<_>>();
-            context.out.result(&hosts, || table(&["address", "component", "tls", "certificate"], &rows))
+            context.out.list(&hosts, &["address", "component", "tls", "certificate"], row)
         }
         Action::Add { name, component, path, tls, place } => {
             let new = NewHost { name, component, path, tls };

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::failure::{Failure, Result};
-use super::output::{table, time};
+use super::output::time;
 use super::place::PlaceArgs;
 use super::{Context, prompt};
 
@@ -90,8 +90,7 @@ fn show(variables: &[EnvVar], context: &Context) -> Result<()> {
         let component = variable.component.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string);
         vec![variable.key.to_string(), component, value, time(variable.updated_at)]
     };
-    let rows = variables.iter().map(row).collect::<Vec<_>>();
-    context.out.result(&variables, || table(&["key", "component", "value", "changed"], &rows))
+    context.out.list(&variables, &["key", "component", "value", "changed"], row)
 }
 
 async fn set(pairs: Vec<(EnvKey, String)>, how: &How, place: &PlaceArgs, context: &Context) -> Result<()> {

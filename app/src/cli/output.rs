@@ -36,6 +36,11 @@ impl Output {
         self.line(text().trim_end_matches('\n'))
     }
 
+    /// Things of one kind: as JSON, or a row each under `head`.
+    pub fn list<T: Serialize>(self, things: &[T], head: &[&str], row: impl Fn(&T) -> Vec<String>) -> Result<()> {
+        self.result(&things, || table(head, &things.iter().map(row).collect::<Vec<_>>()))
+    }
+
     /// One value of a stream.
     pub fn item(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         if self.json {

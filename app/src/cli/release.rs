@@ -4,7 +4,7 @@ use boathouse_types::{LogLine, Release};
 use clap::Subcommand;
 
 use super::failure::Result;
-use super::output::{table, time};
+use super::output::time;
 use super::place::PlaceArgs;
 use super::{Context, follow};
 
@@ -74,8 +74,7 @@ async fn list(place: &PlaceArgs, limit: usize, context: &Context) -> Result<()> 
             what.unwrap_or_default(),
         ]
     };
-    let rows = releases.iter().map(row).collect::<Vec<_>>();
-    context.out.result(&releases, || table(&["release", "state", "asked for", "by", "what"], &rows))
+    context.out.list(&releases, &["release", "state", "asked for", "by", "what"], row)
 }
 
 async fn show(number: i64, place: &PlaceArgs, context: &Context) -> Result<()> {

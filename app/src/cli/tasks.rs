@@ -4,7 +4,7 @@ use boathouse_types::TaskStatus;
 
 use super::Context;
 use super::failure::Result;
-use super::output::{table, time};
+use super::output::time;
 
 /// Show the server's background tasks and their last results
 #[derive(Debug, clap::Args)]
@@ -17,6 +17,5 @@ pub async fn run(_: Args, context: &Context) -> Result<()> {
         let result = task.last_result.clone().unwrap_or_else(|| "runs".into());
         vec![task.name.clone(), task.runs.to_string(), last, result]
     };
-    let rows = tasks.iter().map(row).collect::<Vec<_>>();
-    context.out.result(&tasks, || table(&["task", "runs", "last", "result"], &rows))
+    context.out.list(&tasks, &["task", "runs", "last", "result"], row)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Context;
 use super::failure::Result;
-use super::output::{table, time};
+use super::output::time;
 
 /// Manage API tokens
 #[derive(Debug, clap::Args)]
@@ -51,8 +51,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::List => {
             let tokens: Vec<Token> = client.get("/tokens").await?;
-            let rows = tokens.iter().map(row).collect::<Vec<_>>();
-            context.out.result(&tokens, || table(&["id", "name", "user", "scope", "ends", "last used"], &rows))
+            context.out.list(&tokens, &["id", "name", "user", "scope", "ends", "last used"], row)
         }
         Action::Create { name, scope, days, user } => {
             let new = NewToken { name, scope, expires_in_days: days, user };

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::failure::Result;
-use super::output::{table, time};
+use super::output::time;
 use super::{Context, prompt};
 
 /// Manage users
@@ -56,8 +56,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         Action::List => {
             let users: Vec<User> = client.get("/users").await?;
             let row = |user: &User| vec![user.name.to_string(), user.role.as_str().to_owned(), time(user.created_at)];
-            let rows = users.iter().map(row).collect::<Vec<_>>();
-            context.out.result(&users, || table(&["name", "role", "created"], &rows))
+            context.out.list(&users, &["name", "role", "created"], row)
         }
         Action::Add { name, role, password_stdin } => {
             let password = prompt::new_secret(&format!("Password of {name}"), password_stdin)?;
