@@ -137,7 +137,7 @@ async fn networks_never_overlap_and_names_never_cross() {
     let image = test.probe_image().await;
     let mut subnets = Vec::new();
     for name in ["a", "b", "c"] {
-        let spec = NetworkSpec { name: test.name(name), subnet: None, labels: test.labels() };
+        let spec = NetworkSpec { name: test.name(name), labels: test.labels(), ..Default::default() };
         let made = test.engine.create_network(&spec).await.unwrap();
         let again = test.engine.create_network(&spec).await.unwrap();
         assert_eq!((made.id, &made.subnets), (again.id, &again.subnets));
@@ -149,7 +149,7 @@ async fn networks_never_overlap_and_names_never_cross() {
     }
     let free = test.engine.free_subnet(&[]).await.unwrap();
     assert!(subnets.iter().all(|taken| !taken.overlaps(&free)));
-    let taken = NetworkSpec { name: test.name("d"), subnet: Some(subnets[0]), labels: test.labels() };
+    let taken = NetworkSpec { name: test.name("d"), subnet: Some(subnets[0]), ..Default::default() };
     assert_eq!(test.engine.create_network(&taken).await.unwrap_err().kind, ErrorKind::NoSubnet);
 
     let mut spec = test.spec("inside", &image, &["sleep"]);

@@ -87,7 +87,7 @@ impl TestEngine {
     }
 
     pub async fn network(&self, name: &str) -> String {
-        let spec = NetworkSpec { name: self.name(name), subnet: None, labels: self.labels() };
+        let spec = NetworkSpec { name: self.name(name), labels: self.labels(), ..Default::default() };
         self.engine.create_network(&spec).await.unwrap().name
     }
 

@@ -38,6 +38,7 @@ fn story(point: &str) -> Story {
         "source.fetched" | "source.checked_out" => Story::Git,
         "rollback.checked" => Story::RollBack,
         "fail.recorded" => Story::Fail,
+        "network.removed" => Story::Redeploy,
         _ if point.starts_with("network.") => Story::First,
         _ if point.starts_with("cancel.") => Story::Cancel,
         _ if point.starts_with("delete.") => Story::Delete,
@@ -70,9 +71,9 @@ async fn walk(points: &[&'static str]) {
     }
 }
 
-/// A container with a volume, files of the source, and files out of an image.
+/// A container with a volume, one that is its sibling, files of the source, and files out of an image.
 fn version(text: &str) -> TestApp {
-    let manifest = "components:\n  - identifier: web\n    folder: /\n    health: {timeout: 20}\n    volumes: [{identifier: data, path: /data}]\n  - identifier: site\n    folder: /\n    static: public\n  - identifier: taken\n    folder: /\n    static: /taken\n    build: {dockerfile: Dockerfile.taken}\n";
+    let manifest = "components:\n  - identifier: web\n    folder: /\n    health: {timeout: 20}\n    volumes: [{identifier: data, path: /data}]\n  - identifier: back\n    folder: /\n    health: {timeout: 20}\n  - identifier: site\n    folder: /\n    static: public\n  - identifier: taken\n    folder: /\n    static: /taken\n    build: {dockerfile: Dockerfile.taken}\n";
     app(text)
         .manifest(manifest)
         .file("public/index.html", text)
@@ -252,7 +253,7 @@ impl World {
             }
             _ => panic!("{point}: release {} is {:?}: {:#?}", newest.number, newest.state, newest.failure),
         };
-        // The first look at the engine may still be under way; from the first answer on, the watch counts every failure.
+        // It may still be switching; the watch counts every failure meanwhile.
         wait_for(seconds(10), &format!("{point}: {expected} is served"), || async {
             (self.text(project).await == expected).then_some(())
         })
@@ -288,12 +289,13 @@ impl World {
                 all.iter().flat_map(|one| one.names.iter().flatten()).filter(|name| named(name)).collect();
             *last.lock().unwrap() =
                 format!("containers, networks, volumes, work, staging: {found:?} of {live}; {names:?}");
-            (found == (live, live, live, 0, false)).then_some(())
+            // Two containers, the deployment's network and the release's, one volume.
+            (found == (2 * live, 2 * live, live, 0, false)).then_some(())
         })
         .await;
     }
 
-    /// Visits the app through the edge until told to stop: after its first answer it must never fail again.
+    /// Visits the app through the edge until told to stop: from the process's first moment on it must never fail.
     async fn watch(&self, project: &str, serves: bool) -> Watch {
         let (stop, bad) = (Arc::new(AtomicBool::new(!serves)), Arc::new(AtomicU32::new(0)));
         let client = self.server.visitor().await;
@@ -301,15 +303,12 @@ impl World {
         let task = tokio::spawn({
             let (stop, bad) = (stop.clone(), bad.clone());
             async move {
-                let began = std::time::Instant::now();
-                let mut up = false;
                 let mut pace = tokio::time::interval(Duration::from_millis(20));
                 while !stop.load(Ordering::Relaxed) {
                     let good = client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
-                    if !good && (up || began.elapsed() > seconds(10)) {
+                    if !good {
                         bad.fetch_add(1, Ordering::Relaxed);
                     }
-                    up |= good;
                     pace.tick().await;
                 }
             }

@@ -120,3 +120,39 @@ async fn ask(client: reqwest::Client, kind: usize, url: String, seen: Arc<Mutex<
         other => *seen.lost.entry(format!("client {kind}: {other:?}")).or_default() += 1,
     }
 }
+
+/// Of the second version the component `api` listens late: a name that both versions shared would lead to nobody.
+fn pair(version: &str, api_starts_after: u64) -> TestApp {
+    app(version).manifest(&format!(
+        "components:\n  - identifier: web\n    folder: /\n  - identifier: api\n    folder: /\n    command: [--start-after, '{api_starts_after}']\n"
+    ))
+}
+
+#[tokio::test]
+async fn a_component_reaches_its_siblings_of_the_same_release_only() {
+    let server = Server::options().flag("--drain-timeout", 2).start().await;
+    let local = server.local();
+    local.create_project("pair", &upload()).await;
+    local.deploy_archive("pair", pair("v1", 0).archive()).await;
+    let visitor = Client::over_https("pair.localhost", server.https(), &server.root().await);
+    let ask = async || {
+        let answer = visitor.get("/ask?api:8080").await;
+        (answer.header("x-version").unwrap_or_default().to_owned(), answer.text())
+    };
+    assert_eq!(ask().await, ("v1".to_owned(), "v1".to_owned()));
+
+    let deploy = local.deploy_archive("pair", pair("v2", SLOW_START_MS).archive());
+    let mut deploy = std::pin::pin!(deploy);
+    let mut asked = 0;
+    loop {
+        tokio::select! {
+            _ = &mut deploy => break,
+            (asking, asked_for) = ask() => {
+                assert_eq!(asking, asked_for, "after {asked} requests");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 0);
+    assert_eq!(ask().await, ("v2".to_owned(), "v2".to_owned()));
+}

@@ -14,7 +14,8 @@ use boathouse::logs::LogEvent;
 use boathouse::observed::Phase;
 use boathouse::release::{self as releases, Request, upload};
 use boathouse::state::App;
-use boathouse::{edge, logs, serve, supervisor};
+use boathouse::supervisor::{self, Supervisor};
+use boathouse::{edge, logs, serve};
 use boathouse_types::{DeploymentId, DeploymentStage, Intent, ReleaseComponent, ReleaseState, Source, Stage, Trigger};
 use bytes::Bytes;
 use clap::Parser;
@@ -58,7 +59,7 @@ impl World {
         let app = serve::open(Flags::parse_from(args).serve).unwrap();
         let engine = Arc::new(Engine::new("/var/run/docker.sock", Pool::new(pool.parse().unwrap(), 24).unwrap()));
         let edge = edge::run::start(&app).await.unwrap();
-        supervisor::start(&app, engine.clone());
+        supervisor::start(Supervisor::new(&app, engine.clone()));
         releases::start(&app, engine.clone());
         logs::start(&app, engine.clone());
         let deployment = app
@@ -446,4 +447,32 @@ async fn a_deleted_deployment_leaves_nothing_and_old_releases_are_discarded() {
     assert_eq!(hosts, []);
     let left = world.app.db.read(object::containers).await.unwrap();
     assert!(left.is_empty() && world.app.observed.containers().iter().all(|(_, c)| c.phase != Phase::Healthy));
+}
+
+/// What the edge cannot read, it cannot route by: it goes on with the table it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_the_edge_cannot_route_to_gives_way_to_the_one_before() {
+    let world = World::new(Source::Upload).await;
+    assert_eq!(world.deploy(&app("one")).await.state, ReleaseState::Live);
+    let before = world.containers().await;
+    let rename = |from: &'static str, to: &'static str| {
+        world.app.db.write(move |tx| Ok(tx.execute_batch(&format!("alter table {from} rename to {to}"))?))
+    };
+    rename("certificate", "certificate_away").await.unwrap();
+
+    let failed = world.deploy(&app("two")).await;
+    assert_eq!(failed.state, ReleaseState::Failed);
+    let failure = failed.failure.unwrap();
+    assert_eq!(failure.stage, Stage::Switch);
+    assert!(failure.message.contains("did not route") && failure.message.contains("the database"), "{failure:?}");
+    assert_eq!(world.row(1).await.state, ReleaseState::Live);
+    assert_eq!(world.visit("shop.localhost", "/").await, (200, "one".into()));
+    wait_for(seconds(30), "only the containers of the first release are left", || async {
+        (world.containers().await == before).then_some(())
+    })
+    .await;
+
+    rename("certificate_away", "certificate").await.unwrap();
+    assert_eq!(world.deploy(&app("three")).await.state, ReleaseState::Live);
+    assert_eq!(world.visit("shop.localhost", "/").await, (200, "three".into()));
 }

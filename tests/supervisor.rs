@@ -121,8 +121,8 @@ async fn the_old_release_is_drained_after_the_switch_and_not_before() {
     assert_eq!(running(&fake, &stage).await.len(), 2, "a request is under way");
     drop(request);
     stage.until("the end", async || running(&fake, &stage).await == [stage.name(2, "web")]).await;
-    stage.until("the end of the record", async || stage.observed(1, "web").is_none()).await;
-    assert_eq!(stage.app.db.read(object::containers).await.unwrap().len(), 1);
+    let recorded = async || stage.app.db.read(object::containers).await.unwrap().len();
+    stage.until("the end of the record", async || recorded().await == 1 && stage.observed(1, "web").is_none()).await;
 }
 
 #[tokio::test]

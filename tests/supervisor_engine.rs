@@ -8,7 +8,7 @@ use boathouse::docker::subnet::Pool;
 use boathouse::docker::{Containers, Engine, ImageInfo};
 use boathouse::observed::{Container, Phase};
 use boathouse::stack::Component;
-use boathouse::supervisor;
+use boathouse::supervisor::{self, Supervisor};
 use boathouse_types::Intent;
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ impl Live {
         let stage = Stage::new(engine.clone()).await;
         let test = TestEngine::of(stage.app.instance.clone());
         let image = test.probe_image().await;
-        supervisor::start(&stage.app, engine);
+        supervisor::start(Supervisor::new(&stage.app, engine));
         Self { stage, test, image }
     }
 

@@ -111,7 +111,7 @@ impl Stage {
         let deployment = deployment.await.unwrap();
         // The edge has a table, and routes to nothing.
         app.observed.set_routed(BTreeSet::new());
-        let supervisor = Arc::new(Supervisor::new(app.clone(), engine));
+        let supervisor = Supervisor::new(&app, engine);
         Self { app, supervisor, deployment, _folder: folder }
     }
 

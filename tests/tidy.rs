@@ -382,7 +382,7 @@ fn unfinished(files: &[File]) -> Vec<String> {
 /// The longest that a source file may be.
 const LINES: usize = 600;
 /// Files that are longer, with the length that they may not exceed. This list only shrinks.
-const LONGER: &[(&str, usize)] = &[("app/src/docker/fake.rs", 640), ("app/src/edge/files.rs", 660)];
+const LONGER: &[(&str, usize)] = &[("app/src/edge/files.rs", 660)];
 
 fn length(files: &[File]) -> Vec<String> {
     let mut found = Vec::new();

@@ -168,9 +168,9 @@ impl Observed {
         self.lock().routed.as_ref().is_some_and(|routed| routed.contains(&release))
     }
 
-    /// True once the edge has made a table; before that, nothing may be drained.
-    pub fn has_routes(&self) -> bool {
-        self.lock().routed.is_some()
+    /// The releases that the edge routes to; nothing before it has made its first table: then it may be any.
+    pub fn routed(&self) -> Option<BTreeSet<ReleaseId>> {
+        self.lock().routed.clone()
     }
 
     /// Wakes at each change. Wait for a condition, not for a change: check, then await.

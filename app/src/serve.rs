@@ -17,6 +17,7 @@ use crate::logs::Logs;
 use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
+use crate::supervisor::Supervisor;
 use crate::task::Tasks;
 use crate::{api, clock, edge, logs, release, supervisor, trace};
 
@@ -48,9 +49,11 @@ async fn serve(config: ServeArgs) -> Result<()> {
     })?;
     let engine: Arc<dyn Containers> = Arc::new(Engine::new(app.config.docker.clone(), pool));
 
+    let supervisor = Supervisor::new(&app, engine.clone());
+    supervisor.look_first().await;
     let edge = edge::run::start(&app).await?;
     api::start(&app)?;
-    supervisor::start(&app, engine.clone());
+    supervisor::start(supervisor);
     logs::collect::start(&app, engine.clone());
     release::start(&app, engine);
     let (http, https) = edge.addresses();

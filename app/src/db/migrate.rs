@@ -15,6 +15,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_certificates", include_str!("../../../migrations/0005_certificates.sql")),
     ("0006_events", include_str!("../../../migrations/0006_events.sql")),
     ("0007_project_deleted", include_str!("../../../migrations/0007_project_deleted.sql")),
+    ("0008_replaces", include_str!("../../../migrations/0008_replaces.sql")),
+    ("0009_release_networks", include_str!("../../../migrations/0009_release_networks.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -26,11 +26,13 @@ pub struct ContainerRow {
     pub intent: Intent,
 }
 
-/// A deployment's network.
+/// A network of a deployment, or of one release of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkRow {
     /// Its deployment.
     pub deployment_id: DeploymentId,
+    /// Its release, unless it is the deployment's own.
+    pub release_id: Option<ReleaseId>,
     /// Its name at the engine.
     pub name: String,
     /// Its subnet in CIDR notation.
@@ -57,9 +59,14 @@ pub fn container_name(instance: &str, project: &str, deployment: &str, number: i
     format!("bh-{instance}-{project}-{deployment}-{number}-{identifier}")
 }
 
-/// A network's name.
+/// The name of a deployment's network.
 pub fn network_name(instance: &str, project: &str, deployment: &str) -> String {
     format!("bh-{instance}-{project}-{deployment}")
+}
+
+/// The name of a release's network. A dot is in no name of a deployment, so it is nobody else's.
+pub fn release_network_name(of_deployment: &str, number: i64) -> String {
+    format!("{of_deployment}.{number}")
 }
 
 /// A volume's name.
@@ -109,32 +116,39 @@ pub fn containers(connection: &Connection) -> Result<Vec<ContainerRow>> {
 }
 
 /// Records a network that is about to be made; returns the recorded one, which may be older.
-pub fn record_network(tx: &Transaction<'_>, deployment: DeploymentId, name: &str, subnet: &str) -> Result<NetworkRow> {
+pub fn record_network(
+    tx: &Transaction<'_>,
+    deployment: DeploymentId,
+    release: Option<ReleaseId>,
+    name: &str,
+    subnet: &str,
+) -> Result<NetworkRow> {
     tx.execute(
-        "insert into network (deployment_id, name, subnet) values (?1, ?2, ?3) on conflict (deployment_id) do nothing",
-        params![deployment.0, name, subnet],
+        "insert into network (deployment_id, release_id, name, subnet) values (?1, ?2, ?3, ?4) on conflict (name) do nothing",
+        params![deployment.0, release.map(|id| id.0), name, subnet],
     )?;
-    let found = networks(tx)?.into_iter().find(|network| network.deployment_id == deployment);
+    let found = networks(tx)?.into_iter().find(|network| network.name == name);
     found.ok_or_else(|| crate::error::internal("a network was recorded and is not there"))
 }
 
 /// Forgets a network that is gone, or whose subnet turned out to be taken.
-pub fn forget_network(tx: &Transaction<'_>, deployment: DeploymentId) -> Result<()> {
-    tx.execute("delete from network where deployment_id = ?1", [deployment.0])?;
+pub fn forget_network(tx: &Transaction<'_>, name: &str) -> Result<()> {
+    tx.execute("delete from network where name = ?1", [name])?;
     Ok(())
 }
 
 /// All recorded networks.
 pub fn networks(connection: &Connection) -> Result<Vec<NetworkRow>> {
     let mut statement = connection
-        .prepare_cached("select n.deployment_id, n.name, n.subnet, d.intent from network n join deployment d on d.id = n.deployment_id order by n.id")?;
+        .prepare_cached("select n.deployment_id, n.release_id, n.name, n.subnet, d.intent from network n join deployment d on d.id = n.deployment_id order by n.id")?;
     let rows = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, String, String, String)>>>()?;
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+        .collect::<rusqlite::Result<Vec<(i64, Option<i64>, String, String, String)>>>()?;
     rows.into_iter()
-        .map(|(deployment, name, subnet, intent)| {
+        .map(|(deployment, release, name, subnet, intent)| {
             let intent = Intent::parse(&intent).ok_or_else(|| bad_column("intent", &intent))?;
-            Ok(NetworkRow { deployment_id: DeploymentId(deployment), name, subnet, intent })
+            let (deployment_id, release_id) = (DeploymentId(deployment), release.map(ReleaseId));
+            Ok(NetworkRow { deployment_id, release_id, name, subnet, intent })
         })
         .collect()
 }

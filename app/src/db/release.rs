@@ -113,7 +113,7 @@ pub fn transition(tx: &Transaction<'_>, id: ReleaseId, from: ReleaseState, to: R
     Ok(changed == 1)
 }
 
-/// Fails a release that is not live yet.
+/// Fails a release that is not live yet, or not routed yet.
 pub fn fail(tx: &Transaction<'_>, row: &ReleaseRow, failure: &Failure) -> Result<bool> {
     finish(tx, row, ReleaseState::Failed, |id| {
         tx.execute("update release set failure = ?2 where id = ?1", params![id.0, serde_json::to_string(failure)?])?;
@@ -148,8 +148,8 @@ fn finish(
     Ok(true)
 }
 
-/// Makes a starting release live and retires the one before it. Returns the retired one.
-pub fn go_live(tx: &Transaction<'_>, row: &ReleaseRow) -> Result<Option<ReleaseId>> {
+/// Makes a starting release live and retires the one before it.
+pub fn go_live(tx: &Transaction<'_>, row: &ReleaseRow) -> Result<()> {
     let old: Option<i64> = tx
         .query_row("select id from release where deployment_id = ?1 and state = 'live'", [row.deployment_id.0], |r| {
             r.get(0)
@@ -161,7 +161,21 @@ pub fn go_live(tx: &Transaction<'_>, row: &ReleaseRow) -> Result<Option<ReleaseI
     if !transition(tx, row.id, ReleaseState::Starting, ReleaseState::Live)? {
         return Err(conflict(format!("release #{} is no longer starting", row.number)));
     }
-    Ok(old.map(ReleaseId))
+    tx.execute("update release set replaces = ?2 where id = ?1", params![row.id.0, old])?;
+    Ok(())
+}
+
+/// Takes [`go_live`] back: fails a live release that is not finished, and makes the one that it replaced live again.
+/// Returns that one; false where the release is no longer live or is finished.
+pub fn take_back(tx: &Transaction<'_>, row: &ReleaseRow, failure: &Failure) -> Result<(bool, Option<ReleaseRow>)> {
+    let fresh = by_id(tx, row.id)?;
+    if fresh.state != ReleaseState::Live || fresh.finished_at.is_some() || !fail(tx, &fresh, failure)? {
+        return Ok((false, None));
+    }
+    let old: Option<i64> = tx.query_row("select replaces from release where id = ?1", [row.id.0], |r| r.get(0))?;
+    let Some(old) = old.map(ReleaseId) else { return Ok((true, None)) };
+    let is_back = transition(tx, old, ReleaseState::Retired, ReleaseState::Live)?;
+    Ok((true, if is_back { Some(by_id(tx, old)?) } else { None }))
 }
 
 /// Marks a live release as done: routed, and the one before it drained.

@@ -265,6 +265,10 @@ impl Containers for Engine {
         Box::pin(super::network::create(self, spec))
     }
 
+    fn connect<'a>(&'a self, network: &'a str, container: &'a str, aliases: &'a [String]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::network::connect(self, network, container, aliases))
+    }
+
     fn remove_network<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(super::network::remove(self, network))
     }

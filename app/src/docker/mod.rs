@@ -109,6 +109,8 @@ pub trait Containers: Send + Sync {
     fn free_subnet<'a>(&'a self, reserved: &'a [subnet::Subnet]) -> BoxFuture<'a, Result<subnet::Subnet>>;
     /// Makes a network, or returns the one that has this name already. [`ErrorKind::NoSubnet`] when its range is taken.
     fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<NetworkInfo>>;
+    /// Joins a container to one more network, under these names there; one that it has joined already is left as it is.
+    fn connect<'a>(&'a self, network: &'a str, container: &'a str, aliases: &'a [String]) -> BoxFuture<'a, Result<()>>;
     /// Removes a network. One that is gone is a success.
     fn remove_network<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>>;
     /// All networks that carry the label.

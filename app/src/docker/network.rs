@@ -1,8 +1,8 @@
-//! Networks: one per deployment, a bridge of its own with a subnet from our pool.
+//! Networks: bridges of their own with subnets from our pool.
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
+use bollard::models::{EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::engine::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
@@ -21,6 +21,8 @@ pub struct NetworkSpec {
     pub name: String,
     /// Its range; when absent, a free one of our pool.
     pub subnet: Option<Subnet>,
+    /// Nothing outside is reached through it.
+    pub internal: bool,
     /// Labels; see [`super::labels`].
     pub labels: BTreeMap<String, String>,
 }
@@ -110,6 +112,7 @@ async fn request(engine: &Engine, spec: &NetworkSpec, subnet: Subnet, what: Stri
     let body = NetworkCreateRequest {
         name: spec.name.clone(),
         driver: Some("bridge".to_owned()),
+        internal: Some(spec.internal),
         ipam: Some(Ipam { driver: Some("default".to_owned()), config: Some(vec![range]), options: None }),
         labels: Some(spec.labels.clone().into_iter().collect()),
         ..Default::default()
@@ -121,6 +124,18 @@ async fn request(engine: &Engine, spec: &NetworkSpec, subnet: Subnet, what: Stri
 /// No table, no conflicts that we could know of: the engine still refuses what overlaps its own networks.
 async fn host_routes() -> Vec<Subnet> {
     tokio::fs::read_to_string(ROUTES).await.map(|text| subnet::routes(&text)).unwrap_or_default()
+}
+
+pub(super) async fn connect(engine: &Engine, network: &str, container: &str, aliases: &[String]) -> Result<()> {
+    let endpoint = EndpointSettings { aliases: Some(aliases.to_vec()), ..Default::default() };
+    let body = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
+    let what = format!("join container {container} to network {network}");
+    let joined =
+        engine.call(what, CHANGE_DEADLINE, |docker| async move { docker.connect_network(network, body).await }).await;
+    match joined {
+        Err(error) if error.why.contains("already exists in network") => Ok(()),
+        other => other,
+    }
 }
 
 pub(super) async fn remove(engine: &Engine, network: &str) -> Result<()> {

@@ -97,7 +97,7 @@ pub fn read(connection: &Connection) -> Result<Intent> {
     Ok(intent)
 }
 
-/// The table for `intent`, and the live releases it was made from.
+/// The table for `intent`, and the live releases that it leads to.
 pub async fn table(intent: &Intent, observed: &Observed, memory: &mut Memory) -> (Table, BTreeSet<ReleaseId>) {
     let mut table = Table::default();
     // First, so that no component can have it.
@@ -119,7 +119,8 @@ pub async fn table(intent: &Intent, observed: &Observed, memory: &mut Memory) ->
         insert(&mut table, host.name.as_str(), &host.path, route);
     }
     (memory.upstreams, memory.loaded) = (upstreams, sites);
-    (table, intent.live.values().map(|(row, _)| row.id).collect())
+    let routed = intent.live.iter().filter(|(deployment, _)| intent.running.contains(deployment));
+    (table, routed.map(|(_, (row, _))| row.id).collect())
 }
 
 /// A host that cannot be routed hurts itself only.

@@ -120,6 +120,7 @@ async fn until_the_end(run: &Run) -> Result<()> {
             Ok(()) | Err(Stop::Changed) => {}
             Err(Stop::Cancelled(why)) => cancel(run, why).await?,
             Err(Stop::Failed(error)) => fail(run, error).await?,
+            Err(Stop::NotRouted(error)) => take_back(run, error).await?,
         }
     }
     tidy(run).await;
@@ -217,6 +218,42 @@ async fn fail(run: &Run, error: Error) -> Result<()> {
     if row.state.is_terminal() {
         return Err(error);
     }
+    let failure = failure(run, &row, error).await?;
+    run.app
+        .db
+        .write(move |tx| {
+            if release::fail(tx, &row, &failure)? {
+                record_failure(tx, &row, &failure)?;
+            }
+            Ok(())
+        })
+        .await?;
+    fault::point("fail.recorded");
+    told(run);
+    Ok(())
+}
+
+/// Fails a release that is live already and to which the edge does not route: the one before it is live again. Its
+/// containers were not touched, because they are drained only once the edge has left them.
+async fn take_back(run: &Run, error: Error) -> Result<()> {
+    let row = run.row().await?;
+    let failure = failure(run, &row, error).await?;
+    let app = run.app.clone();
+    run.app
+        .db
+        .write(move |tx| {
+            if switch::take_back(tx, &app, &row, &failure)? {
+                record_failure(tx, &row, &failure)?;
+            }
+            Ok(())
+        })
+        .await?;
+    told(run);
+    Ok(())
+}
+
+/// Why it failed, with the end of its log; the log tells it, too.
+async fn failure(run: &Run, row: &ReleaseRow, error: Error) -> Result<Failure> {
     let text = match &error.hint {
         Some(hint) => format!("{}. {hint}", error.message.trim_end_matches('.')),
         None => error.message.clone(),
@@ -228,25 +265,17 @@ async fn fail(run: &Run, error: Error) -> Result<()> {
     run.log.say(format!("failed: {message}"));
     let lines = run.app.logs.end_of(run.id, FAILURE_LINES).await?;
     let log_tail = lines.into_iter().map(|line| line.text).collect();
-    let failure = Failure { stage: row.stage.unwrap_or(Stage::Source), message, log_tail };
-    run.app
-        .db
-        .write(move |tx| {
-            if release::fail(tx, &row, &failure)? {
-                let stage = failure.stage.as_str();
-                let still = match release::live(tx, row.deployment_id)? {
-                    Some(live) => format!("; release #{} keeps serving", live.number),
-                    None => String::new(),
-                };
-                let message = format!("Release #{} failed at {stage}{still}: {}", row.number, failure.message);
-                record_event(tx, &row, "system", "release.failed", &message)?;
-            }
-            Ok(())
-        })
-        .await?;
-    fault::point("fail.recorded");
-    told(run);
-    Ok(())
+    Ok(Failure { stage: row.stage.unwrap_or(Stage::Source), message, log_tail })
+}
+
+fn record_failure(tx: &Transaction<'_>, row: &ReleaseRow, failure: &Failure) -> Result<()> {
+    let stage = failure.stage.as_str();
+    let still = match release::live(tx, row.deployment_id)? {
+        Some(live) => format!("; release #{} keeps serving", live.number),
+        None => String::new(),
+    };
+    let message = format!("Release #{} failed at {stage}{still}: {}", row.number, failure.message);
+    record_event(tx, row, "system", "release.failed", &message)
 }
 
 /// The others see to what this change means for them.

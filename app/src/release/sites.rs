@@ -46,7 +46,10 @@ pub fn keep(from: &Path, limit: &Path, staging: &Path, sites: &Path, abandoned: 
     if target.is_dir() {
         clear(staging)?;
     } else {
+        // Names of files whose bytes are only in memory must not survive a power loss: one call for the whole tree.
+        rustix::fs::syncfs(fs::File::open(staging)?).map_err(std::io::Error::from)?;
         fs::rename(staging, &target)?;
+        fs::File::open(sites)?.sync_all()?;
     }
     let has_index = index.files.iter().any(|file| file.path == "index.html");
     Ok(Kept { digest, files: index.files.len(), has_index, skipped: copy.skipped })

@@ -9,6 +9,8 @@ use crate::snapshot::engine_error;
 pub enum Stop {
     /// The release fails with this.
     Failed(Error),
+    /// The release is live and the edge does not route to it: back to the one before it.
+    NotRouted(Error),
     /// Somebody wants it cancelled; the reason reads `by NAME` or `superseded by #N`.
     Cancelled(String),
     /// The row was changed by somebody else: look at it again.

@@ -2,21 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use boathouse_types::{Intent, ReleaseState, Stage};
+use boathouse_types::{Failure, Intent, ReleaseState, Stage};
 
 use super::hosts::{self, Names};
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
-use crate::db::object;
+use crate::db::Transaction;
+use crate::db::object::{self, ContainerRow};
 use crate::db::release::{self, ReleaseRow};
-use crate::error::{Result, internal};
+use crate::error::{Error, Result, internal};
 use crate::fault;
+use crate::state::App;
 
-/// A table of routes takes milliseconds; after this something is wrong with the edge, and waiting helps nobody.
-const ROUTE_DEADLINE: Duration = Duration::from_secs(60);
+/// A table of routes takes milliseconds; after this something is wrong with the edge, and the release before serves on.
+const ROUTE_DEADLINE: Duration = Duration::from_secs(30);
 /// Beyond the drain deadline, for stopping and removing.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Whose last result says why a release is not routed.
+const EDGE_TASK: &str = "edge";
 
 /// Makes a healthy release live.
 pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
@@ -57,7 +61,7 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
     Ok(())
 }
 
-/// Brings a live release to its end: routed, and what it replaces drained and removed.
+/// Brings a live release to its end: routed, and what it replaces drained. It ends as a success only when it is both.
 pub async fn settle(run: &Run, row: &ReleaseRow) -> Step<()> {
     run.app.pokes.edge.poke();
     let routed =
@@ -65,18 +69,26 @@ pub async fn settle(run: &Run, row: &ReleaseRow) -> Step<()> {
             .await?;
     fault::point("switch.routed");
     if !routed {
-        run.log.say("the edge does not route to this release yet; going on");
+        return Err(Stop::NotRouted(not_routed(run)));
     }
     run.enter(Stage::Drain).await?;
     run.app.pokes.supervisor.poke();
     let deadline = Duration::from_secs(run.app.config.drain_timeout) + REMOVE_DEADLINE;
-    let drained = wait(run, row, deadline, |run, row| Box::pin(is_alone(run, row))).await?;
+    let gone = wait(run, row, deadline, |run, row| Box::pin(is_alone(run, row))).await?;
+    if !gone {
+        run.log.say(format!("waiting for the release before it to be drained{}", trouble(run)));
+        wait(run, row, Duration::MAX, |run, row| Box::pin(is_drained(run, row))).await?;
+    }
     fault::point("drain.done");
-    run.log.say(if drained {
+    run.log.say(if gone {
         "done: the release before it is drained and gone"
     } else {
-        "done; a container of the release before it is still being removed"
+        "done: the release before it is drained; its container is still being removed"
     });
+    finish(run, row).await
+}
+
+async fn finish(run: &Run, row: &ReleaseRow) -> Step<()> {
     let fresh = row.clone();
     run.app
         .db
@@ -88,6 +100,31 @@ pub async fn settle(run: &Run, row: &ReleaseRow) -> Step<()> {
     fault::point("finish.recorded");
     told(run);
     Ok(())
+}
+
+fn not_routed(run: &Run) -> Error {
+    let status = run.app.tasks.status().into_iter().find(|task| task.name == EDGE_TASK);
+    let why = status.and_then(|task| task.last_result).unwrap_or_else(|| "it has not run".to_owned());
+    internal(format!("the edge did not route to the release within {} s: {why}", ROUTE_DEADLINE.as_secs()))
+        .hint("`boathouse tasks` shows how the edge does; correct that, then deploy again.")
+}
+
+fn trouble(run: &Run) -> String {
+    run.app.observed.engine().problem.map_or(String::new(), |problem| format!(": {problem}"))
+}
+
+/// [`go_live`] backwards: the one before it, with its generated hosts. False where the release is not live or is finished.
+pub fn take_back(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, failure: &Failure) -> Result<bool> {
+    let (taken, old) = release::take_back(tx, row, failure)?;
+    if let Some(old) = old
+        && let Some(stack) = &old.manifest
+    {
+        let names = Names { project: old.project.as_str(), deployment: old.deployment.as_str() };
+        let plan = hosts::planned(tx, app, old.deployment_id, names, stack)?;
+        hosts::apply(tx, old.deployment_id, &plan)?;
+        record_event(tx, &old, "system", "release.live", &format!("Release #{} is live again", old.number))?;
+    }
+    Ok(taken)
 }
 
 type Condition = for<'a> fn(&'a Run, &'a ReleaseRow) -> futures_util::future::BoxFuture<'a, Result<bool>>;
@@ -113,12 +150,19 @@ async fn wait(run: &Run, row: &ReleaseRow, deadline: Duration, condition: Condit
 
 /// True where no container of another release of this deployment is recorded any more.
 async fn is_alone(run: &Run, row: &ReleaseRow) -> Result<bool> {
+    Ok(others(run, row).await?.is_empty())
+}
+
+/// True where no request can be on its way to such a container, or come to it.
+async fn is_drained(run: &Run, row: &ReleaseRow) -> Result<bool> {
+    let observed = &run.app.observed;
+    let is_closed = |other: &ContainerRow| observed.container(&other.name).is_none_or(|one| one.in_flight.is_closed());
+    Ok(observed.engine().reachable && others(run, row).await?.iter().all(is_closed))
+}
+
+async fn others(run: &Run, row: &ReleaseRow) -> Result<Vec<ContainerRow>> {
     let (id, deployment) = (row.id, row.deployment_id);
-    run.app
-        .db
-        .read(move |c| {
-            let others = object::containers(c)?;
-            Ok(!others.iter().any(|other| other.deployment_id == deployment && other.release_id != id))
-        })
-        .await
+    let mut all = run.app.db.read(object::containers).await?;
+    all.retain(|other| other.deployment_id == deployment && other.release_id != id);
+    Ok(all)
 }

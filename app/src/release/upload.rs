@@ -84,6 +84,7 @@ where
     let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let name = format!("{hex}.{}", format.extension());
     partial.persist(folder.join(&name)).map_err(|error| full(error.error))?;
+    tokio::fs::File::open(folder).await?.sync_all().await.map_err(full)?;
     fault::point("upload.stored");
     Ok(name)
 }

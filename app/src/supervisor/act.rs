@@ -21,8 +21,8 @@ impl Supervisor {
     pub(super) async fn act(self: &Arc<Self>, action: Action, desired: &Desired) {
         tracing::debug!(?action, "supervisor");
         let done = match action {
-            Action::MakeNetwork(deployment) => self.make_network(deployment, desired).await,
-            Action::RemoveNetwork(deployment) => self.remove_network(deployment, desired).await,
+            Action::MakeNetwork(name) => self.make_network(name, desired).await,
+            Action::RemoveNetwork(name) => self.remove_network(name).await,
             Action::RemoveVolumes(deployment) => self.remove_volumes(deployment, desired).await,
             Action::Forget { name } => self.forget(name).await,
             other => {
@@ -42,7 +42,7 @@ impl Supervisor {
         self.jobs.start(&name.clone(), async move {
             let result = match (action, wanted) {
                 (Action::Create { .. }, Some(wanted)) => supervisor.create(&wanted).await,
-                (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted.name).await,
+                (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted).await,
                 (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
                 (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,
                 (Action::Adopt { id, from, to }, _) => supervisor.adopt(&id, from, to).await,
@@ -59,7 +59,7 @@ impl Supervisor {
     async fn create(&self, wanted: &Wanted) -> Result<(), DockerError> {
         let Ok(spec) = &wanted.spec else { return Ok(()) };
         match self.make(spec).await {
-            Ok(()) => self.start_container(&wanted.name).await,
+            Ok(()) => self.start_container(wanted).await,
             Err(error) => self.failed(&wanted.name, error).await,
         }
     }
@@ -75,8 +75,9 @@ impl Supervisor {
         made
     }
 
-    async fn start_container(&self, name: &str) -> Result<(), DockerError> {
-        match self.engine.start(name).await {
+    async fn start_container(&self, wanted: &Wanted) -> Result<(), DockerError> {
+        let name = wanted.name.as_str();
+        match self.join_and_start(wanted).await {
             Ok(()) => {
                 fault::point("container.started");
                 self.backoff().started(name, Instant::now());
@@ -85,6 +86,15 @@ impl Supervisor {
             }
             Err(error) => self.failed(name, error).await,
         }
+    }
+
+    /// Joined before each start, because a process that died in between left it out.
+    async fn join_and_start(&self, wanted: &Wanted) -> Result<(), DockerError> {
+        if let Some(siblings) = &wanted.siblings {
+            self.engine.connect(&siblings.network, &wanted.name, &siblings.aliases).await?;
+            fault::point("container.joined");
+        }
+        self.engine.start(&wanted.name).await
     }
 
     /// A start that failed counts like an end. A container whose network was removed can never start again: the next
@@ -134,26 +144,25 @@ impl Supervisor {
     }
 
     /// Recorded first, then made. A range that somebody else took meanwhile is chosen anew by the next pass.
-    async fn make_network(&self, deployment: DeploymentId, desired: &Desired) -> Result<()> {
-        let name = desired
-            .network_names
-            .get(&deployment)
-            .cloned()
-            .ok_or_else(|| internal("a network without a deployment"))?;
+    async fn make_network(&self, name: String, desired: &Desired) -> Result<()> {
+        let (deployment, release) = desired.owner(&name).ok_or_else(|| internal("a network that nobody wants"))?;
         let reserved: Vec<Subnet> = desired.networks.iter().filter_map(|row| row.subnet.parse().ok()).collect();
-        let recorded = match desired.networks.iter().find(|row| row.deployment_id == deployment) {
+        let recorded = match desired.networks.iter().find(|row| row.name == name) {
             Some(row) => row.clone(),
             None => {
                 let subnet = self.engine.free_subnet(&reserved).await.map_err(told)?.to_string();
-                self.app.db.write(move |tx| object::record_network(tx, deployment, &name, &subnet)).await?
+                let name = name.clone();
+                self.app.db.write(move |tx| object::record_network(tx, deployment, release, &name, &subnet)).await?
             }
         };
         fault::point("network.recorded");
         let labels = object_labels(Some(&self.app.instance), Some(&deployment.to_string()));
-        let spec = NetworkSpec { name: recorded.name, subnet: recorded.subnet.parse().ok(), labels };
+        // A release's network leads only to siblings: the way out is the deployment's.
+        let internal = release.is_some();
+        let spec = NetworkSpec { name: recorded.name, subnet: recorded.subnet.parse().ok(), internal, labels };
         match self.engine.create_network(&spec).await {
             Err(error) if error.kind == ErrorKind::NoSubnet => {
-                self.app.db.write(move |tx| object::forget_network(tx, deployment)).await?;
+                self.app.db.write(move |tx| object::forget_network(tx, &name)).await?;
                 self.app.pokes.supervisor.poke();
                 Err(told(error))
             }
@@ -164,12 +173,11 @@ impl Supervisor {
         }
     }
 
-    async fn remove_network(&self, deployment: DeploymentId, desired: &Desired) -> Result<()> {
-        if let Some(row) = desired.networks.iter().find(|row| row.deployment_id == deployment) {
-            self.engine.remove_network(&row.name).await.map_err(told)?;
-            self.app.db.write(move |tx| object::forget_network(tx, deployment)).await?;
-            self.app.pokes.release.poke();
-        }
+    async fn remove_network(&self, name: String) -> Result<()> {
+        self.engine.remove_network(&name).await.map_err(told)?;
+        fault::point("network.removed");
+        self.app.db.write(move |tx| object::forget_network(tx, &name)).await?;
+        self.app.pokes.release.poke();
         Ok(())
     }
 

@@ -40,6 +40,16 @@ pub(super) struct Desired {
     pub network_names: BTreeMap<DeploymentId, String>,
 }
 
+/// The network of a release, and the names of one of its components there. Names of components are known there only:
+/// while two releases run, each reaches its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Siblings {
+    /// The network's name.
+    pub network: String,
+    /// The component's names in it.
+    pub aliases: Vec<String>,
+}
+
 /// A container that shall run.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
@@ -55,6 +65,8 @@ pub(super) struct Wanted {
     pub deployment: DeploymentId,
     /// The deployment's network.
     pub network: String,
+    /// Where it meets the other components of its release, if there are any.
+    pub siblings: Option<Siblings>,
     /// Its release is live; otherwise it is starting.
     pub live: bool,
     /// An add-on: no host leads to it, and releases that do not change it share it.
@@ -73,6 +85,11 @@ impl Wanted {
         self.spec.as_ref().ok()?.labels.get(SPEC_LABEL).map(String::as_str)
     }
 
+    /// All networks that it joins.
+    pub fn networks(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.network).chain(self.siblings.as_ref().map(|siblings| &siblings.network))
+    }
+
     /// Two programs on the same files: a database must never be started twice on one volume.
     pub fn is_exclusive(&self) -> bool {
         self.addon && self.spec.as_ref().is_ok_and(|spec| !spec.mounts.is_empty())
@@ -83,6 +100,14 @@ impl Desired {
     /// The wanted container of that name.
     pub fn wanted(&self, name: &str) -> Option<&Wanted> {
         self.wanted.iter().find(|wanted| wanted.name == name)
+    }
+
+    /// Whose network that is: a deployment's, or that of one release of it.
+    pub fn owner(&self, network: &str) -> Option<(DeploymentId, Option<ReleaseId>)> {
+        let of_deployment = self.wanted.iter().find(|wanted| wanted.network == network);
+        let is_it = |wanted: &&Wanted| wanted.siblings.as_ref().is_some_and(|siblings| siblings.network == network);
+        let of_release = || self.wanted.iter().find(is_it).map(|wanted| (wanted.deployment, Some(wanted.release)));
+        of_deployment.map(|wanted| (wanted.deployment, None)).or_else(of_release)
     }
 }
 
@@ -124,7 +149,9 @@ impl Reader<'_> {
         let Some(stack) = &row.manifest else { return Ok(()) };
         let built = release::components(self.connection, row.id)?;
         let env = self.environment(row);
-        for component in stack.in_start_order().filter(|component| component.serves() == Serves::Container) {
+        let is_container = |component: &&Component| component.serves() == Serves::Container;
+        let has_siblings = stack.components.iter().filter(is_container).count() > 1;
+        for component in stack.in_start_order().filter(is_container) {
             // Not recorded is not ours to make: the worker records before it asks for it.
             let is_it =
                 |recorded: &&ContainerRow| recorded.release_id == row.id && recorded.identifier == component.identifier;
@@ -134,8 +161,14 @@ impl Reader<'_> {
             let volumes = desired.volumes.get(&row.deployment_id).map_or(&[][..], Vec::as_slice);
             let port = component.port.or_else(|| about.and_then(|about| about.port));
             let addon = stack.addons.iter().any(|addon| addon.identifier == component.identifier);
+            let aliases = vec![component.identifier.to_string(), format!("app.{}", component.identifier)];
+            let siblings = (has_siblings && !addon).then(|| Siblings {
+                network: object::release_network_name(&network, row.number),
+                aliases: aliases.clone(),
+            });
             let making = Making {
                 addon,
+                aliases: if siblings.is_some() { Vec::new() } else { aliases },
                 instance: self.instance,
                 row,
                 component,
@@ -153,6 +186,7 @@ impl Reader<'_> {
                 number: row.number,
                 deployment: row.deployment_id,
                 network,
+                siblings,
                 live: row.state == ReleaseState::Live,
                 addon,
                 spec,
@@ -181,6 +215,7 @@ struct Making<'a> {
     row: &'a ReleaseRow,
     component: &'a Component,
     addon: bool,
+    aliases: Vec<String>,
     name: &'a str,
     network: &'a str,
     volumes: &'a [VolumeRow],
@@ -209,7 +244,7 @@ impl Making<'_> {
                 (labels::COMPONENT.to_owned(), identifier.to_owned()),
             ]),
             network: Some(self.network.to_owned()),
-            aliases: vec![identifier.to_owned(), format!("app.{identifier}")],
+            aliases: self.aliases.clone(),
             mounts: self.mounts()?,
             limits: Limits {
                 memory: resources.memory_bytes,

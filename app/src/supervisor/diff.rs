@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseState};
+use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseId, ReleaseState};
 
 use super::desired::{ADDON_LABEL, Desired, SPEC_LABEL, Wanted};
 use crate::db::object::ContainerRow;
@@ -25,15 +25,15 @@ pub(super) struct Now {
     pub waiting: BTreeSet<String>,
     /// Containers that answer.
     pub healthy: BTreeSet<String>,
-    /// The edge has made its first table; before that it may still route to anything.
-    pub has_routes: bool,
+    /// The releases that the edge routes to; before its first table that may be any.
+    pub routed: Option<BTreeSet<ReleaseId>>,
 }
 
 /// One step towards what is wanted. Names are those of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
-    /// The deployment has no network.
-    MakeNetwork(DeploymentId),
+    /// A deployment or release has not the network of that name.
+    MakeNetwork(String),
     /// Somebody renamed it.
     Rename { id: String, name: String },
     /// It does not exist.
@@ -48,8 +48,8 @@ pub(super) enum Action {
     Retire(Retirement),
     /// Nobody wants it and it is gone.
     Forget { name: String },
-    /// The deployment is deleted and has no container left.
-    RemoveNetwork(DeploymentId),
+    /// The deployment is deleted, or the release ended, and has no container left.
+    RemoveNetwork(String),
     /// The deployment is deleted and has no container left.
     RemoveVolumes(DeploymentId),
 }
@@ -101,8 +101,12 @@ pub(super) fn diff(desired: &Desired, seen: &Seen, now: &Now) -> Vec<Action> {
         picture.away(row, now, &mut actions);
     }
     for network in &desired.networks {
-        if desired.deleted.contains(&network.deployment_id) && picture.is_empty(network.deployment_id) {
-            actions.push(Action::RemoveNetwork(network.deployment_id));
+        let is_left = match network.release_id {
+            Some(release) => !desired.recorded.iter().any(|row| row.release_id == release),
+            None => desired.deleted.contains(&network.deployment_id) && picture.is_empty(network.deployment_id),
+        };
+        if is_left {
+            actions.push(Action::RemoveNetwork(network.name.clone()));
         }
     }
     for deployment in &desired.deleted {
@@ -197,7 +201,7 @@ impl<'a> Picture<'a> {
         };
         let discard = |why| Action::Discard { name: name.clone(), id: container.id.clone(), why };
         match container.state {
-            RunState::Running if !container.addresses.contains_key(&wanted.network) => {
+            RunState::Running if !wanted.networks().all(|network| container.addresses.contains_key(network)) => {
                 actions.push(discard("it was cut off from its network"))
             }
             RunState::Paused => actions.push(discard("it was paused")),
@@ -211,9 +215,11 @@ impl<'a> Picture<'a> {
     }
 
     fn need_network(&self, wanted: &Wanted, actions: &mut Vec<Action>) {
-        let action = Action::MakeNetwork(wanted.deployment);
-        if !self.seen.networks.iter().any(|network| network.name == wanted.network) && !actions.contains(&action) {
-            actions.push(action);
+        for name in wanted.networks() {
+            let action = Action::MakeNetwork(name.clone());
+            if !self.seen.networks.iter().any(|network| network.name == *name) && !actions.contains(&action) {
+                actions.push(action);
+            }
         }
     }
 
@@ -249,9 +255,10 @@ impl<'a> Picture<'a> {
             return;
         };
         let addon = superseded || self.is_addon(row);
-        // The edge's first table decides what may still be asked; an add-on is not its business.
+        // What the edge still routes to goes on serving, however long the edge takes; an add-on is not its business.
         let running = container.state == RunState::Running;
-        if running && !addon && !now.has_routes {
+        let is_routed = now.routed.as_ref().is_none_or(|routed| routed.contains(&row.release_id));
+        if running && !addon && is_routed {
             return;
         }
         // A database outlives those who use it.

@@ -28,33 +28,28 @@ impl Supervisor {
         self.engine.remove(id).await?;
         fault::point("drain.removed");
         tracing::info!(container = name, "container stopped and removed");
-        self.app.observed.remove(name);
-        if *forget && let Err(error) = self.forget(name.clone()).await {
+        if !*forget {
+            self.app.observed.remove(name);
+        } else if let Err(error) = self.forget(name.clone()).await {
             tracing::warn!(container = name, %error, "the record of a removed container could not be ended; the next pass tries again");
         }
         Ok(())
     }
 
-    /// Waits until the edge no longer routes to its release, closes it, waits until it is idle; all of it at most as
-    /// long as the configured deadline.
+    /// Closes it, now that the edge no longer routes to its release, and waits until it is idle, at most as long as the
+    /// configured deadline.
     async fn drain(&self, name: &str) {
         let deadline = Duration::from_secs(self.app.config.drain_timeout);
         let Some(container) = self.app.observed.container(name) else { return };
         self.app.observed.update(name, |one| one.phase = Phase::Draining);
         self.app.pokes.edge.poke();
-        let quiet = async {
-            let mut changes = self.app.observed.subscribe();
-            while self.app.observed.is_routed(container.release_id) && changes.changed().await.is_ok() {}
-            container.in_flight.close();
-            container.in_flight.wait_idle().await;
-        };
-        if tokio::time::timeout(deadline, quiet).await.is_err() {
+        container.in_flight.close();
+        if tokio::time::timeout(deadline, container.in_flight.wait_idle()).await.is_err() {
             tracing::warn!(
                 container = name,
                 in_flight = container.in_flight.count(),
                 "stopping with requests under way: the drain deadline has passed"
             );
         }
-        container.in_flight.close();
     }
 }

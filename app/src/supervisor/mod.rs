@@ -29,6 +29,7 @@ use self::backoff::Backoff;
 use self::jobs::Jobs;
 use crate::docker::{Containers, DockerError, Label};
 use crate::error::{Error, Result, unavailable};
+use crate::observed::{Container, Phase};
 use crate::state::App;
 
 /// Also without a poke or an event: what was missed is found after this.
@@ -38,9 +39,12 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(4);
 /// Between two tries to follow the engine's events.
 const EVENTS_RETRY: Duration = Duration::from_secs(1);
 
+/// What the first look may cost; an engine that takes longer must not keep everything else from being served.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+
 /// Starts the supervisor's tasks.
-pub fn start(app: &App, engine: Arc<dyn Containers>) {
-    let supervisor = Arc::new(Supervisor::new(app.clone(), engine));
+pub fn start(supervisor: Arc<Supervisor>) {
+    let app = supervisor.app.clone();
     let description = "makes containers, networks and volumes match what is wanted";
     let passes = supervisor.clone();
     app.tasks.reconcile("supervisor", description, Some(PERIOD), app.pokes.supervisor.clone(), move || {
@@ -63,8 +67,36 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor that has seen nothing yet.
-    pub fn new(app: App, engine: Arc<dyn Containers>) -> Self {
-        Self { app, engine, jobs: Jobs::default(), backoff: Mutex::default(), touched: Mutex::default() }
+    pub fn new(app: &App, engine: Arc<dyn Containers>) -> Arc<Self> {
+        let app = app.clone();
+        Arc::new(Self { app, engine, jobs: Jobs::default(), backoff: Mutex::default(), touched: Mutex::default() })
+    }
+
+    /// One look without acting, so that the edge's first table leads to the apps that run: who comes right after our
+    /// start is not turned away.
+    pub async fn look_first(self: &Arc<Self>) {
+        match tokio::time::timeout(FIRST_LOOK, self.find_running()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "what runs could not be found yet"),
+            Err(_) => tracing::warn!("not every app answered at our start; those are served once they do"),
+        }
+    }
+
+    /// Publishes what runs of the live releases, and waits until each was probed once.
+    async fn find_running(self: &Arc<Self>) -> Result<()> {
+        let desired = desired::read(&self.app).await?;
+        let seen = self.look().await.map_err(|error| self.engine_trouble(error))?;
+        self.publish(&desired, &seen, &observe::Recent::default()).await;
+        self.watch_health(&desired, &seen);
+        let mut changes = self.app.observed.subscribe();
+        let is_unknown = |one: &Container| one.phase == Phase::Starting && one.problem.is_none();
+        let live: Vec<&str> =
+            desired.wanted.iter().filter(|wanted| wanted.live).map(|wanted| wanted.name.as_str()).collect();
+        while live.iter().any(|name| self.app.observed.container(name).as_ref().is_some_and(is_unknown)) {
+            // The sender lives as long as the app does.
+            changes.changed().await.ok();
+        }
+        Ok(())
     }
 
     /// One pass.
@@ -80,7 +112,7 @@ impl Supervisor {
         let now = diff::Now {
             waiting: self.backoff().waiting(Instant::now()),
             healthy: self.healthy(),
-            has_routes: self.app.observed.has_routes(),
+            routed: self.app.observed.routed(),
         };
         for action in diff::diff(&desired, &seen, &now) {
             if !action.container().is_some_and(|name| recent.busy.contains(name)) {

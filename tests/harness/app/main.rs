@@ -2,7 +2,7 @@
 //!
 //! `/` answers the version; `/headers` the request as it arrived; `/env?KEY` a variable; `/delay?MS` late; `/stream?COUNT,MS` in
 //! chunks; `/size?BYTES` that many; `/body` how much was sent; `/write?TEXT` appends to /data/text, `/read` reads it;
-//! `/print?TEXT` writes a line to its log, `/print-bytes` one that is no UTF-8; `/exit?CODE` ends it; an `Upgrade` is echoed.
+//! `/ask?HOST:PORT` answers what that one does to `/`; `/print?TEXT` writes a line to its log, `/print-bytes` one that is no UTF-8; `/exit?CODE` ends it; an `Upgrade` is echoed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -250,6 +250,10 @@ fn answer(connection: &TcpStream, request: &Request, options: &Options) -> Optio
         "/stream" => stream(connection, query),
         "/write" => write(connection, options, query),
         "/read" => respond(connection, options, "200 OK", &fs::read("/data/text").unwrap_or_default()),
+        "/ask" => match ask(query) {
+            Ok(text) => respond(connection, options, "200 OK", text.as_bytes()),
+            Err(error) => respond(connection, options, "502 Bad Gateway", error.to_string().as_bytes()),
+        },
         "/print" => {
             println!("{query}");
             respond(connection, options, "200 OK", b"printed")
@@ -262,6 +266,23 @@ fn answer(connection: &TcpStream, request: &Request, options: &Options) -> Optio
         "/" => respond(connection, options, "200 OK", options.version.as_bytes()),
         _ => respond(connection, options, "404 Not Found", b"no such page"),
     }
+}
+
+/// The body of what `host:port` answers to `/`.
+fn ask(address: &str) -> std::io::Result<String> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: sibling\r\n\r\n")?;
+    let mut input = BufReader::new(connection);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if input.read_line(&mut head)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    input.read_exact(&mut body)?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 fn write(connection: &TcpStream, options: &Options, text: &str) -> Option<()> {
