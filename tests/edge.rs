@@ -527,23 +527,3 @@ async fn stopping_finishes_what_is_in_progress() {
     drop(idle);
     tokio::time::timeout(PATIENCE, stopping).await.unwrap().unwrap();
 }
-
-#[tokio::test]
-async fn a_taken_port_is_named_with_its_remedy() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), r#"{"routes":[{"host":"app.test","upstreams":["127.0.0.1:9"]}]}"#).unwrap();
-    let args = boathouse::edge::standalone::Args {
-        http: vec![address],
-        https: Vec::new(),
-        routes: file.path().to_owned(),
-        cert: None,
-        key: None,
-        threads: Some(1),
-    };
-    let error = boathouse::edge::standalone::start(&args).unwrap_err().to_string();
-    assert!(error.contains(&address.to_string()) && error.contains("ss -ltnp"), "{error}");
-    drop(taken);
-    boathouse::edge::standalone::start(&args).expect("the port is free now");
-}

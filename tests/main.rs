@@ -27,6 +27,7 @@ mod edge;
 mod edge_acme;
 mod edge_h2;
 mod edge_run;
+mod edge_standalone;
 mod edge_support;
 mod people;
 mod redeploy;

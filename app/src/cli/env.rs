@@ -90,7 +90,7 @@ fn show(variables: &[EnvVar], context: &Context) -> Result<()> {
         let component = variable.component.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string);
         vec![variable.key.to_string(), component, value, time(variable.updated_at)]
     };
-    context.out.list(&variables, &["key", "component", "value", "changed"], row)
+    context.out.list(variables, &["key", "component", "value", "changed"], row)
 }
 
 async fn set(pairs: Vec<(EnvKey, String)>, how: &How, place: &PlaceArgs, context: &Context) -> Result<()> {

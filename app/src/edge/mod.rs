@@ -14,6 +14,7 @@ pub mod ca;
 pub mod acme;
 pub mod intent;
 pub mod run;
+pub mod changes;
 pub mod standalone;
 pub mod tls;
 pub mod watch;

@@ -1,4 +1,5 @@
-//! The edge alone, from a file: for benchmarks, and for whoever wants a proxy and nothing else.
+//! The edge alone, from a file: for benchmarks, and for whoever wants a proxy and nothing else. Routes and certificate are
+//! read again whenever their files change; what is wrong is logged, and what was read before stays in force.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use arc_swap::ArcSwap;
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::changes::Changes;
 use super::listen::{Config, Edge, StartError};
 use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
 use super::serve::Shared;
@@ -63,6 +65,9 @@ pub enum StandaloneError {
     /// The certificate cannot be used.
     #[error("{cert} with {key}: {error}")]
     Certificate { cert: PathBuf, key: PathBuf, error: CertificateError },
+    /// A change of the files would not be seen.
+    #[error("the files cannot be watched: {0}")]
+    Watch(#[from] notify::Error),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -86,31 +91,68 @@ struct RouteLine {
     upstreams: Vec<SocketAddr>,
 }
 
-/// Starts the edge as the arguments say.
-pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
-    if args.http.is_empty() && args.https.is_empty() {
-        return Err(StandaloneError::NoAddress);
-    }
-    let table = read_routes(&args.routes)?;
-    let certificates =
-        match (&args.cert, &args.key) {
-            (Some(cert), Some(key)) => {
-                let pair = tls::certified_key(&read(cert)?, &read(key)?)
-                    .map_err(|error| StandaloneError::Certificate { cert: cert.clone(), key: key.clone(), error })?;
-                // One certificate for every name: whoever gives it answers for that.
-                Certificates::new(Some(pair))
-            }
-            _ => Certificates::default(),
+/// The running edge and what it reads from files.
+pub struct Standalone {
+    edge: Edge,
+    args: Args,
+    table: Arc<ArcSwap<Table>>,
+    certificates: Arc<ArcSwap<Certificates>>,
+    changes: Changes,
+}
+
+impl Standalone {
+    /// Starts the edge as the arguments say.
+    pub fn start(args: Args) -> Result<Self, StandaloneError> {
+        if args.http.is_empty() && args.https.is_empty() {
+            return Err(StandaloneError::NoAddress);
+        }
+        // Before the first look: what changes in between is seen, too.
+        let files: Vec<&Path> = [Some(&args.routes), args.cert.as_ref(), args.key.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect();
+        let changes = Changes::of(&files)?;
+        let table = Arc::new(ArcSwap::from_pointee(read_routes(&args.routes)?));
+        let certificates = Arc::new(ArcSwap::from_pointee(read_certificates(&args)?));
+        let config =
+            Config { http: args.http.clone(), https: args.https.clone(), threads: args.threads.map(usize::from) };
+        let shared = Shared {
+            table: Arc::clone(&table),
+            certificates: Arc::clone(&certificates),
+            https_port: args.https.first().map_or(443, SocketAddr::port),
+            limits: Limits::default(),
         };
-    let certificates = Arc::new(ArcSwap::from_pointee(certificates));
-    let config = Config { http: args.http.clone(), https: args.https.clone(), threads: args.threads.map(usize::from) };
-    let shared = Shared {
-        table: Arc::new(ArcSwap::from_pointee(table)),
-        certificates: Arc::clone(&certificates),
-        https_port: args.https.first().map_or(443, SocketAddr::port),
-        limits: Limits::default(),
-    };
-    Ok(Edge::start(&config, Arc::new(shared), tls::server_config(certificates)?)?)
+        let edge = Edge::start(&config, Arc::new(shared), tls::server_config(Arc::clone(&certificates))?)?;
+        Ok(Self { edge, args, table, certificates, changes })
+    }
+
+    /// The addresses that were really taken for plain HTTP.
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.edge.http
+    }
+
+    /// Follows the files. Never ends.
+    pub async fn follow(&self) {
+        loop {
+            self.changes.next().await;
+            match self.read_again() {
+                Ok(()) => {
+                    tracing::info!(routes = %self.args.routes.display(), "routes and certificate were read again")
+                }
+                Err(error) => tracing::warn!(%error, "what was read before stays in force"),
+            }
+        }
+    }
+
+    /// Both or nothing.
+    fn read_again(&self) -> Result<(), StandaloneError> {
+        let (table, certificates) = (read_routes(&self.args.routes)?, read_certificates(&self.args)?);
+        // Certificates first: whoever sees a new route over TLS also gets its certificate.
+        self.certificates.store(Arc::new(certificates));
+        self.table.store(Arc::new(table));
+        Ok(())
+    }
 }
 
 /// Runs the edge until the process is asked to end (SIGTERM, SIGINT), then drains it.
@@ -120,18 +162,30 @@ pub fn run(args: &Args) -> Result<()> {
     runtime.block_on(async {
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
-        let edge = start(args).map_err(|error| match error {
+        let standalone = Standalone::start(args.clone()).map_err(|error| match error {
             StandaloneError::Start(error) => unavailable(error.to_string()),
             error => invalid(error.to_string()),
         })?;
-        tracing::info!(http = ?edge.http, https = ?edge.https, "the edge is listening");
+        tracing::info!(http = ?standalone.edge.http, https = ?standalone.edge.https, "the edge is listening");
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
+            () = standalone.follow() => {}
         }
-        edge.shut_down(GRACE).await;
+        standalone.edge.shut_down(GRACE).await;
         Ok(())
     })
+}
+
+/// One certificate for every name: whoever gives it answers for that.
+fn read_certificates(args: &Args) -> Result<Certificates, StandaloneError> {
+    let (Some(cert), Some(key)) = (&args.cert, &args.key) else { return Ok(Certificates::default()) };
+    let pair = tls::certified_key(&read(cert)?, &read(key)?).map_err(|error| StandaloneError::Certificate {
+        cert: cert.clone(),
+        key: key.clone(),
+        error,
+    })?;
+    Ok(Certificates::new(Some(pair)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StandaloneError> {
