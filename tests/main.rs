@@ -20,6 +20,7 @@ mod faults;
 mod engine_support;
 mod browser;
 mod console;
+mod container_logs;
 mod supervisor;
 mod supervisor_engine;
 mod supervisor_stage;
