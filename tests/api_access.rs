@@ -21,6 +21,9 @@ admin PUT /users/{user}/password
 viewer GET /tokens
 viewer POST /tokens
 viewer DELETE /tokens/{token}
+admin GET /registries
+admin POST /registries
+admin DELETE /registries/{registry}
 viewer GET /projects
 member POST /projects
 viewer GET /projects/{project}
@@ -71,6 +74,7 @@ fn doors() -> Vec<Door> {
         ("{number}", "1"),
         ("{user}", "nobody"),
         ("{token}", "999999"),
+        ("{registry}", "nowhere.example.com:5000"),
         ("{key}", "KEY"),
         ("{host}", "nowhere.example.com"),
     ];

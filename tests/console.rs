@@ -146,6 +146,7 @@ async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy(
         "/settings",
         "/settings/tokens",
         "/settings/users",
+        "/settings/registries",
         "/projects/shop",
         "/projects/shop/production",
         "/projects/shop/production/releases",

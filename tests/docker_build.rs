@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use boathouse::docker::{BuildRequest, Builder, Containers, DockerError, ErrorKind, ImageInfo, Line};
+use boathouse::docker::subnet::Pool;
+use boathouse::docker::{
+    BuildLimits, BuildRequest, Builder, Containers, DockerError, Engine, ErrorKind, ImageInfo, Line,
+};
 use tokio::sync::mpsc;
 
 use crate::engine_support::{TestEngine, until};
@@ -195,6 +198,181 @@ async fn a_build_that_eats_the_memory_dies_alone() {
         let error = build(&test, &request).await.0.unwrap_err();
         assert!(matches!(error.kind, ErrorKind::BuildOutOfMemory(_)), "{builder:?}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_build_that_starts_too_many_processes_fails_alone() {
+    let test = TestEngine::new();
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let forks = |count: u32| format!("FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"fork\", \"{count}\"]\n");
+    let mut greedy = test.request(folder.path(), &forks(1000));
+    greedy.limits.pids = Some(64);
+    let mut modest = test.request(other.path(), &forks(200));
+    (modest.limits.pids, modest.no_cache) = (Some(400), true);
+    for builder in [Builder::BuildKit, Builder::Classic] {
+        (greedy.builder, modest.builder) = (builder, builder);
+        let ((failed, _), (built, lines)) = tokio::join!(build(&test, &greedy), build(&test, &modest));
+        let error = failed.unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::BuildOutOfProcesses(_)), "{builder:?}: {error:?}");
+        assert!(error.why.contains("limit 64 processes") && error.hint.contains("fewer processes"), "{error:?}");
+        built.unwrap_or_else(|error| panic!("{builder:?}: the other build must not feel it: {error:?}"));
+        assert!(text(&lines).contains("200 processes"), "{}", text(&lines));
+    }
+}
+
+/// A build that waits in its only step until it is dropped.
+async fn waits(test: &TestEngine, folder: &Path, marker: &str, limits: BuildLimits) -> DockerError {
+    let dockerfile = format!("FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"sleep\", \"{marker}\"]\n");
+    let request = BuildRequest { limits, ..test.request(folder, &dockerfile) };
+    build(test, &request).await.0.unwrap_err()
+}
+
+#[tokio::test]
+async fn of_two_builds_each_keeps_its_own_limits_also_when_the_other_ends() {
+    let test = TestEngine::new();
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let small = BuildLimits { memory: Some(128 << 20), cpus: Some(0.5), pids: Some(50), wall_clock: None };
+    let large = BuildLimits { memory: Some(256 << 20), cpus: Some(1.5), pids: Some(70), wall_clock: None };
+    let (one, two) = (format!("{}one", test.instance), format!("{}two", test.instance));
+    let second = waits(&test, other.path(), &two, large);
+    let watch = async {
+        let first = waits(&test, folder.path(), &one, small);
+        let both_limited = until("both steps to be limited", || async {
+            let found = (limits_of(&one)?, limits_of(&two)?);
+            (found == (written(&small), written(&large))).then_some(())
+        });
+        tokio::select! {
+            error = first => panic!("{error:?}"),
+            () = both_limited => {}
+        }
+        // The first is dropped here.
+        until("the first step to be gone", || async { (!runs(&one)).then_some(()) }).await;
+        assert_eq!(limits_of(&two), Some(written(&large)), "the other goes on under its own limits");
+    };
+    tokio::select! {
+        error = second => panic!("{error:?}"),
+        () = watch => {}
+    }
+    until("the second step to be gone", || async { (!runs(&two)).then_some(()) }).await;
+}
+
+/// Bytes, microseconds of each 100 ms, processes.
+fn written(limits: &BuildLimits) -> [u64; 3] {
+    let quota = (limits.cpus.unwrap() * 10.0) as u64 * 10_000;
+    [limits.memory.unwrap(), quota, u64::from(limits.pids.unwrap())]
+}
+
+/// What the kernel enforces on the process with this argument.
+fn limits_of(marker: &str) -> Option<[u64; 3]> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let found = processes.into_iter().find(|path| {
+        let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
+        line.starts_with(b"/probe\0") && contains(&line, marker)
+    })?;
+    let groups = std::fs::read_to_string(found.join("cgroup")).ok()?;
+    let read = |controller: &str, old: &str, new: &str| {
+        let path_of = |name: &str| {
+            groups.lines().find_map(|line| {
+                let (names, path) = line.split_once(':')?.1.split_once(':')?;
+                names.split(',').any(|one| one == name).then(|| path.trim_start_matches('/').to_owned())
+            })
+        };
+        let root = Path::new("/sys/fs/cgroup");
+        let file = match path_of(controller) {
+            Some(path) => root.join(controller).join(path).join(old),
+            None => root.join(path_of("")?).join(new),
+        };
+        std::fs::read_to_string(file).ok()?.split_whitespace().next()?.parse().ok()
+    };
+    Some([
+        read("memory", "memory.limit_in_bytes", "memory.max")?,
+        read("cpu", "cpu.cfs_quota_us", "cpu.max")?,
+        read("pids", "pids.max", "pids.max")?,
+    ])
+}
+
+#[tokio::test]
+async fn limits_cost_no_cached_step_and_leave_no_trace() {
+    let test = TestEngine::new();
+    let folder = tempfile::tempdir().unwrap();
+    let marker = format!("{}cached", test.instance);
+    let dockerfile = format!(
+        "FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"cat\", \"/proc/self/environ\", \"{marker}\"]\n"
+    );
+    let mut request = test.request(folder.path(), &dockerfile);
+    request.limits.pids = Some(100);
+    request.proxy.exceptions = Some("intern.test".to_owned());
+    let (first, lines) = build(&test, &request).await;
+    assert!(text(&lines).contains("NO_PROXY=intern.test,") && text(&lines).contains(".boathouse.invalid"), "{}", text(&lines));
+    let (second, lines) = build(&test, &request).await;
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(second.id, first.id);
+    assert!(text(&lines).contains("unchanged, taken from the cache"), "{}", text(&lines));
+    for words in [["image", "inspect"], ["history", "--no-trunc"]] {
+        let shown = std::process::Command::new("docker").args(words).arg(&first.id).output().unwrap();
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains(&marker) || words[0] == "image", "{shown}");
+        assert!(!shown.contains("boathouse.invalid") && !shown.contains("intern.test"), "{shown}");
+    }
+}
+
+/// An engine that has no BuildKit: the real one behind a socket that refuses build sessions.
+async fn old_engine(folder: &Path) -> (Engine, tokio::task::JoinHandle<()>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let socket = folder.join("docker.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let serving = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = vec![0; 64 * 1024];
+                let Ok(length) = client.read(&mut head).await else { return };
+                if String::from_utf8_lossy(&head[..length]).lines().next().is_some_and(|line| line.contains("/session"))
+                {
+                    client.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.ok();
+                    return;
+                }
+                let Ok(mut engine) = tokio::net::UnixStream::connect("/var/run/docker.sock").await else { return };
+                if engine.write_all(&head[..length]).await.is_ok() {
+                    tokio::io::copy_bidirectional(&mut client, &mut engine).await.ok();
+                }
+            });
+        }
+    });
+    (Engine::new(socket, Pool::default()), serving)
+}
+
+#[tokio::test]
+async fn without_buildkit_every_limit_holds_and_what_is_missing_is_said_with_the_remedy() {
+    let (test, folder) = (TestEngine::new(), tempfile::tempdir().unwrap());
+    let socket = tempfile::tempdir().unwrap();
+    let (engine, serving) = old_engine(socket.path()).await;
+    let marker = format!("{}old", test.instance);
+    let dockerfile = format!("FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"sleep\", \"{marker}\"]\n");
+    let mut request = test.request(folder.path(), &dockerfile);
+    request.builder = Builder::Auto;
+    request.ca_bundle = Some(b"-----BEGIN CERTIFICATE-----".to_vec());
+    request.limits = BuildLimits { memory: Some(3 << 30), cpus: Some(1.5), pids: Some(50), wall_clock: None };
+    let (sender, mut receiver) = mpsc::channel(64);
+    let running = engine.build(&request, sender);
+    let limited = until("the step to have all limits", || async {
+        (limits_of(&marker)? == written(&request.limits)).then_some(())
+    });
+    tokio::select! {
+        ended = running => panic!("{ended:?}"),
+        () = limited => {}
+    }
+    let mut lines = Vec::new();
+    while let Ok(line) = receiver.try_recv() {
+        lines.push(line);
+    }
+    let said = text(&lines);
+    assert!(said.contains("no BuildKit: using the classic builder"), "{said}");
+    assert!(
+        said.contains("extra CA certificates are not used") && said.contains("COPY them in the Dockerfile"),
+        "{said}"
+    );
+    until("the step to be gone", || async { (!runs(&marker)).then_some(()) }).await;
+    serving.abort();
 }
 
 #[tokio::test]

@@ -53,6 +53,9 @@ pub struct ServeArgs {
     /// Memory that one build may use, in MiB; 0 for no limit
     #[arg(long, env = "BOATHOUSE_BUILD_MEMORY", default_value_t = 2048)]
     pub build_memory: u64,
+    /// Processors that one build may use, as in 1.5; 0 for no limit
+    #[arg(long, env = "BOATHOUSE_BUILD_CPUS", default_value_t = 0.0)]
+    pub build_cpus: f64,
     /// Seconds that one build may take
     #[arg(long, env = "BOATHOUSE_BUILD_TIMEOUT", default_value_t = 1800)]
     pub build_timeout: u64,

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boathouse_types::{DeploymentStage, EnvKey, Identifier};
 
-use crate::db::{Connection, env, env::EnvRow, release, release::ReleaseRow};
+use crate::db::{Connection, env, env::EnvRow, registry, release, release::ReleaseRow};
 use crate::docker::DockerError;
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::secret::SecretKey;
-use crate::stack::Stack;
+use crate::stack::{self, Stack};
 
 /// Variables by component.
 pub type Environment = BTreeMap<Identifier, BTreeMap<EnvKey, String>>;
@@ -97,21 +97,28 @@ pub fn open(key: &SecretKey, row: &ReleaseRow) -> Result<Environment> {
     Ok(serde_json::from_slice(&key.open(&release::env_aad(row.id), sealed)?)?)
 }
 
-/// Values that no log of this release may show: the deployment's secrets now, and what the snapshot holds beyond the
-/// automatic and the manifest's variables, except what is marked as no secret and unchanged.
+/// Values that no log of this release may show: passwords of registries, the deployment's secrets and what builds read as
+/// secrets now, and what the snapshot holds beyond the automatic and the manifest's variables, except what is marked as no
+/// secret and unchanged.
 pub fn secrets(connection: &Connection, key: &SecretKey, row: &ReleaseRow) -> Result<BTreeSet<String>> {
     let custom = env::list(connection, row.deployment_id)?;
+    let of_builds: BTreeSet<&EnvKey> =
+        row.manifest.iter().flat_map(Stack::in_start_order).flat_map(stack::Component::build_secrets).collect();
     let mut secrets = BTreeSet::new();
     let mut shown = BTreeSet::new();
     for variable in &custom {
         // One that cannot be opened cannot have been printed by us either.
         if let Ok(value) = open_variable(key, row.deployment_id, variable) {
-            if variable.secret {
+            if variable.secret || of_builds.contains(&variable.key) {
                 secrets.insert(value)
             } else {
                 shown.insert(value)
             };
         }
+    }
+    for login in registry::list(connection)? {
+        let password = key.open(&registry::aad(&login.host), &login.password_sealed).ok();
+        secrets.extend(password.and_then(|password| String::from_utf8(password).ok()));
     }
     let manifest = row.manifest.as_ref();
     for (identifier, variables) in open(key, row)? {

@@ -176,6 +176,14 @@ impl Api {
         self.run("DELETE", &at(&format!("/tokens/{id}"))).await
     }
 
+    pub async fn add_registry(self, login: &NewRegistry) -> Answer<Registry> {
+        self.send("POST", &at("/registries"), login).await
+    }
+
+    pub async fn remove_registry(self, host: &RegistryHost) -> Answer<()> {
+        self.run("DELETE", &at(&format!("/registries/{host}"))).await
+    }
+
     /// Makes a backup of the control plane and answers it as a file; the key in it is sealed under the passphrase.
     pub async fn backup(self, passphrase: &str) -> Answer<web_sys::Blob> {
         let body = json(&NewBackup { passphrase: passphrase.to_owned() })?;

@@ -15,6 +15,7 @@ mod disk;
 mod engine;
 mod git;
 mod proof;
+mod registry;
 mod server;
 mod slot;
 mod sse;
@@ -28,6 +29,7 @@ pub use client::{Answer, Client, at, https, https_fresh, https_h1, upload};
 pub use disk::SmallDisk;
 pub use engine::Engine;
 pub use git::{GitHttp, GitRepo, GitSsh};
+pub use registry::{REGISTRY_PASSWORD, REGISTRY_USER, Registry};
 pub use server::{CliOutput, PASSWORD, Server};
 pub use slot::Slot;
 

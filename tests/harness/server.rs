@@ -293,10 +293,27 @@ impl Server {
         self.cli_in(self.home.path(), args, &[]).await
     }
 
+    /// The same with something on standard input.
+    pub async fn cli_with_input<S: AsRef<OsStr>>(&self, args: &[S], input: &str) -> CliOutput {
+        let file = self.home.path().join("input");
+        fs::write(&file, input).unwrap();
+        self.command(self.home.path(), args, &[], Stdio::from(File::open(file).unwrap())).await
+    }
+
     /// The same in a folder and with more environment variables.
     pub async fn cli_in<S: AsRef<OsStr>>(&self, folder: &Path, args: &[S], env: &[(&str, &str)]) -> CliOutput {
+        self.command(folder, args, env, Stdio::null()).await
+    }
+
+    async fn command<S: AsRef<OsStr>>(
+        &self,
+        folder: &Path,
+        args: &[S],
+        env: &[(&str, &str)],
+        input: Stdio,
+    ) -> CliOutput {
         let mut command = Command::new(BINARY);
-        command.args(args).current_dir(folder).stdin(Stdio::null());
+        command.args(args).current_dir(folder).stdin(input);
         without_settings(&mut command)
             .env("HOME", self.home.path())
             .env("XDG_CONFIG_HOME", self.home.path().join("config"))

@@ -61,6 +61,15 @@ int main(int argc, char **argv) {
         puts("allocated");
         return 0;
     }
+    if (!strcmp(verb, "fork")) {
+        for (int i = 0; i < number; i++) {
+            pid_t child = fork();
+            if (child < 0) { perror("fork"); return 1; }
+            if (!child) for (;;) pause();
+        }
+        printf("%d processes\n", number);
+        return 0;
+    }
     if (!strcmp(verb, "stubborn")) signal(SIGTERM, SIG_IGN);
     for (;;) pause();
 }

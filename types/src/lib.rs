@@ -13,6 +13,7 @@ pub mod log;
 pub mod name;
 pub mod path;
 pub mod project;
+pub mod registry;
 pub mod release;
 pub mod system;
 
@@ -26,6 +27,7 @@ pub use id::*;
 pub use log::*;
 pub use name::*;
 pub use project::*;
+pub use registry::*;
 pub use release::*;
 pub use system::*;
 

@@ -116,9 +116,29 @@ name!(
     ImageRef, "image reference", image_ref
 );
 name!(
+    /// An image registry as image references name it: `host[:port]` in lower case; Docker Hub is `docker.io`.
+    RegistryHost, "registry", registry_host
+);
+name!(
+    /// Who signs in at a registry.
+    RegistryUser, "user name at a registry", registry_user
+);
+name!(
     /// A git remote: https, http, ssh, `git@host:path`, or an absolute path on the server.
     GitUrl, "git URL", git_url
 );
+
+/// Docker Hub's names: in references, at sign-in, and of the host that answers.
+const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+
+impl ImageRef {
+    /// The registry that it comes from: what stands before the first slash and can be a host, else Docker Hub.
+    pub fn registry(&self) -> RegistryHost {
+        let first = self.0.split_once('/').map(|(first, _)| first);
+        let named = first.and_then(|first| first.parse().ok());
+        named.unwrap_or_else(|| RegistryHost(DOCKER_HUB[0].to_owned()))
+    }
+}
 
 const SLUG_MAX: usize = 40;
 
@@ -218,6 +238,31 @@ fn image_ref(text: &str) -> Result<String, &'static str> {
     }
 }
 
+fn registry_host(text: &str) -> Result<String, &'static str> {
+    let rule = "write it as image names begin: ghcr.io, docker.io, registry.example.com:5000; no https:// and no path";
+    let lower = text.to_ascii_lowercase();
+    let (host, port) = match lower.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (lower.as_str(), None),
+    };
+    let port_ok = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0 && !port.starts_with('+')));
+    // Without a dot or a port it would be the first folder of a name at Docker Hub.
+    let is_host = host.contains('.') || port.is_some() || host == "localhost";
+    if host.len() > 253 || !host.split('.').all(host_label) || !port_ok || !is_host {
+        return Err(rule);
+    }
+    Ok(if DOCKER_HUB.contains(&lower.as_str()) { DOCKER_HUB[0].to_owned() } else { lower })
+}
+
+fn registry_user(text: &str) -> Result<String, &'static str> {
+    // A colon would end it in the header that carries it (RFC 7617 §2).
+    if (1..=200).contains(&text.len()) && !text.contains(':') && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("use 1 to 200 characters without colons and control characters")
+    }
+}
+
 fn git_url(text: &str) -> Result<String, &'static str> {
     let clean = !text.is_empty()
         && text.len() <= 2000
@@ -276,10 +321,45 @@ mod tests {
             &["nginx", "node:22-slim", "ghcr.io/a/b:1", "localhost:5000/a", &format!("a@sha256:{}", "0".repeat(64))],
             &["", "A", "a b", "-a", "a:", "a//b", "a@sha256:12", "a:b:c"],
         );
+        check::<RegistryHost>(
+            &["ghcr.io", "localhost", "localhost:5000", "127.0.0.1:5000", "Registry.Example.com"],
+            &[
+                "",
+                "https://ghcr.io",
+                "ghcr.io/a",
+                "library",
+                "a.b:",
+                "a.b:0",
+                "a.b:+5",
+                "a.b:99999",
+                "-a.b",
+                "a b.c",
+                "a.b:1:2",
+            ],
+        );
+        check::<RegistryUser>(&["ada", "robot$ci", "a@b.c"], &["", "a:b", "a\nb"]);
         check::<GitUrl>(
             &["https://example.com/a.git", "ssh://git@example.com/a", "git@example.com:a/b.git", "/srv/git/a.git"],
             &["", "ext::sh", "file:///etc", "--upload-pack=x", "ssh://-oProxyCommand=x/a", "a b", "git@-x:y", "../x"],
         );
+    }
+
+    #[test]
+    fn an_image_comes_from_the_registry_that_it_names_or_from_docker_hub() {
+        for (image, registry) in [
+            ("nginx", "docker.io"),
+            ("library/nginx:1", "docker.io"),
+            ("index.docker.io/library/nginx", "docker.io"),
+            ("ghcr.io/a/b:1", "ghcr.io"),
+            ("localhost/a", "localhost"),
+            (
+                "127.0.0.1:5000/a@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+                "127.0.0.1:5000",
+            ),
+        ] {
+            assert_eq!(image.parse::<ImageRef>().unwrap().registry().as_str(), registry, "{image}");
+        }
+        assert_eq!("Index.Docker.io".parse::<RegistryHost>().unwrap().as_str(), "docker.io");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod host;
 mod log;
 mod openapi;
 mod project;
+mod registry;
 mod release;
 mod route;
 mod session;

@@ -5,7 +5,8 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    backup, deployment, env, event, host, log, openapi, project, release, session, setup, system, token, upload, user,
+    backup, deployment, env, event, host, log, openapi, project, registry, release, session, setup, system, token,
+    upload, user,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -48,6 +49,9 @@ fn access() -> Vec<Route> {
         route(GET, "/tokens", VIEWER, token::list).says("Your tokens; all for an administrator").answers_many::<Token>(),
         route(POST, "/tokens", VIEWER, token::create).says("Make a token; its secret is shown this once").takes::<NewToken>().answers::<CreatedToken>(),
         route(DELETE, "/tokens/{token}", VIEWER, token::revoke).says("Revoke a token").with_status(204),
+        route(GET, "/registries", ADMIN, registry::list).says("Logins at image registries; a password is never returned").answers_many::<Registry>(),
+        route(POST, "/registries", ADMIN, registry::add).says("Add a login, or replace the one of that registry; pulls and builds use it").takes::<NewRegistry>().answers::<Registry>(),
+        route(DELETE, "/registries/{registry}", ADMIN, registry::remove).says("Remove the login of a registry").with_status(204),
     ]
 }
 

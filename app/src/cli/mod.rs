@@ -24,6 +24,7 @@ mod pack;
 mod place;
 mod project;
 mod prompt;
+mod registry;
 mod release;
 mod restore;
 mod rollback;
@@ -107,6 +108,7 @@ enum Command {
     Delete(delete::Args),
     Token(token::Args),
     User(user::Args),
+    Registry(registry::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Ca(ca::Args),
@@ -179,6 +181,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Delete(args) => delete::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::User(args) => user::run(args, context).await,
+        Command::Registry(args) => registry::run(args, context).await,
         Command::Backup(args) => backup::run(args, context).await,
         Command::Ca(args) => ca::run(args, context).await,
         Command::System(args) => system::run(args, context).await,

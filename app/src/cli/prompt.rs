@@ -34,6 +34,11 @@ pub fn new_secret(question: &str, from_stdin: bool) -> Result<String> {
     Ok(first)
 }
 
+/// A secret asked for on the terminal, else one line of standard input.
+pub fn secret_or_line(question: &str) -> Result<String> {
+    if io::stdin().is_terminal() { secret(question) } else { read_line() }
+}
+
 /// One line of standard input.
 pub fn read_line() -> Result<String> {
     let mut line = String::new();

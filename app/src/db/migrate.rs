@@ -17,6 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0007_project_deleted", include_str!("../../../migrations/0007_project_deleted.sql")),
     ("0008_replaces", include_str!("../../../migrations/0008_replaces.sql")),
     ("0009_release_networks", include_str!("../../../migrations/0009_release_networks.sql")),
+    ("0010_registries", include_str!("../../../migrations/0010_registries.sql")),
 ];
 
 /// Brings the file to this binary's schema.
@@ -82,7 +83,7 @@ mod tests {
         assert!(error.message.contains("newer Boathouse"), "{error}");
 
         // An older schema: undo the last migration by hand, then migrate again.
-        connection.execute_batch("alter table project drop column deleted_at").unwrap();
+        connection.execute_batch("drop table registry_login; drop table pulled_image").unwrap();
         connection.pragma_update(None, "user_version", MIGRATIONS.len() as i64 - 1).unwrap();
         migrate(&mut connection, &path, &backups).unwrap();
         assert_eq!(std::fs::read_dir(&backups).unwrap().count(), 1);

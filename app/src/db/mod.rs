@@ -12,6 +12,7 @@ mod migrate;
 pub mod object;
 mod open;
 pub mod project;
+pub mod registry;
 pub mod release;
 pub mod session;
 pub mod setting;

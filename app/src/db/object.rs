@@ -233,3 +233,30 @@ pub fn image_is_used(connection: &Connection, digest: &str) -> Result<bool> {
         .optional()?;
     Ok(found.is_some())
 }
+
+/// Records that a pull is about to bring a name here that was not here before; again is no error.
+pub fn record_pulled(tx: &Transaction<'_>, reference: &str) -> Result<()> {
+    tx.execute(
+        "insert into pulled_image (reference, pulled_at) values (?1, ?2) on conflict (reference) do nothing",
+        params![reference, clock::now()],
+    )?;
+    Ok(())
+}
+
+/// Names that our pulls brought here and that no kept or unfinished release has in its manifest.
+pub fn pulled_and_unused(connection: &Connection) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "select reference from pulled_image where reference not in (
+           select json_extract(part.value, '$.origin.image')
+           from release r, json_each(json_array('components', 'addons')) list, json_each(r.manifest, '$.' || list.value) part
+           where r.discarded_at is null and r.manifest is not null and json_extract(part.value, '$.origin.kind') = 'image')",
+    )?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets a pulled name that is gone.
+pub fn forget_pulled(tx: &Transaction<'_>, reference: &str) -> Result<()> {
+    tx.execute("delete from pulled_image where reference = ?1", [reference])?;
+    Ok(())
+}

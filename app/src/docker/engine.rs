@@ -19,6 +19,7 @@ use futures_util::stream::BoxStream;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 
+use super::build::Place;
 use super::subnet::{Pool, Subnet};
 use super::{
     BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, ErrorKind, ImageInfo, Inspected,
@@ -138,12 +139,16 @@ impl Engine {
         })
     }
 
-    /// Whether the engine leaves its control groups to systemd.
-    pub(super) async fn groups_are_systemds(&self) -> Result<bool> {
+    /// Where its builds run.
+    pub(super) async fn build_place(&self) -> Result<Place> {
         let about = self.call("ask the container engine about itself".into(), QUERY_DEADLINE, |docker| async move {
             docker.info().await
         });
-        Ok(about.await?.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD))
+        let about = about.await?;
+        Ok(Place {
+            systemd: about.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
+            data: about.docker_root_dir.unwrap_or_default().into(),
+        })
     }
 
     async fn list_containers(&self, label: &Label) -> Result<Vec<Summary>> {

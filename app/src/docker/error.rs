@@ -43,6 +43,8 @@ pub enum ErrorKind {
     BuildFailed(Box<BuildFailure>),
     /// The build reached its memory limit.
     BuildOutOfMemory(Box<BuildFailure>),
+    /// The build reached its limit of processes.
+    BuildOutOfProcesses(Box<BuildFailure>),
     /// The build reached its time limit.
     BuildTooLong,
     /// Our address pool has no subnet left that conflicts with nothing.
@@ -168,6 +170,7 @@ fn classify(message: &str, status: Option<u16>) -> ErrorKind {
         "pull access denied",
         "unauthorized",
         "authentication required",
+        "no basic auth credentials",
         "access forbidden",
         "manifest unknown",
         "insufficient_scope",
@@ -215,10 +218,10 @@ fn hint(kind: &ErrorKind) -> &'static str {
             "Free space on the disk that holds the engine's data (docker system df shows what uses it), then try again."
         }
         ErrorKind::PullDenied => {
-            "Check the image's name and tag; for a private image, add a registry login to the project."
+            "Check the image's name and tag; for a private image, add a login with `boathouse registry add`."
         }
         ErrorKind::RateLimited => {
-            "Wait, or add a registry login to the project: most registries allow more to those who sign in."
+            "Wait, or add a login with `boathouse registry add`: most registries allow more to those who sign in."
         }
         ErrorKind::RegistryUnreachable => {
             "Check this machine's network, DNS and proxy setting; an image that is already on this machine needs no registry."
@@ -228,9 +231,14 @@ fn hint(kind: &ErrorKind) -> &'static str {
             "The end of the failing step's output is shown; run the same command in that image to reproduce it."
         }
         ErrorKind::BuildOutOfMemory(_) => {
-            "Raise the build's memory limit, or let the build use less (for Node: NODE_OPTIONS=--max-old-space-size)."
+            "Raise the build's memory limit (--build-memory), or let the build use less (for Node: NODE_OPTIONS=--max-old-space-size)."
         }
-        ErrorKind::BuildTooLong => "Raise the build's time limit, or look in its log for the step that waits.",
+        ErrorKind::BuildOutOfProcesses(_) => {
+            "Let the build start fewer processes at a time, as with `make -j4`; the failing step's output is shown."
+        }
+        ErrorKind::BuildTooLong => {
+            "Raise the build's time limit (--build-timeout), or look in its log for the step that waits."
+        }
         ErrorKind::NoSubnet => "Give the network pool a larger or another address range in the configuration.",
         ErrorKind::Unsupported => "Boathouse supports Docker Engine 20.10 (API 1.41) and newer.",
     }
@@ -265,6 +273,7 @@ mod tests {
             ("Conflict. The container name \"/x\" is already in use", Some(409), ErrorKind::Conflict),
             ("error while removing network: network x id y has active endpoints", Some(403), ErrorKind::Conflict),
             ("client version 1.24 is too old", Some(400), ErrorKind::Unsupported),
+            ("Get http://127.0.0.1:5000/v2/a/manifests/1: no basic auth credentials", Some(500), ErrorKind::PullDenied),
             ("something", Some(500), ErrorKind::Engine),
         ];
         for (message, status, kind) in cases {

@@ -28,6 +28,9 @@ const REGISTRY_DEADLINE: Duration = Duration::from_secs(20);
 /// Reading files out of an image, or loading an archive.
 const TRANSFER_DEADLINE: Duration = Duration::from_secs(30 * 60);
 const MAX_REFERENCE: usize = 400;
+/// Docker Hub in references, and as engines know its login.
+const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_LOGIN: &str = "https://index.docker.io/v1/";
 
 /// A login at a registry.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,11 +53,16 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
+    /// The name under which the engine looks a login up.
+    pub(super) fn engines_key(&self) -> String {
+        if self.registry == DOCKER_HUB { DOCKER_HUB_LOGIN.to_owned() } else { self.registry.clone() }
+    }
+
     pub(super) fn to_engine(&self) -> DockerCredentials {
         DockerCredentials {
             username: Some(self.username.clone()),
             password: Some(self.password.clone()),
-            serveraddress: Some(self.registry.clone()),
+            serveraddress: Some(self.engines_key()),
             ..Default::default()
         }
     }
@@ -361,5 +369,8 @@ mod tests {
     fn a_login_never_prints_its_password() {
         let login = Credentials { registry: "r".into(), username: "u".into(), password: "hunter2".into() };
         assert!(!format!("{login:?}").contains("hunter2"));
+        assert_eq!(login.engines_key(), "r");
+        let hub = Credentials { registry: "docker.io".into(), ..login };
+        assert_eq!(hub.engines_key(), "https://index.docker.io/v1/");
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::pipeline::Run;
 use super::source::{Tree, subfolder};
 use super::stop::Step;
-use super::{blocking, sites, unpack};
+use super::{blocking, build_secret, login, pull, sites, unpack};
 use crate::db::object;
 use crate::db::release::{self, ReleaseRow};
 use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
@@ -21,7 +21,7 @@ use crate::site;
 use crate::stack::{Component, Files, Origin};
 
 /// Lines of a build that may wait for the log.
-const LINES: usize = 256;
+pub const LINES: usize = 256;
 /// Processes and threads of one build.
 const BUILD_PIDS: u32 = 4096;
 
@@ -39,12 +39,12 @@ fn reader_name(instance: &str, id: ReleaseId, identifier: &Identifier) -> String
 }
 
 /// Builds every part of the stack.
-pub async fn all(run: &Run, row: &ReleaseRow, tree: &Tree) -> Step<Exposed> {
+pub async fn all(run: &Run, row: &ReleaseRow, tree: &Tree, secrets: &build_secret::Values) -> Step<Exposed> {
     let _permit = slot(run).await?;
     fault::point("build.slot_taken");
     let mut exposed = Exposed::new();
     for part in tree.stack.in_start_order() {
-        let ports = one(run, row, tree, part).await?;
+        let ports = one(run, row, tree, part, secrets).await?;
         exposed.insert(part.identifier.clone(), ports);
     }
     Ok(exposed)
@@ -60,7 +60,13 @@ async fn slot(run: &Run) -> Result<tokio::sync::OwnedSemaphorePermit> {
     Ok(permit.expect("the semaphore is never closed"))
 }
 
-async fn one(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> Step<Vec<u16>> {
+async fn one(
+    run: &Run,
+    row: &ReleaseRow,
+    tree: &Tree,
+    part: &Component,
+    secrets: &build_secret::Values,
+) -> Step<Vec<u16>> {
     let image = match &part.origin {
         Origin::Folder { folder } => {
             let root = source_root(tree)?;
@@ -70,8 +76,8 @@ async fn one(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> Step
             keep_files(run, row, part, from, root.to_owned()).await?;
             return Ok(Vec::new());
         }
-        Origin::Build { .. } => build(run, row, tree, part).await?,
-        Origin::Image { image } => pull(run, row, part, image.as_str()).await?,
+        Origin::Build { .. } => build(run, row, tree, part, secrets).await?,
+        Origin::Image { image } => pull::image(run, row, part, image).await?,
     };
     match &part.files {
         Some(files) => {
@@ -93,8 +99,14 @@ fn source_root(tree: &Tree) -> Result<&Path> {
     tree.root.as_deref().ok_or_else(|| invalid("a ready image has no source folder to build from"))
 }
 
-async fn build(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> Step<ImageInfo> {
-    let Origin::Build { folder, dockerfile, target, args } = &part.origin else {
+async fn build(
+    run: &Run,
+    row: &ReleaseRow,
+    tree: &Tree,
+    part: &Component,
+    secrets: &build_secret::Values,
+) -> Step<ImageInfo> {
+    let Origin::Build { folder, dockerfile, target, .. } = &part.origin else {
         return Err(invalid("this component is not built").into());
     };
     let root = source_root(tree)?;
@@ -121,17 +133,24 @@ async fn build(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> St
         context,
         dockerfile: dockerfile.into(),
         target: target.clone(),
-        args: args.clone(),
+        args: build_args(part),
+        secrets: secrets
+            .get(&part.identifier)
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.to_string(), value.clone().into_bytes()))
+            .collect(),
         labels: image_labels(run, row, &part.identifier),
         tag: image_name(&run.app.instance, row, &part.identifier),
         limits: BuildLimits {
             memory: (config.build_memory > 0).then_some(config.build_memory << 20),
-            cpus: None,
+            cpus: (config.build_cpus > 0.0).then_some(config.build_cpus),
             pids: Some(BUILD_PIDS),
             wall_clock: Some(Duration::from_secs(config.build_timeout)),
         },
         proxy,
         ca_bundle,
+        logins: login::all(run).await?,
         ..Default::default()
     };
     let (sender, receiver) = mpsc::channel(LINES);
@@ -142,6 +161,17 @@ async fn build(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> St
     Ok(image)
 }
 
+/// The manifest's arguments, and its static variables for an `ARG` that asks for one: both are in the repository anyway.
+fn build_args(part: &Component) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> =
+        part.env.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
+    if let Origin::Build { args, secrets, .. } = &part.origin {
+        all.extend(args.clone());
+        all.retain(|key, _| !secrets.iter().any(|secret| secret.as_str() == key));
+    }
+    all
+}
+
 fn image_labels(run: &Run, row: &ReleaseRow, identifier: &Identifier) -> BTreeMap<String, String> {
     BTreeMap::from([
         (labels::INSTANCE.to_owned(), run.app.instance.clone()),
@@ -150,63 +180,11 @@ fn image_labels(run: &Run, row: &ReleaseRow, identifier: &Identifier) -> BTreeMa
     ])
 }
 
-async fn write_lines(run: &Run, part: &Component, mut lines: mpsc::Receiver<Line>) {
+/// Writes what a build or a pull tells into the release's log.
+pub async fn write_lines(run: &Run, part: &Component, mut lines: mpsc::Receiver<Line>) {
     while let Some(line) = lines.recv().await {
         run.log.line(&part.identifier, &line);
     }
-}
-
-/// The registry is asked first, because a tag may mean something new today; where it cannot answer, an image of that name
-/// on this machine is used, and the log says so.
-async fn pull(run: &Run, row: &ReleaseRow, part: &Component, reference: &str) -> Step<ImageInfo> {
-    let here = match run.engine.image(reference).await {
-        Ok(image) => Some(image),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error.into()),
-    };
-    let pinned = reference.contains("@sha256:");
-    let image = match here {
-        Some(image) if pinned => image,
-        here => {
-            run.log.about(&part.identifier, format!("pulling {reference}"));
-            let (sender, receiver) = mpsc::channel(LINES);
-            let (pulled, ()) = tokio::join!(run.engine.pull(reference, None, sender), write_lines(run, part, receiver));
-            match (pulled, here) {
-                (Ok(image), _) => image,
-                (Err(error), Some(image)) if is_registry_trouble(&error.kind) => {
-                    run.log.about(
-                        &part.identifier,
-                        format!("{}; using the image {} that is on this machine", error.why, image.id),
-                    );
-                    image
-                }
-                (Err(error), _) => return Err(error.into()),
-            }
-        }
-    };
-    let arch = run.engine.info().await?.arch;
-    if image.architecture != arch {
-        return Err(invalid(format!(
-            "the image {reference} of \"{}\" is made for {}/{}, this machine is linux/{arch}",
-            part.identifier, image.os, image.architecture
-        ))
-        .hint("Use an image that is built for this machine's architecture.")
-        .into());
-    }
-    run.engine.tag(&image.id, &image_name(&run.app.instance, row, &part.identifier)).await?;
-    run.log.about(&part.identifier, format!("{reference} is {}", image.id));
-    Ok(image)
-}
-
-fn is_registry_trouble(kind: &ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::RegistryUnreachable
-            | ErrorKind::PullDenied
-            | ErrorKind::RateLimited
-            | ErrorKind::Timeout
-            | ErrorKind::NotFound
-    )
 }
 
 async fn copy_out(run: &Run, part: &Component, image: &ImageInfo, files: &Files) -> Step<PathBuf> {
@@ -256,15 +234,19 @@ async fn record(run: &Run, part: &Component, serves: Serves, digest: String) -> 
     run.app.db.write(move |tx| release::set_digest(tx, id, &identifier, serves, &digest)).await
 }
 
-/// A rollback builds nothing: everything must be here. Names the images for the new release.
-pub async fn check_kept(run: &Run, row: &ReleaseRow) -> Step<Exposed> {
+/// A rollback builds nothing: everything must be here, which is found out before anything changes. Then names the images for
+/// the new release.
+pub async fn check_kept(run: &Run, row: &ReleaseRow, to: i64) -> Step<Exposed> {
     let id = row.id;
     let parts = run.app.db.read(move |c| release::components(c, id)).await?;
-    let mut exposed = Exposed::new();
+    let mut found = Vec::new();
     for part in parts {
         let gone = |what: &str| {
-            conflict(format!("the {what} of {} is gone from this server", part.identifier))
-                .hint("Deploy the commit of that release again instead.")
+            conflict(format!(
+                "release #{to} cannot be rolled back to: the {what} of {} is gone from this server, though Boathouse did not remove it",
+                part.identifier
+            ))
+            .hint("Nothing was changed. Deploy the commit of that release again instead.")
         };
         let Some(digest) = &part.digest else { return Err(gone("record").into()) };
         if part.serves == Serves::Files {
@@ -273,12 +255,15 @@ pub async fn check_kept(run: &Run, row: &ReleaseRow) -> Step<Exposed> {
             }
             continue;
         }
-        let image = match run.engine.image(digest).await {
+        match run.engine.image(digest).await {
             Err(error) if error.is_not_found() => return Err(gone("image").into()),
-            other => other?,
-        };
-        run.engine.tag(&image.id, &image_name(&run.app.instance, row, &part.identifier)).await?;
-        exposed.insert(part.identifier.clone(), image.exposed_ports);
+            other => found.push((part.identifier, other?)),
+        }
+    }
+    let mut exposed = Exposed::new();
+    for (identifier, image) in found {
+        run.engine.tag(&image.id, &image_name(&run.app.instance, row, &identifier)).await?;
+        exposed.insert(identifier, image.exposed_ports);
     }
     Ok(exposed)
 }

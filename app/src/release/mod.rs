@@ -2,10 +2,13 @@
 
 mod blocking;
 mod build;
+mod build_secret;
 mod clean;
 mod hosts;
 mod log;
+mod login;
 mod pipeline;
+mod pull;
 mod record;
 mod request;
 mod sites;

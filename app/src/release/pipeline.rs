@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::PipelineLog;
 use super::stop::{Step, Stop};
-use super::{build, record, source, start, switch};
+use super::{build, build_secret, record, source, start, switch};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
@@ -178,20 +178,28 @@ async fn take(run: &Run, row: &ReleaseRow) -> Step<()> {
 async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
     if let Trigger::Rollback { to } = row.trigger {
         run.log.say(format!("rolling back to release #{to}: same images, same files, same environment"));
-        let exposed = build::check_kept(run, row).await?;
+        let exposed = build::check_kept(run, row, to).await?;
         fault::point("rollback.checked");
         return record::start(run, row, exposed).await;
     }
     let source = source::fetch(run, row).await?;
     run.enter(Stage::Build).await?;
-    let exposed = build::all(run, row, &source).await?;
+    let secrets = build_secret::open(run, row, &source.stack).await?;
+    hide(run, &run.row().await?, &secrets).await?;
+    let exposed = build::all(run, row, &source, &secrets).await?;
     record::start(run, &run.row().await?, exposed).await
 }
 
 async fn hide_secrets(run: &Run, row: &ReleaseRow) -> Result<()> {
+    hide(run, row, &build_secret::Values::new()).await
+}
+
+/// `opened` is hidden, too, whatever the deployment's variables say by now.
+async fn hide(run: &Run, row: &ReleaseRow, opened: &build_secret::Values) -> Result<()> {
     let (key, row) = (run.app.key.clone(), row.clone());
     let secrets = run.app.db.read(move |c| snapshot::secrets(c, &key, &row)).await?;
-    run.log.hide(Redactor::new(secrets.iter().map(String::as_str)));
+    let opened = opened.values().flat_map(|values| values.values());
+    run.log.hide(Redactor::new(secrets.iter().chain(opened).map(String::as_str)));
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::clean;
 use super::pipeline::{self, Run};
+use super::{clean, pull};
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, release};
 use crate::docker::Containers;
@@ -90,6 +90,7 @@ impl Worker {
         clean::run(&self.app, &*self.engine, &busy).await?;
         if self.sweep_is_due() {
             clean::sweep(&self.app, &self.files).await?;
+            pull::forget_unused(&self.app, &*self.engine, &self.files).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The stack of a source without a manifest, from the names of the files that it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Component, Files, HealthCheck, HostSpec, Origin, Resources, Stack};
 use crate::error::{Result, invalid};
@@ -15,8 +15,13 @@ pub const SITE_FOLDERS: [&str; 3] = [".", "public", "dist"];
 /// `has` tells whether the source has a regular file of that relative path.
 pub fn without_manifest(has: impl Fn(&str) -> bool) -> Result<Stack> {
     if has("Dockerfile") {
-        let origin =
-            Origin::Build { folder: ".".into(), dockerfile: "Dockerfile".into(), target: None, args: BTreeMap::new() };
+        let origin = Origin::Build {
+            folder: ".".into(),
+            dockerfile: "Dockerfile".into(),
+            target: None,
+            args: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+        };
         return Ok(of_one(origin, None));
     }
     for folder in SITE_FOLDERS {

@@ -203,19 +203,39 @@ impl<'a> Reader<'a> {
     }
 
     fn build(self, build: Option<Fields<'a>>, folder: String) -> Result<Origin> {
-        let mut origin = Origin::Build { folder, dockerfile: "Dockerfile".into(), target: None, args: BTreeMap::new() };
-        let Some(mut build) = build else { return Ok(origin) };
-        if let Origin::Build { dockerfile, target, args, .. } = &mut origin {
+        let mut dockerfile = "Dockerfile".to_owned();
+        let (mut target, mut args, mut secrets) = (None, BTreeMap::new(), BTreeSet::new());
+        if let Some(mut build) = build {
             if let Some((path, at)) = build.text("dockerfile")? {
-                *dockerfile = self.inside(at, "dockerfile", &path)?;
+                dockerfile = self.inside(at, "dockerfile", &path)?;
             }
-            *target = build.text("target")?.map(|(target, _)| target);
+            target = build.text("target")?.map(|(target, _)| target);
             if let Some(given) = build.map("args")? {
-                *args = given.texts()?.into_iter().map(|(key, value)| (key.text, value)).collect();
+                args = given.texts()?.into_iter().map(|(key, value)| (key.text, value)).collect();
             }
+            secrets = self.build_secrets(&mut build, &args)?;
+            build.finish()?;
         }
-        build.finish()?;
-        Ok(origin)
+        Ok(Origin::Build { folder, dockerfile, target, args, secrets })
+    }
+
+    /// Names only: a value in the manifest would be in the repository.
+    fn build_secrets(self, build: &mut Fields<'a>, args: &BTreeMap<String, String>) -> Result<BTreeSet<EnvKey>> {
+        let mut secrets = BTreeSet::new();
+        for node in build.list("secrets")?.unwrap_or_default() {
+            let (name, place) = text(self.file, "a build secret", node).map_err(|error| {
+                error.hint("Name variables of the deployment, as in `secrets: [NPM_TOKEN]`; their values are set with `boathouse env set`.")
+            })?;
+            let key: EnvKey = name.parse().map_err(|why| place.error(self.file, format!("secrets: {why}")))?;
+            if args.contains_key(key.as_str()) {
+                let why = format!(
+                    "{key} is a build argument and a build secret: arguments stay in the image's history, so remove it from `args`"
+                );
+                return Err(place.error(self.file, why));
+            }
+            secrets.insert(key);
+        }
+        Ok(secrets)
     }
 
     /// `/` is the root of the source, as in Diploi; everything else is relative to it.

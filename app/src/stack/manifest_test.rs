@@ -14,7 +14,7 @@ components:
     hosts: [{identifier: web, name: Web, port: 80, path: /}]
   - identifier: api
     folder: /
-    build: {dockerfile: docker/Dockerfile, target: run, args: {A: "1", B: 2}}
+    build: {dockerfile: docker/Dockerfile, target: run, args: {A: "1", B: 2}, secrets: [NPM_TOKEN, PIP_TOKEN]}
     port: 8080
     health: {path: /healthz, port: 8081, timeout: 60}
     env: {include: [{name: A, value: "b $ \" c"}]}
@@ -34,9 +34,11 @@ fn the_documented_manifest_is_read() {
     let [web, api, site] = &stack.components[..] else { panic!("three components") };
     assert_eq!(web.origin, Origin::Folder { folder: "web".into() });
     assert_eq!(web.files, Some(Files { path: "dist".into(), spa: true }));
-    let Origin::Build { folder, dockerfile, target, args } = &api.origin else { panic!("api is built") };
+    let Origin::Build { folder, dockerfile, target, args, .. } = &api.origin else { panic!("api is built") };
     assert_eq!((folder.as_str(), dockerfile.as_str(), target.as_deref()), (".", "docker/Dockerfile", Some("run")));
     assert_eq!(args["B"], "2");
+    assert_eq!(api.build_secrets().map(EnvKey::as_str).collect::<Vec<_>>(), ["NPM_TOKEN", "PIP_TOKEN"]);
+    assert_eq!(site.build_secrets().count(), 0);
     assert_eq!(api.health, HealthCheck { path: Some("/healthz".into()), port: Some(8081), timeout_s: 60 });
     assert_eq!(api.env.values().next().unwrap(), "b $ \" c");
     assert_eq!(api.volumes[0].path, "/data");
@@ -54,8 +56,23 @@ fn a_manifest_of_diploi_is_read() {
     let stack = parse("diploi.yaml", text).unwrap();
     assert_eq!(
         stack.components[0].origin,
-        Origin::Build { folder: "react".into(), dockerfile: "Dockerfile".into(), target: None, args: BTreeMap::new() }
+        Origin::Build {
+            folder: "react".into(),
+            dockerfile: "Dockerfile".into(),
+            target: None,
+            args: BTreeMap::new(),
+            secrets: BTreeSet::new()
+        }
     );
+}
+
+/// Manifests that older versions kept with their releases say nothing of what came later.
+#[test]
+fn a_kept_manifest_without_the_newer_keys_is_read() {
+    let kept = r#"{"kind":"build","folder":".","dockerfile":"Dockerfile","target":null,"args":{}}"#;
+    let origin: Origin = serde_json::from_str(kept).unwrap();
+    assert!(matches!(&origin, Origin::Build { secrets, .. } if secrets.is_empty()));
+    assert_eq!(serde_json::to_string(&origin).unwrap(), kept);
 }
 
 #[test]
@@ -70,6 +87,10 @@ fn errors_name_place_and_remedy() {
         (with("folder: /etc"), "is absolute"),
         (with("build: {dockerfile: ../Dockerfile}"), "leads out of the source"),
         (with("static: a/../../b"), "leads out of the source"),
+        (with("build: {secrets: [A-B]}"), "boathouse.yaml:3:23: secrets: "),
+        (with("build: {secrets: NPM_TOKEN}"), "secrets must be a list"),
+        (with("build: {secrets: [{NPM_TOKEN: x}]}"), "a build secret must be one word"),
+        (with("build: {args: {A: x}, secrets: [A]}"), "A is a build argument and a build secret"),
         (with("image: A b"), "is not a image reference"),
         (with("image: a\n    build: {}"), "either `image` or `build`"),
         (with("spa: true"), "`spa` is for static components"),

@@ -1,6 +1,6 @@
 //! A stack as a release keeps it: everything that a later rollback needs besides images, files and variables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use boathouse_types::{EnvKey, Identifier, ImageRef, Serves};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,15 @@ pub struct Component {
 }
 
 impl Component {
+    /// Names of the variables that its build reads as secrets.
+    pub fn build_secrets(&self) -> impl Iterator<Item = &EnvKey> {
+        let secrets = match &self.origin {
+            Origin::Build { secrets, .. } => Some(secrets),
+            _ => None,
+        };
+        secrets.into_iter().flatten()
+    }
+
     /// Whether the edge forwards to a container or serves files.
     pub fn serves(&self) -> Serves {
         if self.files.is_some() { Serves::Files } else { Serves::Container }
@@ -76,6 +85,9 @@ pub enum Origin {
         target: Option<String>,
         /// Build arguments (never secrets: they stay in the image's history).
         args: BTreeMap<String, String>,
+        /// Variables of the deployment that the build may read as secrets, each under its own name.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        secrets: BTreeSet<EnvKey>,
     },
     /// A ready image.
     Image {

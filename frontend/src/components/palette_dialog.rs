@@ -27,6 +27,7 @@ fn targets(projects: &[Project]) -> Vec<Target> {
         ("Settings", "/settings"),
         ("Users", "/settings/users"),
         ("Tokens", "/settings/tokens"),
+        ("Registries", "/settings/registries"),
     ];
     let mut all: Vec<Target> = Vec::new();
     for project in projects {

@@ -17,6 +17,7 @@ mod settings;
 mod instance;
 mod users;
 mod tokens;
+mod registries;
 mod not_found;
 
 pub use deployment::*;

@@ -1,10 +1,11 @@
-//! Settings: the instance, its users, API tokens.
+//! Settings: the instance, its users, API tokens, logins at registries.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use super::instance::Instance;
 use super::not_found::NotFound;
+use super::registries::Registries;
 use super::tokens::Tokens;
 use super::users::Users;
 use crate::components::Tabs;
@@ -17,6 +18,7 @@ pub fn SettingsPage() -> impl IntoView {
     let mut tabs = vec![("/settings".to_owned(), "Instance"), ("/settings/tokens".to_owned(), "Tokens")];
     if is_admin() {
         tabs.push(("/settings/users".to_owned(), "Users"));
+        tabs.push(("/settings/registries".to_owned(), "Registries"));
     }
     let current = Signal::derive(move || format!("/settings/{}", tab.get()).trim_end_matches('/').to_owned());
     view! {
@@ -27,6 +29,7 @@ pub fn SettingsPage() -> impl IntoView {
                 "" => view! { <Instance/> }.into_any(),
                 "tokens" => view! { <Tokens/> }.into_any(),
                 "users" => view! { <Users/> }.into_any(),
+                "registries" => view! { <Registries/> }.into_any(),
                 _ => view! { <NotFound what="settings page"/> }.into_any(),
             }}
         </div>

@@ -5,6 +5,7 @@
 
 mod ca;
 mod cgroup;
+mod classic;
 mod context;
 mod dockerfile;
 mod ignorefile;
@@ -22,6 +23,8 @@ use tokio::sync::mpsc;
 
 pub use request::{BuildLimits, BuildRequest, Builder, Proxy};
 
+pub(super) use self::cgroup::Place;
+use self::cgroup::{Guard, Mark};
 use self::progress::Progress;
 use self::session::Session;
 use super::engine::Engine;
@@ -29,8 +32,6 @@ use super::{Containers, DockerError, ErrorKind, ImageInfo, Line, Result};
 
 /// A build that says nothing and has no limit of its own is ended after this.
 const DEFAULT_WALL_CLOCK: Duration = Duration::from_secs(60 * 60);
-/// The classic builder's CPU period, in microseconds.
-const CPU_PERIOD: i32 = 100_000;
 
 /// Builds the image and returns it.
 pub(super) async fn run(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>) -> Result<ImageInfo> {
@@ -63,43 +64,23 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
             Err(error) => return Err(error),
         },
     };
-    let Some(session) = session else { return classic(engine, request, dockerfile, lines).await };
+    let Some(session) = session else { return classic::build(engine, request, dockerfile, lines).await };
     let dockerfile = match &request.ca_bundle {
         Some(_) => ca::trust_in_every_run(&dockerfile),
         None => dockerfile,
     };
-    let limits = cgroup::Guard::apply(&request.limits, engine.groups_are_systemds().await?).await;
+    let mark = request.limits.need_groups().then(|| Mark::of(session.id(), &dockerfile)).flatten();
+    let options = buildkit_options(request, session.id(), mark.as_ref());
+    let limits = Guard::apply(&request.limits, mark, engine.build_place().await?).await;
     if let Some(missing) = limits.missing() {
         say(&lines, missing).await;
     }
-    let options = buildkit_options(request, session.id());
     let progress = Progress::new(lines, request);
     tokio::select! {
         result = transfer(engine, request, options, dockerfile, progress) => result,
         error = session.serve() => Err(error),
         () = limits.follow() => Err(DockerError::new(ErrorKind::Engine, request.what(), "its limits are no longer kept")),
     }
-}
-
-async fn classic(
-    engine: &Engine,
-    request: &BuildRequest,
-    dockerfile: Vec<u8>,
-    lines: mpsc::Sender<Line>,
-) -> Result<String> {
-    if !request.secrets.is_empty() {
-        let error = DockerError::new(
-            ErrorKind::Unsupported,
-            request.what(),
-            "the build uses secrets, and only BuildKit keeps them out of the image",
-        );
-        return Err(error.with_hint("Update the container engine, or remove the build secrets."));
-    }
-    if request.ca_bundle.is_some() {
-        say(&lines, "the extra CA certificates are not used: the classic builder cannot mount them").await;
-    }
-    let progress = Progress::new(lines, request);
-    transfer(engine, request, classic_options(request), dockerfile, progress).await
 }
 
 /// Sends the context, reads the progress to its end, and returns the image's id.
@@ -113,11 +94,16 @@ async fn transfer(
     let docker = engine.client().await?;
     let ignore = request.read_ignorefile().await?;
     let (context, sent) = context::stream(request.context.clone(), ignore, request.dockerfile.clone(), dockerfile);
-    let logins = request.logins.iter().map(|login| (login.registry.clone(), login.to_engine())).collect();
+    let logins = request.logins.iter().map(|login| (login.engines_key(), login.to_engine())).collect();
     let mut answers = docker.build_image(options, Some(logins), Some(bollard::body_try_stream(context)));
     while let Some(answer) = answers.next().await {
         match answer {
-            Ok(info) => progress.take(info).await,
+            Ok(info) => {
+                progress.take(info).await;
+                if let Some(container) = progress.started() {
+                    classic::limit(engine, request, &container, &progress).await;
+                }
+            }
             Err(error) => {
                 let error = sent.failure().map_or_else(
                     || DockerError::from_engine(request.what(), error),
@@ -135,10 +121,13 @@ async fn say(lines: &mpsc::Sender<Line>, text: &str) {
     lines.send(Line::progress(None, text)).await.ok();
 }
 
-fn common_options(request: &BuildRequest) -> BuildImageOptionsBuilder {
+fn common_options(request: &BuildRequest, mark: Option<&Mark>) -> BuildImageOptionsBuilder {
     let labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
     let mut args: HashMap<String, String> = request.proxy.build_args();
     args.extend(request.args.clone());
+    if let Some(mark) = mark {
+        mark.put_into(&mut args);
+    }
     let mut options = BuildImageOptionsBuilder::new()
         .dockerfile(&slashes(&request.dockerfile))
         .t(&request.tag)
@@ -153,24 +142,8 @@ fn common_options(request: &BuildRequest) -> BuildImageOptionsBuilder {
     options
 }
 
-fn buildkit_options(request: &BuildRequest, session: &str) -> BuildImageOptions {
-    common_options(request).version(BuilderVersion::BuilderBuildKit).session(session).build()
-}
-
-fn classic_options(request: &BuildRequest) -> BuildImageOptions {
-    let mut options = common_options(request).version(BuilderVersion::BuilderV1);
-    if let Some(memory) = request.limits.memory.and_then(|memory| i32::try_from(memory).ok()) {
-        options = options.memory(memory).memswap(memory);
-    }
-    if let Some(cpus) = request.limits.cpus {
-        options = options.cpuperiod(CPU_PERIOD).cpuquota(quota(cpus));
-    }
-    options.build()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and no machine has 20,000 processors")]
-fn quota(cpus: f64) -> i32 {
-    (cpus * f64::from(CPU_PERIOD)) as i32
+fn buildkit_options(request: &BuildRequest, session: &str, mark: Option<&Mark>) -> BuildImageOptions {
+    common_options(request, mark).version(BuilderVersion::BuilderBuildKit).session(session).build()
 }
 
 fn slashes(path: &Path) -> String {

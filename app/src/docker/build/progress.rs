@@ -23,6 +23,7 @@ pub(super) struct Progress {
     failed: Option<String>,
     classic: Splitter,
     classic_tail: VecDeque<String>,
+    started: Option<String>,
     image: Option<String>,
 }
 
@@ -45,6 +46,7 @@ impl Progress {
             failed: None,
             classic: Splitter::default(),
             classic_tail: VecDeque::new(),
+            started: None,
             image: None,
         }
     }
@@ -59,9 +61,20 @@ impl Progress {
         if let Some(text) = info.stream {
             for (bytes, partial) in self.classic.push(text.as_bytes()) {
                 remember(&mut self.classic_tail, &bytes);
+                self.started = running_in(&bytes).or_else(|| self.started.take());
                 self.send(Line { step: None, stream: Stream::Stdout, at_ms: None, bytes, partial }).await;
             }
         }
+    }
+
+    /// The container that the classic builder has just made for a step.
+    pub fn started(&mut self) -> Option<String> {
+        self.started.take()
+    }
+
+    /// A sentence of our own.
+    pub async fn say(&self, text: impl Into<String>) {
+        self.send(Line::progress(None, text.into())).await;
     }
 
     async fn take_status(&mut self, status: StatusResponse) {
@@ -177,6 +190,12 @@ impl Progress {
     }
 }
 
+/// The classic builder's ` ---> Running in 0123456789ab`. A program that prints the same names no container of a build.
+fn running_in(line: &[u8]) -> Option<String> {
+    let id = std::str::from_utf8(line).ok()?.strip_prefix(" ---> Running in ")?.trim_end();
+    (id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_owned())
+}
+
 fn remember(tail: &mut VecDeque<String>, line: &[u8]) {
     if tail.len() == TAIL {
         tail.pop_front();
@@ -255,6 +274,13 @@ mod tests {
             .await;
         let error = progress.explain(DockerError::from_message("build", "exit code: 1")).await;
         assert_eq!(error.kind, ErrorKind::NoSpace);
+    }
+
+    #[test]
+    fn the_classic_builders_container_is_found() {
+        assert_eq!(running_in(b" ---> Running in 0123456789ab\n").as_deref(), Some("0123456789ab"));
+        assert_eq!(running_in(b" ---> Running in ../../../etc"), None);
+        assert_eq!(running_in(b"Step 1/2 : FROM scratch"), None);
     }
 
     #[test]

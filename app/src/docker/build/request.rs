@@ -23,6 +23,13 @@ pub struct BuildLimits {
     pub wall_clock: Option<Duration>,
 }
 
+impl BuildLimits {
+    /// Whether it takes control groups to keep them.
+    pub(super) fn need_groups(&self) -> bool {
+        self.memory.is_some() || self.cpus.is_some() || self.pids.is_some()
+    }
+}
+
 /// The way out of a closed network. Passed as BuildKit's predefined arguments, which never reach the image's history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxy {
