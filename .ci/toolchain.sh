@@ -3,7 +3,7 @@
 # After `toolchain_native`, cargo_native runs the cargo that builds for this machine; after `toolchain_wasm`, cargo_wasm
 # runs the one that builds the console. They differ where the first has no standard library for wasm32 and cannot
 # download one: Debian's rustc-web then builds that library from source.
-# Needs say, die and packages from install.sh.
+# Needs say, die, packages and processor from install.sh.
 
 rust_needed=1.95
 build_cache=${XDG_CACHE_HOME:-$HOME/.cache}/boathouse
@@ -68,11 +68,9 @@ locked_version() { awk -v name="name = \"$2\"" '$0 == name { getline; gsub(/vers
 
 # The machine's target for the static binary.
 native_target() {
-  case $(uname -m) in
-    x86_64) echo x86_64-unknown-linux-gnu ;;
-    aarch64) echo aarch64-unknown-linux-gnu ;;
-    *) die "no build for the processor $(uname -m)" "Boathouse runs on x86_64 and aarch64" ;;
-  esac
+  local machine
+  machine=$(processor) || exit 1
+  echo "$machine-unknown-linux-gnu"
 }
 
 # Builds the static binary with the console inside and prints its path: build_static PROFILE
