@@ -98,15 +98,23 @@ arguments() {
 
 # An upgrade keeps what the installation was told, except what it is told anew.
 as_installed() {
-  [ "$prefix" = /usr/local ] && [ -r "$unit" ] || return 0
   local http https
-  http=$(installed_as BOATHOUSE_HTTP) https=$(installed_as BOATHOUSE_HTTPS)
-  data_dir=${data_dir:-$(installed_as BOATHOUSE_DATA_DIR)} console_host=${console_host:-$(installed_as BOATHOUSE_CONSOLE_HOST)}
+  http=$(told HTTP) https=$(told HTTPS)
+  data_dir=${data_dir:-$(told DATA_DIR)} console_host=${console_host:-$(told CONSOLE_HOST)}
   http_port=${http_port:-${http##*:}} https_port=${https_port:-${https##*:}} bind=${bind:-${http%:*}}
 }
 
-# installed_as VARIABLE: from the unit that is installed
-installed_as() { sed -n "s/^Environment=\"$1=\(.*\)\"\$/\1/p" "$unit" | tail -n 1; }
+# told SETTING: what the installed unit or, where there is none, the process in the background was given; else nothing
+told() {
+  local flag pid
+  if [ "$prefix" = /usr/local ] && [ -r "$unit" ]; then
+    sed -n "s/^Environment=\"BOATHOUSE_$1=\(.*\)\"\$/\1/p" "$unit" | tail -n 1
+    return
+  fi
+  flag=--$(printf '%s' "$1" | tr '[:upper:]_' '[:lower:]-')
+  pid=$(binary=$prefix/bin/boathouse pid_file=${data_dir:-/var/lib/boathouse}/boathouse.pid background_pid)
+  [ -z "$pid" ] || tr '\0' '\n' <"/proc/$pid/cmdline" | awk -v flag="$flag" 'next_is_it { print; exit } $0 == flag { next_is_it = 1 }'
+}
 
 # This machine's full name; a bare one is completed to the name that multicast DNS gives it.
 own_name() {
