@@ -82,7 +82,7 @@ arguments() {
     shift
   done
   if [ -n "$demo" ]; then
-    case $action in install) action=demo ;; uninstall) action=demo-uninstall ;; esac
+    case $action in install) action=demo ;; uninstall) action='demo-uninstall' ;; esac
     data_dir=${data_dir:-$HOME/.boathouse-demo} http_port=${http_port:-18080} https_port=${https_port:-18443}
     bind=${bind:-127.0.0.1} console_host=${console_host:-boathouse.localhost}
   else
@@ -171,7 +171,7 @@ demo() {
   cat <<EOF
 
 console:   https://$console_host:$https_port/
-sign-in:   $(cat "$data_dir/sign-in" | sed 's/ / · password: /;s/^/name: /')
+sign-in:   $(sed 's/ / · password: /;s/^/name: /' "$data_dir/sign-in")
 app:       $app_url and $(component_url api)
 root:      $data_dir/root.pem (the internal CA; import it, and browsers trust both addresses)
 stop:      ./install.sh --demo --uninstall
@@ -181,11 +181,10 @@ EOF
 }
 
 demo_administrator() {
-  local name password
+  local name=admin password
   if [ ! -s "$data_dir/sign-in" ]; then
     password=$(od -An -N15 -tx1 /dev/urandom | tr -d ' \n')
-    (umask 077 && echo "admin $password" >"$data_dir/sign-in.new")
-    name=admin
+    (umask 077 && echo "$name $password" >"$data_dir/sign-in.new")
     say "creating the administrator"
     printf '%s\n' "$password" | boathouse setup --name "$name" --password-stdin >"$scratch/setup" 2>&1 ||
       { cat "$scratch/setup" >&2; die "the administrator could not be created" "remove the old demo: ./install.sh --demo --uninstall"; }
@@ -318,11 +317,11 @@ state_before_upgrade() {
 # The administrator's own file is stronger than what was asked for here, so it is said where they differ.
 overruled() {
   local line name
-  [ -r "$environment" ] || return 0
+  [ -r "$settings" ] || return 0
   for line in "BOATHOUSE_HTTP=$bind:$http_port" "BOATHOUSE_HTTPS=$bind:$https_port" "BOATHOUSE_CONSOLE_HOST=$console_host"; do
     name=${line%%=*}
-    if grep -q "^$name=" "$environment" && ! grep -qxF "$line" "$environment"; then
-      say "warning: $environment sets $(grep "^$name=" "$environment" | tail -n 1), which wins over $line"
+    if grep -q "^$name=" "$settings" && ! grep -qxF "$line" "$settings"; then
+      say "warning: $settings sets $(grep "^$name=" "$settings" | tail -n 1), which wins over $line"
     fi
   done
 }
@@ -351,7 +350,7 @@ uninstall() {
     say "removed:   $data_dir"
   fi
   # Settings and drop-ins belong to the service, so they go with the data.
-  if [ "$prefix" = /usr/local ]; then rm -rf "${environment%/*}" "$unit.d"; fi
+  if [ "$prefix" = /usr/local ]; then rm -rf "${settings%/*}" "$unit.d"; fi
 }
 
 # The server itself removes what it made at the engine, in the background: it alone knows what that is.
@@ -461,7 +460,7 @@ serve_line() { echo "$binary $(serve_arguments | tr '\n' ' ')"; }
 reachable_bind() { case $bind in 0.0.0.0) echo 127.0.0.1 ;; '[::]') echo 127.0.0.1 ;; *) echo "$bind" ;; esac; }
 
 unit=/etc/systemd/system/boathouse.service
-environment=/etc/boathouse/environment
+settings=/etc/boathouse/environment
 
 has_service() { [ "$prefix" = /usr/local ] && [ "$action" != demo ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; }
 
@@ -486,7 +485,7 @@ Environment="BOATHOUSE_DOCKER=$(engine_socket)"
 Environment="BOATHOUSE_HTTP=$bind:$http_port"
 Environment="BOATHOUSE_HTTPS=$bind:$https_port"
 Environment="BOATHOUSE_CONSOLE_HOST=$console_host"
-EnvironmentFile=-$environment
+EnvironmentFile=-$settings
 Restart=always
 RestartSec=1
 TimeoutStartSec=300

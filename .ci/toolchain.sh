@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by frontend/build, install.sh, tests/run and .ci/release: finds what compiles Boathouse, or installs it.
 #
 # After `toolchain_native`, cargo_native runs the cargo that builds for this machine; after `toolchain_wasm`, cargo_wasm
@@ -27,7 +28,7 @@ toolchain_native() {
 toolchain_wasm() {
   [ -n "${native_cargo:-}" ] || toolchain_native
   local sysroot
-  sysroot=$(rustc_beside "$native_cargo" --print target-libdir --target $wasm_target 2>/dev/null || true)
+  sysroot=$(rustc_beside "$native_cargo" --print target-libdir --target "$wasm_target" 2>/dev/null || true)
   if [ -n "$sysroot" ] && compgen -G "$sysroot/libstd-*.rlib" >/dev/null; then
     wasm_cargo=$native_cargo
     wasm_std=installed
@@ -54,10 +55,10 @@ cargo_native() { PATH="$(dirname "$native_cargo"):$PATH" "$native_cargo" "$@"; }
 
 # Runs `cargo build` for the console; its own target folder, because its compiler may not be the native one.
 cargo_wasm() {
-  local options=(--target $wasm_target --target-dir "$console_target")
+  local options=(--target "$wasm_target" --target-dir "$console_target")
   local environment=(RUSTFLAGS= RUSTC="$(dirname "$wasm_cargo")/rustc")
   if [ "$wasm_std" = source ]; then
-    options+=(-Z build-std=std,panic_abort)
+    options+=(-Z "build-std=std,panic_abort")
     environment+=(RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19)
   fi
   env "${environment[@]}" "$wasm_cargo" build "${options[@]}" "$@"
