@@ -82,24 +82,63 @@ arguments() {
     shift
   done
   if [ -n "$demo" ]; then
-    case $action in install) action=demo ;; uninstall) action=demo-uninstall ;; esac
+    case $action in install) action=demo ;; uninstall) action='demo-uninstall' ;; esac
     data_dir=${data_dir:-$HOME/.boathouse-demo} http_port=${http_port:-18080} https_port=${https_port:-18443}
     bind=${bind:-127.0.0.1} console_host=${console_host:-boathouse.localhost}
   else
+    as_installed
     data_dir=${data_dir:-/var/lib/boathouse} http_port=${http_port:-80} https_port=${https_port:-443}
     bind=${bind:-[::]} console_host=${console_host:-$(own_name)}
+    valid_for_a_unit
   fi
   valid_port --http-port "$http_port"
   valid_port --https-port "$https_port"
   [ "$http_port" != "$https_port" ] || die "--http-port and --https-port are both $http_port" "give two different ports"
 }
 
+# An upgrade keeps what the installation was told, except what it is told anew.
+as_installed() {
+  local http https
+  http=$(told HTTP) https=$(told HTTPS)
+  data_dir=${data_dir:-$(told DATA_DIR)} console_host=${console_host:-$(told CONSOLE_HOST)}
+  http_port=${http_port:-${http##*:}} https_port=${https_port:-${https##*:}} bind=${bind:-${http%:*}}
+}
+
+# told SETTING: what the installed unit or, where there is none, the process in the background was given; else nothing
+told() {
+  local flag pid
+  if [ "$prefix" = /usr/local ] && [ -r "$unit" ]; then
+    sed -n "s/^Environment=\"BOATHOUSE_$1=\(.*\)\"\$/\1/p" "$unit" | tail -n 1
+    return
+  fi
+  flag=--$(printf '%s' "$1" | tr '[:upper:]_' '[:lower:]-')
+  pid=$(binary=$prefix/bin/boathouse pid_file=${data_dir:-/var/lib/boathouse}/boathouse.pid background_pid)
+  [ -z "$pid" ] || tr '\0' '\n' <"/proc/$pid/cmdline" | awk -v flag="$flag" 'next_is_it { print; exit } $0 == flag { next_is_it = 1 }'
+}
+
 # This machine's full name; a bare one is completed to the name that multicast DNS gives it.
 own_name() {
   local name
   name=$(hostname -f 2>/dev/null || uname -n)
-  case $name in *.*) ;; *) name=$name.local ;; esac
-  printf '%s\n' "$name" | tr '[:upper:]' '[:lower:]'
+  case $name in localhost | localhost.* | '') name=boathouse.localhost ;; *.*) ;; *) name=$name.local ;; esac
+  printf '%s\n' "$name" | tr '[:upper:]_' '[:lower:]-'
+}
+
+# What becomes part of the unit may hold nothing that means something there.
+valid_for_a_unit() {
+  local path='A-Za-z0-9/._+@:, -' choose="choose one of letters, digits, spaces and / . _ + @ : , -"
+  valid --prefix "$prefix" "$path" "$choose"
+  valid --data-dir "$data_dir" "$path" "$choose"
+  valid DOCKER_HOST "$(engine_socket)" "$path" "$choose"
+  valid --bind "$bind" ']0-9A-Fa-f.:[' "give an IPv4 address, an IPv6 address in brackets, or [::] for all"
+  valid --console-host "$console_host" 'a-z0-9.-' "give a host name like console.example.com, in lower case"
+}
+
+# valid OPTION VALUE CHARACTERS REMEDY
+valid() {
+  local LC_ALL=C
+  # shellcheck disable=SC2295 # a pattern is meant
+  case $2 in *[!$3]*) die "$1 cannot be $(printf %q "$2")" "$4" ;; esac
 }
 
 absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
@@ -132,7 +171,7 @@ demo() {
   cat <<EOF
 
 console:   https://$console_host:$https_port/
-sign-in:   $(cat "$data_dir/sign-in" | sed 's/ / · password: /;s/^/name: /')
+sign-in:   $(sed 's/ / · password: /;s/^/name: /' "$data_dir/sign-in")
 app:       $app_url and $(component_url api)
 root:      $data_dir/root.pem (the internal CA; import it, and browsers trust both addresses)
 stop:      ./install.sh --demo --uninstall
@@ -142,11 +181,10 @@ EOF
 }
 
 demo_administrator() {
-  local name password
+  local name=admin password
   if [ ! -s "$data_dir/sign-in" ]; then
     password=$(od -An -N15 -tx1 /dev/urandom | tr -d ' \n')
-    (umask 077 && echo "admin $password" >"$data_dir/sign-in.new")
-    name=admin
+    (umask 077 && echo "$name $password" >"$data_dir/sign-in.new")
     say "creating the administrator"
     printf '%s\n' "$password" | boathouse setup --name "$name" --password-stdin >"$scratch/setup" 2>&1 ||
       { cat "$scratch/setup" >&2; die "the administrator could not be created" "remove the old demo: ./install.sh --demo --uninstall"; }
@@ -156,7 +194,7 @@ demo_administrator() {
 
 # The example's server component is this very binary in an image FROM scratch: nothing is pulled.
 demo_project() {
-  rm -rf "$data_dir/hello"
+  rm -rf "${data_dir:?}/hello"
   cp -R "$bundle/examples/hello" "$data_dir/hello"
   cp "$binary" "$data_dir/hello/api/boathouse"
   say "deploying the example project"
@@ -196,7 +234,7 @@ demo_uninstall() {
   start_background
   delete_projects
   stop_background
-  rm -rf "$data_dir"
+  rm -rf "${data_dir:?}"
   say "the demo is removed"
 }
 
@@ -222,8 +260,13 @@ install_for_real() {
   fi
   # A rename: the running server keeps its file, and no half-written binary is ever found under the name.
   cp "$new_binary" "$binary.new" && chmod 755 "$binary.new" && mv "$binary.new" "$binary" || die "$binary cannot be written" "check the space and the permissions of $prefix/bin"
-  if has_service; then systemd_unit >"$unit"; systemctl daemon-reload; fi
-  [ -n "$start" ] && start_server "$before"
+  if has_service; then
+    [ ! -e "$unit" ] || cp "$unit" "$scratch/unit"
+    systemd_unit >"$unit.new" && mv "$unit.new" "$unit" || die "$unit cannot be written" "check the space and the permissions of ${unit%/*}"
+    systemctl daemon-reload
+    overruled
+  fi
+  [ -z "$start" ] || start_server "$before"
   say "installed: $binary, $("$binary" --version)${before:+, before it $before}"
   say "data:      $data_dir"
   [ -n "$start" ] || { say "start it:  $(serve_line)"; return; }
@@ -238,22 +281,49 @@ install_for_real() {
   has_service || say "no systemd here: it runs in the background. To start it with the machine, let your init run: $(serve_line)"
 }
 
-# Starts or restarts; a new version that does not come up makes room for the one before it.
+# Starts or restarts; a new version that does not come up makes room for the one before it, with the state of that.
 start_server() {
-  if has_service; then
-    systemctl enable --quiet boathouse
-    systemctl restart boathouse
-  else
-    stop_background
-    start_background_process
-  fi
-  wait_until_up && return
-  has_service && journalctl -u boathouse -n 20 --no-pager >&2 || tail -n 20 "$log" >&2
+  touch "$scratch/began"
+  ! has_service || systemctl enable --quiet boathouse
+  restart_server && wait_until_up && return
+  if has_service; then journalctl -u boathouse -n 20 --no-pager >&2; else tail -n 20 "$log" >&2; fi
   [ -n "$1" ] || die "the server does not come up" "its last lines are above"
+  stop_server
   mv "$binary.previous" "$binary"
-  if has_service; then systemctl restart boathouse; else stop_background; start_background_process; fi
-  wait_until_up || die "neither the new version nor $1 comes up" "the log is above; the state before the upgrade is in $data_dir/backups"
+  if [ -e "$scratch/unit" ]; then cp "$scratch/unit" "$unit"; systemctl daemon-reload; fi
+  state_before_upgrade
+  restart_server && wait_until_up || die "neither the new version nor $1 comes up" "the log is above; the state before the upgrade is in $data_dir/backups"
   die "the new version does not come up; $1 is back in its place and running" "its last lines are above"
+}
+
+# With systemd this ends when the server answers or has failed: it says so itself (Type=notify).
+restart_server() {
+  if has_service; then systemctl restart boathouse 2>/dev/null; else stop_background; start_background_process; fi
+}
+
+stop_server() { if has_service; then systemctl stop boathouse; else stop_background; fi; }
+
+# What the new version made of the database means nothing to the old one. It was copied before it was changed.
+state_before_upgrade() {
+  local copy
+  copy=$(find "$server_data/backups" -name 'boathouse-schema*.db' -newer "$scratch/began" 2>/dev/null | sort | head -n 1)
+  [ -n "$copy" ] || return 0
+  say "the database goes back to its state before the upgrade: $copy"
+  cp -p "$copy" "$server_data/boathouse.db.new"
+  rm -f "$server_data/boathouse.db-wal" "$server_data/boathouse.db-shm"
+  mv "$server_data/boathouse.db.new" "$server_data/boathouse.db"
+}
+
+# The administrator's own file is stronger than what was asked for here, so it is said where they differ.
+overruled() {
+  local line name
+  [ -r "$settings" ] || return 0
+  for line in "BOATHOUSE_HTTP=$bind:$http_port" "BOATHOUSE_HTTPS=$bind:$https_port" "BOATHOUSE_CONSOLE_HOST=$console_host"; do
+    name=${line%%=*}
+    if grep -q "^$name=" "$settings" && ! grep -qxF "$line" "$settings"; then
+      say "warning: $settings sets $(grep "^$name=" "$settings" | tail -n 1), which wins over $line"
+    fi
+  done
 }
 
 uninstall() {
@@ -264,6 +334,7 @@ uninstall() {
     systemctl disable --now --quiet boathouse || true
     rm -f "$unit"
     systemctl daemon-reload
+    systemctl reset-failed boathouse 2>/dev/null || true
   fi
   stop_background
   rm -f "$binary" "$binary.previous"
@@ -275,9 +346,11 @@ uninstall() {
   fi
   if [ -d "$data_dir" ]; then
     [ -e "$data_dir/boathouse.db" ] || [ -z "$(ls -A "$data_dir")" ] || die "$data_dir holds no Boathouse data" "it was not touched; is --data-dir right?"
-    rm -rf "$data_dir"
+    rm -rf "${data_dir:?}"
     say "removed:   $data_dir"
   fi
+  # Settings and drop-ins belong to the service, so they go with the data.
+  if [ "$prefix" = /usr/local ]; then rm -rf "${settings%/*}" "$unit.d"; fi
 }
 
 # The server itself removes what it made at the engine, in the background: it alone knows what that is.
@@ -325,7 +398,7 @@ obtain_binary() {
   "$new_binary" --version >/dev/null 2>&1 || die "$new_binary does not run on this machine" "is it made for $(uname -m)?"
 }
 
-newest_archive() { find "$1" -maxdepth 1 -name "boathouse-*-$(uname -m).tar.gz" 2>/dev/null | sort -V | tail -n 1; }
+newest_archive() { find "$1" -maxdepth 1 -name "boathouse-*-$(processor).tar.gz" 2>/dev/null | sort -V | tail -n 1; }
 
 compile() {
   require_space "$repository" 5000 "compiling"
@@ -338,7 +411,8 @@ compile() {
 }
 
 download() {
-  local url=${1%/} name
+  local url=${1%/} name machine
+  machine=$(processor)
   case $url in
     https://* | http://127.0.0.1:* | http://localhost:* | http://\[::1\]:*) ;;
     http://*) [ -n "${BOATHOUSE_ALLOW_HTTP:-}" ] || die "$url is not encrypted: neither archive nor checksum would be protected" "use https, or set BOATHOUSE_ALLOW_HTTP=1 in a network that you trust" ;;
@@ -346,8 +420,8 @@ download() {
   esac
   say "downloading from $url"
   get "$url/SHA256SUMS" "$scratch/SHA256SUMS" || die "$url/SHA256SUMS cannot be fetched" "check the address and the connection, or install offline: --archive FILE"
-  name=$(sed -n "s/^[0-9a-f]\{64\}  \(boathouse-[0-9A-Za-z.+-]*-$(uname -m)\.tar\.gz\)\$/\1/p" "$scratch/SHA256SUMS" | sort -V | tail -n 1)
-  [ -n "$name" ] || die "the release at $url has no archive for $(uname -m)" "see what it offers: $(cut -c67- "$scratch/SHA256SUMS" | tr '\n' ' ')"
+  name=$(sed -n "s/^[0-9a-f]\{64\}  \(boathouse-[0-9A-Za-z.+-]*-$machine\.tar\.gz\)\$/\1/p" "$scratch/SHA256SUMS" | sort -V | tail -n 1)
+  [ -n "$name" ] || die "the release at $url has no archive for $machine" "see what it offers: $(cut -c67- "$scratch/SHA256SUMS" | tr '\n' ' ')"
   get "$url/$name" "$scratch/$name" || die "$url/$name cannot be fetched" "try again, or install offline: --archive FILE"
   unpack_archive "$scratch/$name"
 }
@@ -386,10 +460,13 @@ serve_line() { echo "$binary $(serve_arguments | tr '\n' ' ')"; }
 reachable_bind() { case $bind in 0.0.0.0) echo 127.0.0.1 ;; '[::]') echo 127.0.0.1 ;; *) echo "$bind" ;; esac; }
 
 unit=/etc/systemd/system/boathouse.service
+settings=/etc/boathouse/environment
 
 has_service() { [ "$prefix" = /usr/local ] && [ "$action" != demo ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; }
 
-# The engine's socket is root's in all but name, so the service runs as root and gives up what it does not need.
+# The engine's socket is root's in all but name, so the service runs as root and gives up what it does not need. It needs the
+# control groups: that is where the limits of a build are set, because the engine takes none. A server that fails is started
+# again and again, for ever: what was in its way, a port or a disk, may be gone by then.
 systemd_unit() {
   binary=${binary:-$prefix/bin/boathouse} server_data=${server_data:-$data_dir}
   cat <<EOF
@@ -398,27 +475,34 @@ Description=Boathouse, a self-hosted deployment platform
 Documentation=https://github.com/boathouse-dev/boathouse
 After=network-online.target docker.service
 Wants=network-online.target docker.service
+StartLimitIntervalSec=0
 
 [Service]
-Type=exec
-ExecStart=$(serve_line)
-EnvironmentFile=-/etc/boathouse/environment
+Type=notify
+ExecStart="$binary" serve
+Environment="BOATHOUSE_DATA_DIR=$server_data"
+Environment="BOATHOUSE_DOCKER=$(engine_socket)"
+Environment="BOATHOUSE_HTTP=$bind:$http_port"
+Environment="BOATHOUSE_HTTPS=$bind:$https_port"
+Environment="BOATHOUSE_CONSOLE_HOST=$console_host"
+EnvironmentFile=-$settings
 Restart=always
 RestartSec=1
+TimeoutStartSec=300
 TimeoutStopSec=90
 KillMode=mixed
 LimitNOFILE=1048576
+OOMScoreAdjust=-500
 UMask=0077
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths=$server_data
+ReadWritePaths="$server_data" -/sys/fs/cgroup
 ProtectHome=read-only
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectClock=yes
 ProtectHostname=yes
-ProtectControlGroups=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
@@ -431,6 +515,7 @@ LockPersonality=yes
 MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
@@ -502,8 +587,17 @@ wait_until_up() {
 
 supported_machine() {
   [ "$(uname -s)" = Linux ] || die "Boathouse runs on Linux; this is $(uname -s)" "use a Linux machine or a virtual one"
-  case $(uname -m) in x86_64 | aarch64) ;; *) die "there is no Boathouse for the processor $(uname -m)" "it runs on x86_64 and aarch64" ;; esac
+  processor >/dev/null
   command -v curl >/dev/null 2>&1 || packages curl ca-certificates
+}
+
+# The processor as the archives are named after it; some systems call it otherwise.
+processor() {
+  case $(uname -m) in
+    x86_64 | amd64) echo x86_64 ;;
+    aarch64 | arm64) echo aarch64 ;;
+    *) die "there is no Boathouse for the processor $(uname -m)" "it runs on x86_64 and aarch64 (64 bits)" ;;
+  esac
 }
 
 # Ports that our own server holds are no obstacle.
@@ -544,9 +638,20 @@ engine_socket() {
 
 engine_answers() { [ "$(curl --silent --max-time 5 --unix-socket "$(engine_socket)" http://engine/_ping 2>/dev/null)" = OK ]; }
 
+# The server asks for that API version (Docker Engine 20.10).
+oldest_engine_api=1.41
+
+# What speaks an older API would fail at the first deployment, so it is refused now.
+engine_is_recent() {
+  local version
+  version=$(curl --silent --max-time 5 --unix-socket "$(engine_socket)" http://engine/version 2>/dev/null | sed -n 's/.*"ApiVersion":"\([0-9.]*\)".*/\1/p')
+  [ -z "$version" ] || [ "$(printf '%s\n' "$oldest_engine_api" "$version" | sort -V | head -n 1)" = "$oldest_engine_api" ] ||
+    die "the container engine at $(engine_socket) is too old: it speaks API $version, Boathouse needs $oldest_engine_api" "update it to Docker Engine 20.10 or later"
+}
+
 # A running container engine, else the distribution's, installed and started.
 ensure_engine() {
-  engine_answers && return
+  if engine_answers; then engine_is_recent; return; fi
   local socket
   socket=$(engine_socket)
   if [ -S "$socket" ] && [ ! -w "$socket" ]; then
@@ -563,7 +668,7 @@ ensure_engine() {
 }
 
 start_engine() {
-  local engine_log=/var/log/dockerd.log process= deadline=$((SECONDS + 90))
+  local engine_log=${BOATHOUSE_ENGINE_LOG:-/var/log/dockerd.log} process= deadline=$((SECONDS + 90))
   if [ -d /run/systemd/system ]; then
     systemctl enable --now --quiet docker || die "the container engine does not start" "see: journalctl -u docker"
     engine_log="journalctl -u docker"

@@ -1,9 +1,10 @@
+# shellcheck shell=bash
 # Sourced by frontend/build, install.sh, tests/run and .ci/release: finds what compiles Boathouse, or installs it.
 #
 # After `toolchain_native`, cargo_native runs the cargo that builds for this machine; after `toolchain_wasm`, cargo_wasm
 # runs the one that builds the console. They differ where the first has no standard library for wasm32 and cannot
 # download one: Debian's rustc-web then builds that library from source.
-# Needs say, die and packages from install.sh.
+# Needs say, die, packages and processor from install.sh.
 
 rust_needed=1.95
 build_cache=${XDG_CACHE_HOME:-$HOME/.cache}/boathouse
@@ -27,7 +28,7 @@ toolchain_native() {
 toolchain_wasm() {
   [ -n "${native_cargo:-}" ] || toolchain_native
   local sysroot
-  sysroot=$(rustc_beside "$native_cargo" --print target-libdir --target $wasm_target 2>/dev/null || true)
+  sysroot=$(rustc_beside "$native_cargo" --print target-libdir --target "$wasm_target" 2>/dev/null || true)
   if [ -n "$sysroot" ] && compgen -G "$sysroot/libstd-*.rlib" >/dev/null; then
     wasm_cargo=$native_cargo
     wasm_std=installed
@@ -54,10 +55,10 @@ cargo_native() { PATH="$(dirname "$native_cargo"):$PATH" "$native_cargo" "$@"; }
 
 # Runs `cargo build` for the console; its own target folder, because its compiler may not be the native one.
 cargo_wasm() {
-  local options=(--target $wasm_target --target-dir "$console_target")
+  local options=(--target "$wasm_target" --target-dir "$console_target")
   local environment=(RUSTFLAGS= RUSTC="$(dirname "$wasm_cargo")/rustc")
   if [ "$wasm_std" = source ]; then
-    options+=(-Z build-std=std,panic_abort)
+    options+=(-Z "build-std=std,panic_abort")
     environment+=(RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19)
   fi
   env "${environment[@]}" "$wasm_cargo" build "${options[@]}" "$@"
@@ -68,11 +69,9 @@ locked_version() { awk -v name="name = \"$2\"" '$0 == name { getline; gsub(/vers
 
 # The machine's target for the static binary.
 native_target() {
-  case $(uname -m) in
-    x86_64) echo x86_64-unknown-linux-gnu ;;
-    aarch64) echo aarch64-unknown-linux-gnu ;;
-    *) die "no build for the processor $(uname -m)" "Boathouse runs on x86_64 and aarch64" ;;
-  esac
+  local machine
+  machine=$(processor) || exit 1
+  echo "$machine-unknown-linux-gnu"
 }
 
 # Builds the static binary with the console inside and prints its path: build_static PROFILE

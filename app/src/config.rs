@@ -77,6 +77,9 @@ pub struct ServeArgs {
     /// Log format
     #[arg(long, env = "BOATHOUSE_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// Where the service manager listens (sd_notify); systemd sets it
+    #[arg(long, env = "NOTIFY_SOCKET", hide = true)]
+    pub notify_socket: Option<PathBuf>,
     /// A file that names the step boundary at which the process kills itself, for tests
     #[cfg(debug_assertions)]
     #[arg(long, env = "BOATHOUSE_FAULT", hide = true)]

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod serve;
+pub mod notify;
 pub mod cli;
 pub mod state;
 pub mod task;

@@ -19,7 +19,7 @@ use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::supervisor::Supervisor;
 use crate::task::Tasks;
-use crate::{api, clock, edge, logs, release, supervisor, trace};
+use crate::{api, clock, edge, logs, notify, release, supervisor, trace};
 
 /// Requests under way get this long at shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -58,8 +58,10 @@ async fn serve(config: ServeArgs) -> Result<()> {
     release::start(&app, engine);
     let (http, https) = edge.addresses();
     tracing::info!(?http, ?https, data_dir = %app.paths.root.display(), version = env!("CARGO_PKG_VERSION"), "boathouse is ready");
+    notify::tell(app.config.notify_socket.as_deref(), notify::READY);
 
     wait_for_signal().await?;
+    notify::tell(app.config.notify_socket.as_deref(), notify::STOPPING);
     tracing::info!("stopping; containers keep running");
     // Both at once: an open stream of the API holds its connection through the edge until its task is told to stop.
     tokio::join!(edge.shut_down(DRAIN), app.tasks.shut_down(TASKS));
