@@ -14,8 +14,10 @@ anyone POST /setup
 anyone POST /session
 viewer GET /session
 viewer DELETE /session
+viewer PUT /session/password
 admin GET /users
 admin POST /users
+admin PATCH /users/{user}
 admin DELETE /users/{user}
 admin PUT /users/{user}/password
 viewer GET /tokens
@@ -352,4 +354,62 @@ async fn a_new_password_ends_the_sessions() {
     desk.local().put("/api/v1/users/m/password", &body).await.ok();
     assert_eq!(browser.get("/api/v1/session").await.status, 401);
     desk.anon().post("/api/v1/session", &SignIn { name: "m".into(), password: PASSWORD.into() }).await.ok();
+}
+
+#[tokio::test]
+async fn a_person_changes_their_own_password_by_knowing_it() {
+    let desk = Desk::open();
+    let new = NewUser { name: "ada".parse().unwrap(), role: Role::Viewer, password: PASSWORD.into() };
+    desk.local().post("/api/v1/users", &new).await.ok();
+    let (here, elsewhere) = (desk.browser("ada"), desk.browser("ada"));
+    let change = |current: &str, password: &str| ChangePassword { current: current.into(), password: password.into() };
+    let path = "/api/v1/session/password";
+    for wrong in [change("not this one at all", "a new sentence of words"), change(PASSWORD, "short")] {
+        assert_eq!(here.put(path, &wrong).await.error().kind, ErrorKind::Invalid);
+    }
+    elsewhere.get("/api/v1/session").await.ok();
+    here.put(path, &change(PASSWORD, "a new sentence of words")).await.ok();
+    here.get("/api/v1/session").await.ok();
+    assert_eq!(elsewhere.get("/api/v1/session").await.status, 401, "other sessions end");
+    let sign_in = |password: &str| SignIn { name: "ada".into(), password: password.into() };
+    assert_eq!(desk.anon().post("/api/v1/session", &sign_in(PASSWORD)).await.status, 401);
+    desk.anon().post("/api/v1/session", &sign_in("a new sentence of words")).await.ok();
+    let nobody = desk.local().put(path, &change(PASSWORD, "a new sentence of words")).await;
+    assert_eq!(nobody.error().kind, ErrorKind::Conflict, "the socket has no password");
+    let events = desk.local().get("/api/v1/events").await.text();
+    assert!(events.contains("ada changed their password") && !events.contains("sentence"), "{events}");
+}
+
+#[tokio::test]
+async fn guessing_the_current_password_is_slowed_down() {
+    let desk = Desk::open();
+    let new = NewUser { name: "ada".parse().unwrap(), role: Role::Viewer, password: PASSWORD.into() };
+    desk.local().post("/api/v1/users", &new).await.ok();
+    let browser = desk.browser("ada");
+    let guess = ChangePassword { current: "not this one at all".into(), password: PASSWORD.into() };
+    for _ in 0..5 {
+        assert_eq!(browser.put("/api/v1/session/password", &guess).await.error().kind, ErrorKind::Invalid);
+    }
+    let slowed = browser.put("/api/v1/session/password", &ChangePassword { current: PASSWORD.into(), ..guess }).await;
+    assert_eq!(slowed.error().kind, ErrorKind::TooManyRequests);
+}
+
+#[tokio::test]
+async fn an_administrator_changes_roles_but_not_the_last_one_away() {
+    let desk = Desk::open();
+    desk.make_user("a", Role::Admin);
+    desk.make_user("m", Role::Viewer);
+    let (admin, other) = (desk.browser("a"), desk.browser("m"));
+    let to = |role| ChangeUser { role: Some(role) };
+    let project = NewProject { name: "shop".parse().unwrap(), source: Source::Upload };
+    assert_eq!(other.post("/api/v1/projects", &project).await.status, 403);
+    let changed: User = admin.patch("/api/v1/users/m", &to(Role::Member)).await.json();
+    assert_eq!(changed.role, Role::Member);
+    other.post("/api/v1/projects", &project).await.ok();
+    let refused = admin.patch("/api/v1/users/a", &to(Role::Viewer)).await;
+    assert_eq!(refused.error().kind, ErrorKind::Conflict, "nobody locks everybody out");
+    admin.patch("/api/v1/users/m", &to(Role::Admin)).await.ok();
+    admin.patch("/api/v1/users/a", &to(Role::Viewer)).await.ok();
+    assert_eq!(admin.patch("/api/v1/users/m", &to(Role::Viewer)).await.status, 403, "it counts at once");
+    assert_eq!(other.patch("/api/v1/users/nobody", &to(Role::Viewer)).await.status, 404);
 }

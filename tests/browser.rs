@@ -59,6 +59,12 @@ impl Browser {
         wait_for(patience, &what, || async { self.text().await.contains(text).then_some(()) }).await;
     }
 
+    /// Waits until the page does not show this text any more.
+    pub async fn sees_no_more(&self, text: &str) {
+        let what = format!("the page shows {text:?} no more");
+        wait_for(PATIENCE, &what, || async { (!self.text().await.contains(text)).then_some(()) }).await;
+    }
+
     /// What the page shows, as a person reads it.
     pub async fn text(&self) -> String {
         self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
@@ -84,6 +90,18 @@ impl Browser {
     pub async fn choose(&self, words: &str) {
         let path = format!("//label[.//strong[normalize-space()={}]]", quoted(words));
         self.act(&path, |element| async move { element.click().await }).await;
+    }
+
+    /// Chooses a value in the visible list with this label.
+    pub async fn select(&self, label: &str, value: &str) {
+        let path = format!("//label[span[normalize-space()={}]]//select", quoted(label));
+        let list = self.visible(&path).await;
+        list.select_by_value(value).await.unwrap();
+    }
+
+    /// Presses the button that sends the form of the open dialog.
+    pub async fn submit_dialog(&self) {
+        self.run("document.querySelector('dialog[open] button[type=submit]').click()").await;
     }
 
     /// Gives a file to the one file input.
@@ -130,20 +148,65 @@ impl Browser {
 
     /// Panics if the browser had anything to complain about so far, but for answers with these statuses.
     pub async fn must_be_quiet(&self, expected: &[u16]) {
-        let id = self.page.session_id().await.unwrap().unwrap();
-        let url = format!("{}/session/{id}/se/log", self.driver_url);
-        let body = json!({ "type": "browser" }).to_string();
-        let answer = reqwest::Client::builder().no_proxy().build().unwrap().post(url).body(body).send().await.unwrap();
-        let log: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        let complaints: Vec<&str> =
-            log["value"].as_array().unwrap().iter().filter_map(|line| line["message"].as_str()).collect();
+        let complaints = self.complaints().await;
         // Container networks come and go beside the browser; it then cuts its requests, and the page tries again.
-        let is_expected = |line: &&&str| {
+        let is_expected = |line: &&String| {
             line.contains("ERR_NETWORK_CHANGED")
                 || expected.iter().any(|status| line.contains(&format!("status of {status}")))
         };
         let unexpected: Vec<_> = complaints.iter().filter(|line| !is_expected(line)).collect();
         assert!(unexpected.is_empty(), "the browser's console says {unexpected:#?}");
+    }
+
+    /// What the browser has complained about since this was asked last.
+    pub async fn complaints(&self) -> Vec<String> {
+        let log = self.driver("se/log", &json!({ "type": "browser" })).await;
+        let lines = log.as_array().expect("a list of messages");
+        lines.iter().filter_map(|line| Some(line["message"].as_str()?.to_owned())).collect()
+    }
+
+    /// Cuts everything between the browser and the world, or joins it again.
+    pub async fn set_offline(&self, offline: bool) {
+        let conditions = json!({ "offline": offline, "latency": 0, "throughput": 1 << 30 });
+        self.driver("chromium/network_conditions", &json!({ "network_conditions": conditions })).await;
+    }
+
+    /// Lets requests fail whose address is like one of these (`*` stands for anything).
+    pub async fn block(&self, addresses: &[&str]) {
+        self.devtools("Network.enable", &json!({})).await;
+        self.devtools("Network.setBlockedURLs", &json!({ "urls": addresses })).await;
+    }
+
+    /// A command of the DevTools protocol.
+    pub async fn devtools(&self, command: &str, params: &Value) -> Value {
+        self.driver("goog/cdp/execute", &json!({ "cmd": command, "params": params })).await
+    }
+
+    /// A command of the driver that is not in the WebDriver standard.
+    async fn driver(&self, command: &str, body: &Value) -> Value {
+        let id = self.page.session_id().await.unwrap().unwrap();
+        let url = format!("{}/session/{id}/{command}", self.driver_url);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http.post(url).body(body.to_string()).send().await.unwrap();
+        let mut answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let value = answer["value"].take();
+        assert!(value.get("error").is_none(), "{command}: {value:#}");
+        value
+    }
+
+    /// The window as a PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        self.page.screenshot().await.unwrap()
+    }
+
+    /// From here on [`Browser::must_not_have_reloaded`] can tell.
+    pub async fn remember_this_page(&self) {
+        self.run("window.remembered = true").await;
+    }
+
+    /// Panics if the page was loaded anew since [`Browser::remember_this_page`].
+    pub async fn must_not_have_reloaded(&self) {
+        assert_eq!(self.run("return window.remembered === true").await, true, "the page was loaded anew");
     }
 
     /// Panics if the page is wider than the window.

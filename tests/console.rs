@@ -1,5 +1,12 @@
 //! The console in a real browser: what a person does on the first day, and what the pages promise on every screen.
 
+mod account;
+mod away;
+mod cancel;
+mod hostile;
+mod pictures;
+mod sources;
+
 use std::path::{Path, PathBuf};
 
 use crate::browser::Browser;
@@ -94,7 +101,7 @@ async fn deploy_archive(browser: &Browser, file: &Path) {
     browser.press("Deploy").await;
     browser.attach(file).await;
     browser.sees("shop-2.tar.gz").await;
-    browser.run("document.querySelector('dialog[open] button[type=submit]').click()").await;
+    browser.submit_dialog().await;
 }
 
 async fn stop_start_and_delete(server: &Server, browser: &Browser) {
@@ -108,7 +115,7 @@ async fn stop_start_and_delete(server: &Server, browser: &Browser) {
     browser.press("Delete the deployment").await;
     browser.sees("its volumes with all data in them").await;
     browser.fill("to confirm", "production").await;
-    browser.run("document.querySelector('dialog[open] button[type=submit]').click()").await;
+    browser.submit_dialog().await;
     browser.is_at("/projects/shop").await;
     let gone = server.local().get("/api/v1/projects/shop/deployments/production").await;
     assert_ne!(gone.status, 200, "{}", gone.text());

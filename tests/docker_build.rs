@@ -297,14 +297,17 @@ async fn limits_cost_no_cached_step_and_leave_no_trace() {
     let test = TestEngine::new();
     let folder = tempfile::tempdir().unwrap();
     let marker = format!("{}cached", test.instance);
-    let dockerfile = format!(
-        "FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"cat\", \"/proc/self/environ\", \"{marker}\"]\n"
-    );
+    let dockerfile =
+        format!("FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"cat\", \"/proc/self/environ\", \"{marker}\"]\n");
     let mut request = test.request(folder.path(), &dockerfile);
     request.limits.pids = Some(100);
     request.proxy.exceptions = Some("intern.test".to_owned());
     let (first, lines) = build(&test, &request).await;
-    assert!(text(&lines).contains("NO_PROXY=intern.test,") && text(&lines).contains(".boathouse.invalid"), "{}", text(&lines));
+    assert!(
+        text(&lines).contains("NO_PROXY=intern.test,") && text(&lines).contains(".boathouse.invalid"),
+        "{}",
+        text(&lines)
+    );
     let (second, lines) = build(&test, &request).await;
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(second.id, first.id);

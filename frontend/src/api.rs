@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::format;
+use crate::reach::{Reach, pause_after};
 use crate::session::{Gate, Remembered};
 
 /// The thing asked for, or what went wrong in words.
@@ -18,13 +19,32 @@ const CSRF_HEADER: &str = "X-Boathouse-CSRF";
 
 /// A network that changes (a laptop that wakes, a container network that comes or goes) cuts requests short. Reading is simply
 /// done again; what changes something is not, because nobody knows whether it arrived.
-const RETRIES: u32 = 3;
-const RETRY_AFTER_MS: i32 = 400;
+const TRIES: u32 = 6;
+/// A connection that died without a word would otherwise keep its reader waiting.
+const READ_WITHIN_MS: u32 = 20_000;
 
 /// The public API, called with the session's cookie.
 #[derive(Clone, Copy)]
 pub struct Api {
     gate: RwSignal<Gate>,
+    reach: Reach,
+}
+
+/// Why a request brought nothing.
+enum Fault {
+    /// No answer came, or one of a proxy before a server that is not there.
+    Away,
+    /// The server's answer is an error.
+    Refused(ErrorBody),
+}
+
+impl From<Fault> for ErrorBody {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Away => no_answer(),
+            Fault::Refused(error) => error,
+        }
+    }
 }
 
 /// The API of the page.
@@ -34,13 +54,13 @@ pub fn api() -> Api {
 
 impl Api {
     /// Answers that say 401 close this gate.
-    pub fn new(gate: RwSignal<Gate>) -> Self {
-        Self { gate }
+    pub fn new(gate: RwSignal<Gate>, reach: Reach) -> Self {
+        Self { gate, reach }
     }
 
-    /// Finds out who is here.
+    /// Finds out who is here, however long the server takes to come back.
     pub async fn open_gate(self) {
-        let gate = match self.get::<SetupState>(&at("/setup")).await {
+        let gate = match self.follow::<SetupState>(&at("/setup"), || true).await {
             Ok(SetupState { needed: true }) => Gate::Setup,
             Ok(_) if Remembered::get() => self.who_am_i().await,
             Ok(_) => Gate::SignedOut,
@@ -50,7 +70,7 @@ impl Api {
     }
 
     async fn who_am_i(self) -> Gate {
-        match self.get::<Session>(&at("/session")).await {
+        match self.follow::<Session>(&at("/session"), || true).await {
             Ok(session) => Gate::SignedIn(session),
             Err(error) if error.kind == ErrorKind::Unauthenticated => Gate::SignedOut,
             Err(error) => Gate::Unreachable(error),
@@ -165,7 +185,18 @@ impl Api {
 
     pub async fn set_password(self, name: &UserName, password: &str) -> Answer<()> {
         let body = json(&SetPassword { password: password.to_owned() })?;
-        self.call("PUT", &format!("{}/password", user_path(name)), Some(body)).await.map(drop)
+        self.call("PUT", &format!("{}/password", user_path(name)), Some(body)).await?;
+        Ok(())
+    }
+
+    /// One's own; other sessions end.
+    pub async fn change_password(self, change: &ChangePassword) -> Answer<()> {
+        self.call("PUT", &at("/session/password"), Some(json(change)?)).await?;
+        Ok(())
+    }
+
+    pub async fn change_user(self, name: &UserName, change: &ChangeUser) -> Answer<User> {
+        self.send("PATCH", &user_path(name), change).await
     }
 
     pub async fn create_token(self, token: &NewToken) -> Answer<CreatedToken> {
@@ -194,7 +225,24 @@ impl Api {
 
     /// Reads one thing or list.
     pub async fn get<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
-        decode(&self.call("GET", path, None).await?)
+        let mut tries = 0;
+        let once_more = || {
+            tries += 1;
+            tries < TRIES
+        };
+        self.follow(path, once_more).await
+    }
+
+    /// The same, however long the server stays away, while somebody waits for it.
+    pub async fn follow<T: DeserializeOwned>(self, path: &str, mut is_wanted: impl FnMut() -> bool) -> Answer<T> {
+        let mut tries = 0;
+        loop {
+            match self.call("GET", path, None).await {
+                Err(Fault::Away) if is_wanted() => pause(pause_after(tries, js_sys::Math::random())).await,
+                answer => return decode(&answer?),
+            }
+            tries += 1;
+        }
     }
 
     async fn post<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
@@ -206,29 +254,33 @@ impl Api {
     }
 
     async fn run(self, method: &str, path: &str) -> Answer<()> {
-        self.call(method, path, None).await.map(drop)
+        self.call(method, path, None).await?;
+        Ok(())
     }
 
-    async fn call(self, method: &str, path: &str, body: Option<String>) -> Answer<String> {
+    async fn call(self, method: &str, path: &str, body: Option<String>) -> Result<String, Fault> {
         let response = self.fetch(method, path, body).await?;
-        text_of(&response).await
+        text_of(&response).await.map_err(|_| self.lost())
     }
 
-    async fn fetch(self, method: &str, path: &str, body: Option<String>) -> Answer<web_sys::Response> {
-        let mut sent = send_request(method, path, body.clone()).await;
-        for _ in 0..if method == "GET" { RETRIES } else { 0 } {
-            if sent.is_ok() {
-                break;
-            }
-            pause(RETRY_AFTER_MS).await;
-            sent = send_request(method, path, body.clone()).await;
-        }
-        let response = sent.map_err(|_| no_answer())?;
+    async fn fetch(self, method: &str, path: &str, body: Option<String>) -> Result<web_sys::Response, Fault> {
+        let response = send_request(method, path, body).await.map_err(|_| self.lost())?;
         if response.ok() {
+            self.reach.find();
             return Ok(response);
         }
-        let text = text_of(&response).await.unwrap_or_default();
-        Err(self.note(error_of(response.status(), &text)))
+        match (response.status(), text_of(&response).await) {
+            (status, Ok(text)) if !is_of_a_proxy(status, &text) => {
+                self.reach.find();
+                Err(Fault::Refused(self.note(error_of(status, &text))))
+            }
+            _ => Err(self.lost()),
+        }
+    }
+
+    fn lost(self) -> Fault {
+        self.reach.lose();
+        Fault::Away
     }
 
     /// The one reaction to an ended session: the page asks to sign in and keeps its address.
@@ -308,21 +360,28 @@ async fn send_request(method: &str, path: &str, body: Option<String>) -> Result<
         init.set_body(&JsValue::from_str(&body));
     }
     init.set_headers(&headers);
+    if method == "GET" {
+        init.set_signal(Some(&web_sys::AbortSignal::timeout_with_u32(READ_WITHIN_MS)));
+    }
     let response = JsFuture::from(window().fetch_with_str_and_init(path, &init)).await?;
     response.dyn_into()
 }
 
-async fn pause(ms: i32) {
+async fn pause(ms: u32) {
     let over = js_sys::Promise::new(&mut |resolve, _| {
         // Fails for no function and number: the pause is then over at once.
-        let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+        let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms.cast_signed());
     });
     let _ = JsFuture::from(over).await;
 }
 
-async fn text_of(response: &web_sys::Response) -> Answer<String> {
-    let text = JsFuture::from(response.text().map_err(|_| no_answer())?).await.map_err(|_| no_answer())?;
-    Ok(text.as_string().unwrap_or_default())
+async fn text_of(response: &web_sys::Response) -> Result<String, JsValue> {
+    Ok(JsFuture::from(response.text()?).await?.as_string().unwrap_or_default())
+}
+
+/// Before a server that starts or stops, the edge or a proxy answers in its place, and not in our words.
+fn is_of_a_proxy(status: u16, text: &str) -> bool {
+    matches!(status, 502..=504) && serde_json::from_str::<ApiError>(text).is_err()
 }
 
 /// Starts the upload; the future answers status and body.
@@ -401,6 +460,13 @@ mod tests {
             (ErrorKind::Conflict, "shop exists", Some("Choose another name"))
         );
         assert_eq!(error_of(413, "<html>").kind, ErrorKind::TooLarge);
-        assert_eq!(error_of(502, "").kind, ErrorKind::Internal);
+        assert_eq!(error_of(500, "").kind, ErrorKind::Internal);
+    }
+
+    #[test]
+    fn the_answers_of_proxies_are_none_of_the_servers() {
+        assert!(is_of_a_proxy(502, "502 Bad gateway.") && is_of_a_proxy(504, ""));
+        assert!(!is_of_a_proxy(503, r#"{"error":{"kind":"unavailable","message":"the engine does not answer"}}"#));
+        assert!(!is_of_a_proxy(404, "404 Not found."));
     }
 }

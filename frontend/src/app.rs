@@ -10,6 +10,7 @@ use crate::api::Api;
 use crate::components::{Clock, Doorway, Problem, Shell, Skeleton};
 use crate::live::{Live, of_all};
 use crate::pages::*;
+use crate::reach::Reach;
 use crate::session::{Account, Gate};
 use crate::stream::Events;
 
@@ -20,7 +21,9 @@ pub struct Projects(pub Live<Vec<Project>>);
 #[component]
 pub fn App() -> impl IntoView {
     let gate = RwSignal::new(Gate::Unknown);
-    let api = Api::new(gate);
+    let reach = Reach::new();
+    provide_context(reach);
+    let api = Api::new(gate, reach);
     provide_context(api);
     provide_context(Account(gate));
     provide_context(Clock::start());

@@ -1,4 +1,5 @@
-//! A value of the API that follows the server: read at once, read again when an event concerns it, kept meanwhile.
+//! A value of the API that follows the server: read at once, read again when an event concerns it or the server is back, kept
+//! meanwhile.
 
 use boathouse_types::{ErrorBody, Event};
 use leptos::prelude::*;
@@ -82,7 +83,7 @@ impl<T: Value> Live<T> {
     async fn read(self) {
         loop {
             let Some(path) = self.path.try_get_value() else { return };
-            let answer = self.api.get::<T>(&path).await;
+            let answer = self.api.follow::<T>(&path, || self.path.try_get_value().is_some()).await;
             match answer {
                 Ok(value) => {
                     self.put(value);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use boathouse_types::LogLine;
+use boathouse_types::{Gap, LogLine};
 
 use crate::{ansi, format};
 
@@ -61,13 +61,14 @@ impl LogBuffer {
         self.append(line);
     }
 
-    /// Notes that the server could not send some lines.
-    pub fn push_gap(&mut self, missed: Option<i64>, at: i64) {
-        let text = match missed {
-            Some(count) => format!("— {count} lines are missing here: the reader was too slow —"),
-            None => "— lines are missing here: the reader was too slow —".to_owned(),
+    /// Notes that the server could not send some lines. What it goes on with may have lower ids: a backup was restored.
+    pub fn push_gap(&mut self, gap: &Gap, at: i64) {
+        let text = match gap.missed {
+            Some(count) => format!("— {count} lines are missing here —"),
+            None => "— lines are missing here —".to_owned(),
         };
-        self.append(LogLine { id: self.last_id.unwrap_or(0), at, component: None, stream: "gap".to_owned(), text });
+        self.last_id = Some(gap.resumes_at - 1);
+        self.append(LogLine { id: gap.resumes_at - 1, at, component: None, stream: "gap".to_owned(), text });
     }
 
     /// How many lines the filter lets through.
@@ -266,10 +267,12 @@ mod tests {
     fn gaps_are_shown() {
         let mut buffer = LogBuffer::default();
         buffer.push(line(7, "", "a"));
-        buffer.push_gap(Some(3), 0);
+        buffer.push_gap(&Gap { missed: Some(3), resumes_at: 11 }, 0);
         buffer.push(line(11, "", "b"));
         assert!(texts(&buffer)[1].contains("3 lines are missing"));
-        assert_eq!(buffer.len(), 3);
+        buffer.push_gap(&Gap { missed: None, resumes_at: 1 }, 0);
+        buffer.push(line(1, "", "from a backup"));
+        assert_eq!(buffer.len(), 5);
     }
 
     #[test]

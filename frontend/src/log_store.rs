@@ -43,7 +43,7 @@ impl LogStore {
     fn take(self, message: Message) {
         let changed = self.buffer.try_update_value(|buffer| match message {
             Message::Log(line) => buffer.push(line),
-            Message::Gap(gap) => buffer.push_gap(gap.missed, js_sys::Date::now() as i64),
+            Message::Gap(gap) => buffer.push_gap(&gap, js_sys::Date::now() as i64),
             Message::State(_) | Message::Opened => {}
         });
         if changed.is_some() {

@@ -3,6 +3,7 @@
 mod app;
 mod session;
 mod api;
+mod reach;
 mod stream;
 mod live;
 mod pages;

@@ -1,6 +1,6 @@
-//! Server-sent events: one `EventSource` per stream, its connection as a signal, resumed by itself.
+//! Server-sent events: one `EventSource` per stream, its connection as a signal, resumed by itself where it stopped.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use web_sys::{EventSource, MessageEvent};
 
-/// The browser reconnects by itself after a network fault, but gives up after an error answer: then we try again.
-const REOPEN_AFTER: Duration = Duration::from_secs(2);
+use crate::reach::{Reach, pause_after, reach};
+
 /// What is observed, not decided, has no event: all that is on screen is read again this often.
 const REFRESH_EVERY: Duration = Duration::from_secs(10);
 
@@ -34,82 +34,150 @@ pub enum Message {
     Opened,
 }
 
-/// An open stream; dropped, it closes.
+/// A stream that opens itself again until it ends or its component goes. The browser would do so too, but only after some faults,
+/// only every few seconds, and never for a connection that hangs.
 struct Stream {
-    source: Option<EventSource>,
-    handlers: Vec<Closure<dyn Fn(MessageEvent)>>,
-    closed: bool,
-    last_id: LastId,
+    path: String,
+    connection: RwSignal<Connection>,
+    deliver: Box<dyn Fn(Message)>,
+    reach: Reach,
+    /// The id of the last message: a new `EventSource` does not know where the one before it stopped.
+    last_id: RefCell<String>,
+    /// Tries in vain since it was last open.
+    tries: Cell<u32>,
+    /// As [`Reach::outages`] when it was opened; nothing until then.
+    opened_in: Cell<Option<u32>>,
+    open: RefCell<Option<Open>>,
+    timer: Cell<Option<TimeoutHandle>>,
+    closed: Cell<bool>,
 }
 
-/// The id of the last message: a new `EventSource` does not know where the one before it stopped.
-type LastId = Rc<RefCell<String>>;
+/// One `EventSource`; dropped, it closes.
+struct Open {
+    source: EventSource,
+    _handlers: Vec<Closure<dyn Fn(MessageEvent)>>,
+}
 
-impl Drop for Stream {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Stream {
-    fn close(&mut self) {
-        self.closed = true;
-        if let Some(source) = self.source.take() {
-            source.close();
-        }
-        self.handlers.clear();
+        self.source.close();
     }
 }
 
 /// Opens a stream that lives as long as the component that calls this.
 pub fn open(path: String, connection: RwSignal<Connection>, deliver: impl Fn(Message) + 'static) {
-    let stream =
-        Rc::new(RefCell::new(Stream { source: None, handlers: Vec::new(), closed: false, last_id: LastId::default() }));
-    connect(&stream, path, connection, Rc::new(deliver));
-    let owned = StoredValue::new_local(stream);
+    let stream = Rc::new(Stream {
+        path,
+        connection,
+        deliver: Box::new(deliver),
+        reach: reach(),
+        last_id: RefCell::default(),
+        tries: Cell::new(0),
+        opened_in: Cell::new(None),
+        open: RefCell::new(None),
+        timer: Cell::new(None),
+        closed: Cell::new(false),
+    });
+    stream.connect();
+    let owned = StoredValue::new_local(stream.clone());
     on_cleanup(move || {
-        owned.try_with_value(|stream| stream.borrow_mut().close());
+        owned.try_with_value(|stream| stream.close());
+    });
+    // The server is back: what waits need not wait on, and what has hung since before is opened anew.
+    Effect::new(move |was_away: Option<bool>| {
+        let is_away = stream.reach.is_away();
+        if was_away == Some(true) && !is_away && stream.opened_in.get() != Some(stream.reach.outages()) {
+            stream.connect();
+        }
+        is_away
     });
 }
 
-type Deliver = Rc<dyn Fn(Message)>;
-
-fn connect(stream: &Rc<RefCell<Stream>>, path: String, connection: RwSignal<Connection>, deliver: Deliver) {
-    let last_id = stream.borrow().last_id.clone();
-    let Ok(source) = EventSource::new(&resumed(&path, &last_id.borrow())) else { return };
-    let handlers = vec![
-        on(&source, "open", {
-            let deliver = deliver.clone();
-            move |_| {
-                connection.try_set(Connection::Connected);
-                deliver(Message::Opened);
-            }
-        }),
-        on_json(&source, "log", &last_id, &deliver, Message::Log),
-        on_json(&source, "state", &last_id, &deliver, Message::State),
-        on_json(&source, "gap", &last_id, &deliver, Message::Gap),
-        on(&source, "end", {
-            let source = source.clone();
-            move |_| {
+impl Stream {
+    fn connect(self: &Rc<Self>) {
+        self.stop_timer();
+        if self.closed.get() {
+            return;
+        }
+        // Closes the one before.
+        self.open.replace(None);
+        self.opened_in.set(None);
+        let Ok(source) = EventSource::new(&resumed(&self.path, &self.last_id.borrow())) else { return };
+        let handlers = vec![
+            self.on(&source, "open", |stream, _| {
+                stream.tries.set(0);
+                stream.opened_in.set(Some(stream.reach.outages()));
+                stream.connection.try_set(Connection::Connected);
+                (stream.deliver)(Message::Opened);
+            }),
+            self.on_json(&source, "log", Message::Log),
+            self.on_json(&source, "state", Message::State),
+            self.on_json(&source, "gap", Message::Gap),
+            self.on(&source, "end", |stream, _| {
+                stream.close();
+                stream.connection.try_set(Connection::Ended);
+            }),
+            self.on(&source, "error", |stream, source| {
                 source.close();
-                connection.try_set(Connection::Ended);
+                stream.connection.try_set(Connection::Lost);
+                stream.connect_later();
+            }),
+        ];
+        self.open.replace(Some(Open { source, _handlers: handlers }));
+    }
+
+    fn connect_later(self: &Rc<Self>) {
+        self.stop_timer();
+        let tries = self.tries.replace(self.tries.get() + 1);
+        let pause = Duration::from_millis(u64::from(pause_after(tries, js_sys::Math::random())));
+        let stream = self.clone();
+        self.timer.set(set_timeout_with_handle(move || stream.connect(), pause).ok());
+    }
+
+    fn stop_timer(&self) {
+        if let Some(timer) = self.timer.take() {
+            timer.clear();
+        }
+    }
+
+    /// For ever. The handlers stay until the stream is dropped: one of them may be calling.
+    fn close(&self) {
+        self.closed.set(true);
+        self.stop_timer();
+        if let Some(open) = self.open.borrow().as_ref() {
+            open.source.close();
+        }
+    }
+
+    fn on(
+        self: &Rc<Self>,
+        source: &EventSource,
+        name: &str,
+        handle: impl Fn(&Rc<Self>, &EventSource) + 'static,
+    ) -> Closure<dyn Fn(MessageEvent)> {
+        let (stream, own) = (Rc::downgrade(self), source.clone());
+        listen(source, name, move |_| {
+            if let Some(stream) = stream.upgrade() {
+                handle(&stream, &own);
             }
-        }),
-        on(&source, "error", {
-            let (source, stream) = (source.clone(), Rc::downgrade(stream));
-            move |_| {
-                connection.try_set(Connection::Lost);
-                if source.ready_state() == EventSource::CLOSED
-                    && let Some(stream) = stream.upgrade()
-                {
-                    reopen(stream, path.clone(), connection, deliver.clone());
-                }
+        })
+    }
+
+    fn on_json<T: DeserializeOwned + 'static>(
+        self: &Rc<Self>,
+        source: &EventSource,
+        name: &str,
+        wrap: fn(T) -> Message,
+    ) -> Closure<dyn Fn(MessageEvent)> {
+        let stream = Rc::downgrade(self);
+        listen(source, name, move |event| {
+            let Some(stream) = stream.upgrade() else { return };
+            stream.last_id.replace(event.last_event_id());
+            if let Some(value) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
+                (stream.deliver)(wrap(value));
             }
-        }),
-    ];
-    let mut stream = stream.borrow_mut();
-    stream.source = Some(source);
-    stream.handlers = handlers;
+        })
+    }
 }
 
 /// The stream from after the message with this id; from its beginning where there was none.
@@ -121,38 +189,11 @@ fn resumed(path: &str, last_id: &str) -> String {
     }
 }
 
-fn reopen(stream: Rc<RefCell<Stream>>, path: String, connection: RwSignal<Connection>, deliver: Deliver) {
-    set_timeout(
-        move || {
-            if !stream.borrow().closed {
-                connect(&stream, path, connection, deliver);
-            }
-        },
-        REOPEN_AFTER,
-    );
-}
-
-fn on(source: &EventSource, name: &str, handle: impl Fn(MessageEvent) + 'static) -> Closure<dyn Fn(MessageEvent)> {
+fn listen(source: &EventSource, name: &str, handle: impl Fn(MessageEvent) + 'static) -> Closure<dyn Fn(MessageEvent)> {
     let closure = Closure::<dyn Fn(MessageEvent)>::new(handle);
     // Fails for no name that is used here: the listener is a function.
     let _ = source.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref());
     closure
-}
-
-fn on_json<T: DeserializeOwned + 'static>(
-    source: &EventSource,
-    name: &str,
-    last_id: &LastId,
-    deliver: &Deliver,
-    wrap: fn(T) -> Message,
-) -> Closure<dyn Fn(MessageEvent)> {
-    let (deliver, last_id) = (deliver.clone(), last_id.clone());
-    on(source, name, move |event| {
-        *last_id.borrow_mut() = event.last_event_id();
-        if let Some(value) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
-            deliver(wrap(value));
-        }
-    })
 }
 
 /// What a change on the server means for what is on screen.
@@ -188,15 +229,18 @@ impl Events {
             Message::Opened | Message::Gap(_) => events.tell(&Notice::Anything),
             Message::Log(_) => {}
         });
-        let timer = set_interval_with_handle(
-            move || {
-                if document().visibility_state() == web_sys::VisibilityState::Visible {
-                    events.tell(&Notice::Anything);
-                }
-            },
-            REFRESH_EVERY,
-        );
-        on_cleanup(move || drop(timer.map(|timer| timer.clear())));
+        let look = move || {
+            if document().visibility_state() == web_sys::VisibilityState::Visible {
+                events.tell(&Notice::Anything);
+            }
+        };
+        let timer = set_interval_with_handle(look, REFRESH_EVERY);
+        // A page that was in the background is old until it is read again.
+        let shown = window_event_listener(leptos::ev::visibilitychange, move |_| look());
+        on_cleanup(move || {
+            drop(timer.map(|timer| timer.clear()));
+            shown.remove();
+        });
         events
     }
 

@@ -16,12 +16,19 @@ pub struct TestApp {
     args: Vec<String>,
     manifest: Option<String>,
     exposed: Option<u16>,
+    steps: String,
     extra: Vec<(String, Vec<u8>)>,
 }
 
 /// The app that answers `/` with this text and exits on SIGTERM at once.
 pub fn app(version: &str) -> TestApp {
-    TestApp { args: vec!["--version".into(), version.into()], manifest: None, exposed: Some(8080), extra: Vec::new() }
+    TestApp {
+        args: vec!["--version".into(), version.into()],
+        manifest: None,
+        exposed: Some(8080),
+        steps: String::new(),
+        extra: Vec::new(),
+    }
 }
 
 impl TestApp {
@@ -62,6 +69,12 @@ impl TestApp {
         self
     }
 
+    /// With one more line in its Dockerfile, after the app is there.
+    pub fn build_step(mut self, line: &str) -> Self {
+        self.steps.push_str(&format!("{line}\n"));
+        self
+    }
+
     /// With this `boathouse.yaml`; its one component has to lie in the root folder (`folder: /`).
     pub fn manifest(mut self, yaml: &str) -> Self {
         self.manifest = Some(yaml.to_owned());
@@ -78,7 +91,7 @@ impl TestApp {
     pub fn dockerfile(&self) -> String {
         let expose = self.exposed.map(|port| format!("EXPOSE {port}\n")).unwrap_or_default();
         let command = serde_json::to_string(&[&["/app".to_owned()], self.args.as_slice()].concat()).unwrap();
-        format!("FROM scratch\nCOPY app /app\n{expose}ENTRYPOINT {command}\n")
+        format!("FROM scratch\nCOPY app /app\n{}{expose}ENTRYPOINT {command}\n", self.steps)
     }
 
     /// Everything that its folder holds; `*` marks what is executable, as in [`tar_gz`].

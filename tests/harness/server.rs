@@ -30,6 +30,7 @@ const CONSOLE: &str = "boathouse.localhost";
 pub struct ServerOptions {
     args: Vec<String>,
     data: Option<PathBuf>,
+    addresses: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl ServerOptions {
@@ -42,6 +43,12 @@ impl ServerOptions {
     /// In this data directory, which outlives the server.
     pub fn data(mut self, folder: &Path) -> Self {
         self.data = Some(folder.to_owned());
+        self
+    }
+
+    /// With its edge at these addresses (HTTP, HTTPS) instead of its slot's.
+    pub fn addresses(mut self, addresses: (SocketAddr, SocketAddr)) -> Self {
+        self.addresses = Some(addresses);
         self
     }
 
@@ -104,7 +111,7 @@ impl Server {
 
     /// For a server that is started in a special way.
     pub fn options() -> ServerOptions {
-        ServerOptions { args: Vec::new(), data: None }
+        ServerOptions { args: Vec::new(), data: None, addresses: None }
     }
 
     fn new(options: ServerOptions) -> Self {
@@ -123,12 +130,12 @@ impl Server {
 
     /// Where its edge answers HTTP.
     pub fn http(&self) -> SocketAddr {
-        self.slot.address(0)
+        self.options.addresses.map_or_else(|| self.slot.address(0), |(http, _)| http)
     }
 
     /// Where its edge answers HTTPS.
     pub fn https(&self) -> SocketAddr {
-        self.slot.address(1)
+        self.options.addresses.map_or_else(|| self.slot.address(1), |(_, https)| https)
     }
 
     /// Its ports.

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use boathouse_types::{NewUser, Role, SetPassword, User, UserName};
+use boathouse_types::{ChangeUser, NewUser, Role, SetPassword, User, UserName};
 
 use super::answer::{read, write};
 use crate::auth::{Actor, password, setup};
@@ -23,6 +23,21 @@ pub async fn create(app: Data<App>, actor: Actor, body: Json<NewUser>) -> Result
         user::create(tx, &name, role, &hash)?;
         let message = format!("{} created the user {name} as {}", actor.label(), role.as_str());
         event::record(tx, &actor.label(), "user.created", About::default(), &message)?;
+        Ok(user::by_name(tx, &name)?.into())
+    })
+    .await
+}
+
+pub async fn change(app: Data<App>, actor: Actor, name: Path<UserName>, body: Json<ChangeUser>) -> Result<Json<User>> {
+    let ChangeUser { role } = body.into_inner();
+    write(&app, move |tx, _| {
+        let row = user::by_name(tx, &name)?;
+        if let Some(role) = role.filter(|role| *role != row.role) {
+            refuse_the_last_admin(tx, &row)?;
+            user::set_role(tx, row.id, role)?;
+            let message = format!("{} changed the role of {} to {}", actor.label(), row.name, role.as_str());
+            event::record(tx, &actor.label(), "user.role", About::default(), &message)?;
+        }
         Ok(user::by_name(tx, &name)?.into())
     })
     .await
@@ -50,7 +65,7 @@ pub async fn set_password(
     write(&app, move |tx, _| {
         let row = user::by_name(tx, &name)?;
         user::set_password(tx, row.id, &hash)?;
-        session::remove_of(tx, row.id)?;
+        session::remove_of(tx, row.id, None)?;
         let message = format!("{} set the password of {name}", actor.label());
         event::record(tx, &actor.label(), "user.password", About::default(), &message)
     })

@@ -1,6 +1,6 @@
 //! `boathouse user`.
 
-use boathouse_types::{NewUser, Role, SetPassword, User, UserName};
+use boathouse_types::{ChangePassword, ChangeUser, NewUser, Role, SetPassword, User, UserName};
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::json;
@@ -36,11 +36,19 @@ enum Action {
         /// Its name
         name: UserName,
     },
-    /// Set a user's password and end its sessions
-    Password {
+    /// Change what a user may do
+    Role {
         /// Its name
         name: UserName,
-        /// Read the password from standard input instead of the terminal
+        /// viewer, member or admin
+        #[arg(value_parser = role)]
+        role: Role,
+    },
+    /// Set a user's password and end its sessions; without a name, change your own
+    Password {
+        /// Its name; yours where absent
+        name: Option<UserName>,
+        /// Read the password from standard input instead of the terminal; for your own, the current one comes first, on a line of its own
         #[arg(long)]
         password_stdin: bool,
     },
@@ -67,7 +75,20 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             client.delete(&format!("/users/{name}")).await?;
             context.out.result(&json!({ "removed": name }), || format!("Removed {name}."))
         }
-        Action::Password { name, password_stdin } => {
+        Action::Role { name, role } => {
+            let change = ChangeUser { role: Some(role) };
+            let user: User = client.call(Method::PATCH, &format!("/users/{name}"), &change).await?;
+            context.out.result(&user, || format!("{} is {} from now on.", user.name, user.role.as_str()))
+        }
+        Action::Password { name: None, password_stdin } => {
+            let current = if password_stdin { prompt::read_line()? } else { prompt::secret("Current password: ")? };
+            let password = prompt::new_secret("New password", password_stdin)?;
+            client.run(Method::PUT, "/session/password", &ChangePassword { current, password }).await?;
+            context.out.result(&json!({ "changed": true }), || {
+                "Your password is changed, your other sessions are ended.".to_owned()
+            })
+        }
+        Action::Password { name: Some(name), password_stdin } => {
             let password = prompt::new_secret(&format!("New password of {name}"), password_stdin)?;
             client.run(Method::PUT, &format!("/users/{name}/password"), &SetPassword { password }).await?;
             context.out.result(&json!({ "changed": name }), || {

@@ -63,8 +63,8 @@ pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// Ends all of a user, when the password changes.
-pub fn remove_of(tx: &Transaction<'_>, user: UserId) -> Result<()> {
-    tx.execute("delete from session where user_id = ?1", [user.0])?;
+/// Ends all of a user but the one to keep, when the password changes.
+pub fn remove_of(tx: &Transaction<'_>, user: UserId, keep: Option<i64>) -> Result<()> {
+    tx.execute("delete from session where user_id = ?1 and id is not ?2", params![user.0, keep])?;
     Ok(())
 }

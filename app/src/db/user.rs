@@ -69,6 +69,12 @@ pub fn set_password(tx: &Transaction<'_>, id: UserId, password_hash: &str) -> Re
     Ok(())
 }
 
+/// Changes what it may do, from its next request on.
+pub fn set_role(tx: &Transaction<'_>, id: UserId, role: Role) -> Result<()> {
+    tx.execute("update user set role = ?2 where id = ?1", params![id.0, role.as_str()])?;
+    Ok(())
+}
+
 /// Removes it with its sessions and tokens.
 pub fn remove(tx: &Transaction<'_>, id: UserId) -> Result<()> {
     tx.execute("delete from user where id = ?1", [id.0])?;

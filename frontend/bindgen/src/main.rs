@@ -90,21 +90,26 @@ fn place_snippets(bindings: &Output, site: &mut Site) -> Result<String> {
     Ok(js)
 }
 
-/// A module of its own, because the console's content security policy forbids inline scripts. A network that changes while the
-/// page loads must not leave it blank: loading is tried again, and the last failure is said.
+/// A module of its own, because the console's content security policy forbids inline scripts. A server that is not there while
+/// the page loads must not leave it blank: loading is tried again until it succeeds, and the page says so.
 fn boot_module(js: &str, wasm: &str) -> String {
     BOOT.replace("%js%", js).replace("%wasm%", wasm)
 }
 
 /// Only what the network does is tried again (a `TypeError`); a module that was fetched and failed once more needs another address.
-const BOOT: &str = "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url);
+/// Where the server is back with another console, only a new page knows the names of its files.
+const BOOT: &str = "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url), note = document.getElementById('boot');
+for (const sheet of document.querySelectorAll('link[rel=stylesheet]')) if (!sheet.sheet) sheet.href += '?1';
 const start = async (tried) => {
   try {
     const { default: init } = await import(tried ? js + '?' + tried : js);
     await init({ module_or_path: wasm });
+    note.remove();
   } catch (error) {
-    if (error instanceof TypeError && tried < 4) return setTimeout(start, 500, tried + 1);
-    document.body.append('The console could not be loaded: ' + error.message + '. Reload the page.');
+    if (!(error instanceof TypeError)) return note.textContent = 'The console cannot start: ' + error.message;
+    note.firstChild.data = 'The server does not answer. Trying again… ';
+    const answer = await fetch(new URL(js, import.meta.url), { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+    setTimeout(answer?.status === 404 ? () => location.reload() : () => start(tried + 1), Math.min(250 << tried, 3000));
   }
 };
 start(0);

@@ -4,7 +4,9 @@ use boathouse_types::Source;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
-use super::{Attempt, AttemptProblem, Button, ChosenFile, Dialog, DropZone, Field, Glyph, Icon, archive, some_text};
+use super::{
+    Attempt, AttemptProblem, Button, ChosenFile, Dialog, DropZone, Field, Form, Glyph, Icon, archive, some_text,
+};
 use crate::api::{Place, api};
 
 /// "Deploy" and, beside it, "another version".
@@ -55,10 +57,6 @@ fn deploy_action(
 fn DeployVersion(place: Place, source: Source) -> impl IntoView {
     let (attempt, reference) = (Attempt::new(), RwSignal::new(String::new()));
     let deploy = deploy_action(place, attempt, move || some_text(reference));
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
-        deploy();
-    };
     let (label, placeholder, hint) = match source {
         Source::Image { image } => ("Image", image.to_string(), "Empty: the project's own image."),
         _ => (
@@ -68,11 +66,9 @@ fn DeployVersion(place: Place, source: Source) -> impl IntoView {
         ),
     };
     view! {
-        <form class="stack" on:submit=submit>
-            <Field label value=reference placeholder hint/>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Deploy" glyph=Glyph::DEPLOY class="primary"/></div>
-        </form>
+        <Form attempt label="Deploy" glyph=Glyph::DEPLOY on_submit=deploy>
+            <Field label value=reference placeholder hint focus=true/>
+        </Form>
     }
 }
 
@@ -80,8 +76,7 @@ fn DeployVersion(place: Place, source: Source) -> impl IntoView {
 fn DeployArchive(place: Place) -> impl IntoView {
     let (api, navigate, attempt) = (api(), use_navigate(), Attempt::new());
     let (file, progress): (ChosenFile, _) = (RwSignal::new_local(None), RwSignal::new(None));
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let deploy = move || {
         let file = match archive(file) {
             Ok(file) => file,
             Err(message) => return attempt.refuse(message),
@@ -96,10 +91,8 @@ fn DeployArchive(place: Place) -> impl IntoView {
         });
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Deploy" glyph=Glyph::DEPLOY on_submit=deploy>
             <DropZone file progress/>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Deploy" glyph=Glyph::DEPLOY class="primary"/></div>
-        </form>
+        </Form>
     }
 }

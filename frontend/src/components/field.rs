@@ -42,6 +42,12 @@ pub fn Choice(
     }
 }
 
+/// Yes or no.
+#[component]
+pub fn Switch(label: &'static str, on: RwSignal<bool>) -> impl IntoView {
+    view! { <label class="switch"><input type="checkbox" prop:checked=on on:change=move |event| on.set(event_target_checked(&event))/>{label}</label> }
+}
+
 /// The text where there is any.
 pub fn some_text(value: RwSignal<String>) -> Option<String> {
     let text = value.get_untracked().trim().to_owned();

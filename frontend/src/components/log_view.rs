@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use super::{Choice, Glyph, Icon};
+use super::{Choice, Glyph, Icon, Switch};
 use crate::log_buffer::{ENDLESS, Entry, Filter, visible};
 use crate::log_store::LogStore;
 use crate::stream::Connection;
@@ -88,14 +88,9 @@ fn LogConnection(store: LogStore) -> impl IntoView {
     move || match store.connection.get() {
         Connection::Opening => "· connecting",
         Connection::Connected => "· live",
-        Connection::Lost => "· connection lost, trying again",
+        Connection::Lost => "· reconnecting",
         Connection::Ended => "· complete",
     }
-}
-
-#[component]
-fn Switch(label: &'static str, on: RwSignal<bool>) -> impl IntoView {
-    view! { <label class="switch"><input type="checkbox" prop:checked=on on:change=move |event| on.set(event_target_checked(&event))/>{label}</label> }
 }
 
 /// What of the log is in sight.

@@ -4,6 +4,7 @@ use boathouse_types::ErrorBody;
 use leptos::prelude::*;
 
 use super::{Glyph, Icon};
+use crate::reach::reach;
 
 #[component]
 pub fn Problem(problem: ErrorBody) -> impl IntoView {
@@ -21,5 +22,9 @@ pub fn Problem(problem: ErrorBody) -> impl IntoView {
 /// Appears only after 150 ms (by the style sheet): most answers come sooner, and then nothing flickers.
 #[component]
 pub fn Skeleton() -> impl IntoView {
-    view! { <div class="skeleton" role="status" aria-label="Loading"><i></i><i></i><i></i></div> }
+    let reach = reach();
+    view! {
+        <div class="skeleton" role="status" aria-label="Loading"><i></i><i></i><i></i></div>
+        <Show when=move || reach.is_away()><p class="away hint" role="status"><Icon glyph=Glyph::OFFLINE/>"The server does not answer. Trying again…"</p></Show>
+    }
 }

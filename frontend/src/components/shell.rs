@@ -6,9 +6,10 @@ use leptos_router::hooks::{use_location, use_navigate};
 use wasm_bindgen::JsCast;
 use web_sys::KeyboardEvent;
 
-use super::{Glyph, Help, Icon, Palette, focus_filter};
+use super::{Glyph, Help, Icon, OwnPassword, Palette, focus_filter};
 use crate::api::api;
 use crate::live::Live;
+use crate::reach::reach;
 use crate::session::account;
 use crate::stream::{Connection, Events};
 
@@ -17,11 +18,13 @@ use crate::stream::{Connection, Events};
 struct Overlays {
     palette: RwSignal<bool>,
     help: RwSignal<bool>,
+    password: RwSignal<bool>,
 }
 
 #[component]
 pub fn Shell(projects: Live<Vec<Project>>, children: Children) -> impl IntoView {
-    let overlays = Overlays { palette: RwSignal::new(false), help: RwSignal::new(false) };
+    let closed = || RwSignal::new(false);
+    let overlays = Overlays { palette: closed(), help: closed(), password: closed() };
     listen_to_keys(overlays);
     name_the_page();
     let projects = Signal::derive(move || projects.get().unwrap_or_default());
@@ -39,6 +42,7 @@ pub fn Shell(projects: Live<Vec<Project>>, children: Children) -> impl IntoView 
         <main id="main" tabindex="-1">{children()}</main>
         <Palette open=overlays.palette projects/>
         <Help open=overlays.help/>
+        <OwnPassword open=overlays.password/>
     }
 }
 
@@ -83,11 +87,11 @@ fn name_the_page() {
 /// Says so while the page does not hear from the server.
 #[component]
 fn ConnectionMark() -> impl IntoView {
-    let connection = expect_context::<Events>().connection;
-    let is_lost = move || connection.get() == Connection::Lost;
+    let (connection, reach) = (expect_context::<Events>().connection, reach());
+    let is_lost = move || reach.is_away() || connection.get() == Connection::Lost;
     view! {
         <div role="status" class="connection">
-            <Show when=is_lost><span class="mark warn"><Icon glyph=Glyph::OFFLINE/><span>"Connection lost. Trying again…"</span></span></Show>
+            <Show when=is_lost><span class="mark warn"><Icon glyph=Glyph::OFFLINE/><span>"Reconnecting…"</span></span></Show>
         </div>
     }
 }
@@ -113,6 +117,7 @@ fn AccountMenu(overlays: Overlays) -> impl IntoView {
             <div on:click=close>
                 <p class="hint">"Signed in as "<strong>{move || account.name()}</strong></p>
                 <a href="/settings"><Icon glyph=Glyph::SETTINGS/>"Settings"</a>
+                <button type="button" class="quiet" on:click=move |_| overlays.password.set(true)><Icon glyph=Glyph::LOCK/>"Change password"</button>
                 <button type="button" class="quiet" on:click=move |_| overlays.help.set(true)><Icon glyph=Glyph::HELP/>"Keyboard"</button>
                 <button type="button" class="quiet" on:click=sign_out><Icon glyph=Glyph::OPEN/>"Sign out"</button>
             </div>

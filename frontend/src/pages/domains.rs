@@ -3,7 +3,6 @@
 use boathouse_types::{Deployment, Host, NewHost, TlsMode};
 use leptos::prelude::*;
 
-use super::environment::components_of;
 use crate::api::{Place, api};
 use crate::components::*;
 use crate::format;
@@ -38,14 +37,15 @@ pub fn CertificateMark(host: Host) -> impl IntoView {
         (Some(problem), _, _) => {
             view! { <span class="mark warn"><Icon glyph=Glyph::DEGRADED/><span>{problem}</span></span> }.into_any()
         }
-        (None, Some(certificate), _) => {
+        (None, Some(certificate), tls) => {
             let title = format!(
                 "Issued by {}, {} to {}",
                 certificate.issuer,
                 format::day(certificate.not_before),
                 format::day(certificate.not_after)
             );
-            view! { <span class="mark good" title=title><Icon glyph=Glyph::LOCK/><span>{certificate.issuer.clone()}", until "{format::day(certificate.not_after)}</span></span> }.into_any()
+            let issuer = if tls == TlsMode::Internal { "internal CA".to_owned() } else { certificate.issuer.clone() };
+            view! { <span class="mark good" title=title><Icon glyph=Glyph::LOCK/><span>{issuer}", until "{format::day(certificate.not_after)}</span></span> }.into_any()
         }
         (None, None, TlsMode::Off) => {
             view! { <span class="mark off"><Icon glyph=Glyph::OFF/><span>"plain HTTP"</span></span> }.into_any()
@@ -83,16 +83,8 @@ fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl
             <Show when=may_change>
                 <span class="row-actions"><button type="button" class="quiet icon-only" aria-label=format!("Remove {}", name.get_value()) on:click=move |_| removing.set(true)><Icon glyph=Glyph::TRASH/></button></span>
             </Show>
-            <Dialog open=removing title=format!("Remove {}?", name.get_value())>
-                <div class="stack">
-                    <p>"Visitors of this address get an error page at once. Its certificate is kept, so adding it again is quick."</p>
-                    <AttemptProblem attempt/>
-                    <div class="actions">
-                        <button type="button" on:click=move |_| removing.set(false)>"Keep it"</button>
-                        <Button attempt label="Remove" glyph=Glyph::TRASH class="danger" on_press=Callback::new(remove)/>
-                    </div>
-                </div>
-            </Dialog>
+            <Confirm open=removing title=format!("Remove {}?", name.get_value()) verb="Remove" attempt on_confirm=Callback::new(remove)
+                says="Visitors of this address get an error page at once. Its certificate is kept, so adding it again is quick."/>
         </li>
     }
 }
@@ -107,11 +99,6 @@ fn AddHost(
     let (api, attempt) = (api(), Attempt::new());
     let text = || RwSignal::new(String::new());
     let (name, component, path, tls) = (text(), text(), text(), text());
-    let several = Signal::derive(move || {
-        let mut options = components_of(deployment).get();
-        options[0].1 = "The only component".to_owned();
-        options
-    });
     let modes = [
         ("", "By the name: ACME for public ones, internal for others"),
         ("acme", "ACME"),
@@ -119,8 +106,7 @@ fn AddHost(
         ("off", "None: plain HTTP"),
     ];
     let modes = modes.map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let add = move || {
         let host = match name.get_untracked().trim().parse() {
             Ok(name) => NewHost {
                 name,
@@ -139,13 +125,11 @@ fn AddHost(
         });
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Add" glyph=Glyph::PLUS on_submit=add>
             <Field label="Domain" value=name placeholder="shop.example.com" required=true focus=true/>
-            <Show when=move || { several.with(|options| options.len() > 2) }><Choice label="Component" value=component options=several/></Show>
+            <ComponentChoice label="Component" value=component deployment otherwise="The only component"/>
             <Field label="Path" value=path placeholder="/" hint="Only requests below it; empty for all."/>
             <Choice label="Certificate" value=tls options=Signal::stored(modes)/>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Add" glyph=Glyph::PLUS class="primary"/></div>
-        </form>
+        </Form>
     }
 }

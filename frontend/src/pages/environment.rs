@@ -1,6 +1,6 @@
 //! The environment of a deployment: listed, set, pasted, removed. A secret's value never comes back.
 
-use boathouse_types::{Deployment, EnvVar, Identifier, SetEnvVar};
+use boathouse_types::{Deployment, EnvVar, SetEnvVar};
 use leptos::prelude::*;
 
 use crate::api::{Place, api};
@@ -92,16 +92,8 @@ fn VariableRow(
                 </span>
             </Show>
             <Dialog open=editing title=format!("Change {key}")><VariableForm place live deployment open=editing known=Some(known.get_value())/></Dialog>
-            <Dialog open=removing title=format!("Remove {key}?")>
-                <div class="stack">
-                    <p>"The next release starts without it; its value is lost."</p>
-                    <AttemptProblem attempt/>
-                    <div class="actions">
-                        <button type="button" on:click=move |_| removing.set(false)>"Keep it"</button>
-                        <Button attempt label="Remove" glyph=Glyph::TRASH class="danger" on_press=Callback::new(remove)/>
-                    </div>
-                </div>
-            </Dialog>
+            <Confirm open=removing title=format!("Remove {key}?") verb="Remove" attempt on_confirm=Callback::new(remove)
+                says="The next release starts without it; its value is lost."/>
         </li>
     }
 }
@@ -124,8 +116,7 @@ fn VariableForm(
         text(known.as_ref().and_then(|known| known.value.clone())),
     );
     let component = text(known.and_then(|known| known.component).map(String::from));
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let save = move || {
         let variable = match key.get_untracked().trim().parse() {
             Ok(key) => SetEnvVar {
                 key,
@@ -143,31 +134,15 @@ fn VariableForm(
         });
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Save" glyph=Glyph::CHECK on_submit=save>
             {is_new.then(|| view! {
                 <Field label="Name" value=key placeholder="DATABASE_URL" required=true focus=true/>
-                <Choice label="For" value=component options=components_of(deployment)/>
+                <ComponentChoice label="For" value=component deployment otherwise="All components"/>
             })}
             <label class="field"><span>"Value"</span><textarea rows="3" spellcheck="false" autocapitalize="off" autocomplete="off" bind:value=value></textarea></label>
-            <label class="switch"><input type="checkbox" prop:checked=secret on:change=move |event| secret.set(event_target_checked(&event))/>"Secret: cannot be read back"</label>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Save" glyph=Glyph::CHECK class="primary"/></div>
-        </form>
+            <Switch label="Secret: cannot be read back" on=secret/>
+        </Form>
     }
-}
-
-/// "All components", then each component of the live release.
-pub fn components_of(deployment: Signal<Deployment>) -> Signal<Vec<(String, String)>> {
-    Signal::derive(move || {
-        let names: Vec<Identifier> = deployment.with(|deployment| {
-            let release = deployment.live.as_ref().or(deployment.pending.as_ref());
-            release.map_or_else(Vec::new, |release| {
-                release.components.iter().map(|component| component.identifier.clone()).collect()
-            })
-        });
-        let all = (String::new(), "All components".to_owned());
-        [all].into_iter().chain(names.into_iter().map(|name| (name.to_string(), name.to_string()))).collect()
-    })
 }
 
 #[component]
@@ -181,8 +156,7 @@ fn PasteForm(place: StoredValue<Place>, live: Live<Vec<EnvVar>>, open: RwSignal<
         Ok(found) => format!("Sets {}.", found.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(", ")),
         Err(problem) => problem,
     };
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let set = move || {
         let (secret, place) = (secret.get_untracked(), place.get_value());
         match found.get_untracked() {
             Ok(found) if !found.is_empty() => attempt.run(async move {
@@ -197,13 +171,11 @@ fn PasteForm(place: StoredValue<Place>, live: Live<Vec<EnvVar>>, open: RwSignal<
         }
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Set them" glyph=Glyph::CHECK on_submit=set>
             <label class="field"><span>"Content of the file"</span>
                 <textarea rows="10" class="code" spellcheck="false" autocapitalize="off" autocomplete="off" autofocus=true bind:value=text></textarea><small>{words}</small>
             </label>
-            <label class="switch"><input type="checkbox" prop:checked=secret on:change=move |event| secret.set(event_target_checked(&event))/>"All are secrets"</label>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Set them" glyph=Glyph::CHECK class="primary"/></div>
-        </form>
+            <Switch label="All are secrets" on=secret/>
+        </Form>
     }
 }

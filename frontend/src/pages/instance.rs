@@ -81,8 +81,7 @@ fn Backup() -> impl IntoView {
 #[component]
 fn BackupForm(open: RwSignal<bool>) -> impl IntoView {
     let (api, attempt, passphrase) = (api(), Attempt::new(), RwSignal::new(String::new()));
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let make = move || {
         attempt.run(async move {
             let blob = api.backup(&passphrase.get_untracked()).await?;
             let day = format::utc(js_sys::Date::now() as i64);
@@ -92,12 +91,10 @@ fn BackupForm(open: RwSignal<bool>) -> impl IntoView {
         });
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Make and download" glyph=Glyph::DOWNLOAD on_submit=make>
             <Field label="Passphrase" value=passphrase kind="password" autocomplete="new-password" required=true focus=true
                 hint="At least 12 characters. It seals the key that opens the secrets: without it the backup cannot be restored."/>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Make and download" glyph=Glyph::DOWNLOAD class="primary"/></div>
-        </form>
+        </Form>
     }
 }
 

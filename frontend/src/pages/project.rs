@@ -75,8 +75,7 @@ fn AddDeploymentForm(project: Signal<Project>, live: Live<Project>) -> impl Into
     let (name, stage, branch) =
         (RwSignal::new("staging".to_owned()), RwSignal::new("staging".to_owned()), RwSignal::new(String::new()));
     let is_git = project.with_untracked(|project| matches!(project.source, Source::Git { .. }));
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let add = move || {
         let (project, navigate) = (project.with_untracked(|project| project.name.clone()), navigate.clone());
         let parsed = name.get_untracked().trim().parse().map_err(|problem| format!("{problem}"));
         let branch = some_text(branch).map(|branch| branch.parse()).transpose().map_err(|problem| format!("{problem}"));
@@ -92,14 +91,12 @@ fn AddDeploymentForm(project: Signal<Project>, live: Live<Project>) -> impl Into
         }
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Add" glyph=Glyph::PLUS on_submit=add>
             <p class="hint">"One more full instance of this project, with its own network, volumes, environment and domains."</p>
             <Field label="Name" value=name required=true/>
             <Choice label="Stage" value=stage options=Signal::stored(super::options::stages())/>
             {is_git.then(|| view! { <Field label="Branch" value=branch hint="Empty: the project's branch."/> })}
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Add" glyph=Glyph::PLUS class="primary"/></div>
-        </form>
+        </Form>
     }
 }
 
@@ -116,8 +113,7 @@ fn ChangeSource(project: Signal<Project>, live: Live<Project>) -> impl IntoView 
 fn ChangeSourceForm(project: Signal<Project>, live: Live<Project>, open: RwSignal<bool>) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
     let form = project.with_untracked(|project| SourceForm::of(&project.source));
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let save = move || {
         let name = project.with_untracked(|project| project.name.clone());
         match form.source() {
             Ok(source) => attempt.run(async move {
@@ -129,12 +125,10 @@ fn ChangeSourceForm(project: Signal<Project>, live: Live<Project>, open: RwSigna
         }
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Save" glyph=Glyph::CHECK on_submit=save>
             <SourceFields form/>
             <p class="hint">"The next release uses it; what runs now stays."</p>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Save" glyph=Glyph::CHECK class="primary"/></div>
-        </form>
+        </Form>
     }
 }
 

@@ -111,7 +111,7 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
                 _ => ().into_any(),
             }}
             {move || again.get().map(|source| view! { <DeployButton place=place.get_value() source/> })}
-            <a class="button" href=deployment>"Deployment"</a>
+            <a class="button" href=deployment>"View the deployment"</a>
             <AttemptProblem attempt/>
         </div>
     }

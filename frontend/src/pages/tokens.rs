@@ -47,16 +47,8 @@ fn TokenRow(token: Token, live: Live<Vec<Token>>) -> impl IntoView {
             <span>{token.scope.as_str()}</span>
             <span class="hint">{owner}"ends "<Moment at=token.expires_at/>" · "{used}</span>
             <span class="row-actions"><button type="button" class="quiet" aria-label=format!("Revoke {name}") on:click=move |_| revoking.set(true)>"Revoke"</button></span>
-            <Dialog open=revoking title=format!("Revoke {name}?")>
-                <div class="stack">
-                    <p>"What uses this token stops working at once. It cannot be brought back."</p>
-                    <AttemptProblem attempt/>
-                    <div class="actions">
-                        <button type="button" on:click=move |_| revoking.set(false)>"Keep it"</button>
-                        <Button attempt label="Revoke" glyph=Glyph::TRASH class="danger" on_press=Callback::new(revoke)/>
-                    </div>
-                </div>
-            </Dialog>
+            <Confirm open=revoking title=format!("Revoke {name}?") verb="Revoke" attempt on_confirm=Callback::new(revoke)
+                says="What uses this token stops working at once. It cannot be brought back."/>
         </li>
     }
 }
@@ -71,9 +63,8 @@ fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
         (Scope::Deploy, "Deploy: also deploys and changes projects"),
         (Scope::Admin, "Admin: everything"),
     ];
-    let scopes = scopes.map(|(scope, words)| (scope.as_str().to_owned(), words.to_owned())).to_vec();
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let scopes = Signal::stored(scopes.map(|(scope, words)| (scope.as_str().to_owned(), words.to_owned())).to_vec());
+    let make = move || {
         let token = match (name.get_untracked().parse(), days.get_untracked().trim().parse()) {
             (Ok(name), Ok(days)) => NewToken {
                 name,
@@ -94,13 +85,11 @@ fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
         match secret.get() {
         Some(secret) => view! { <div class="stack"><p>"Copy it now: it is shown only this once."</p><CopyText text=secret label="token"/></div> }.into_any(),
         None => view! {
-            <form class="stack" on:submit=submit>
+            <Form attempt label="Make" glyph=Glyph::KEY on_submit=make>
                 <Field label="Name" value=name placeholder="laptop, CI of the shop" required=true focus=true/>
-                <Choice label="May" value=scope options=Signal::stored(scopes.clone())/>
+                <Choice label="May" value=scope options=scopes/>
                 <Field label="Days until it ends" value=days kind="number" required=true/>
-                <AttemptProblem attempt/>
-                <div class="actions"><Button attempt label="Make" glyph=Glyph::KEY class="primary"/></div>
-            </form>
+            </Form>
         }
         .into_any(),
     }

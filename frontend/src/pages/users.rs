@@ -1,6 +1,6 @@
 //! Who may sign in.
 
-use boathouse_types::{NewUser, Role, User};
+use boathouse_types::{ChangeUser, NewUser, Role, User, UserName};
 use leptos::prelude::*;
 
 use crate::api::{api, at};
@@ -21,10 +21,21 @@ pub fn Users() -> impl IntoView {
     }
 }
 
+/// (value, words) of each role.
+fn roles() -> Vec<(String, String)> {
+    let words = |role| match role {
+        Role::Viewer => "Viewer: sees, changes nothing",
+        Role::Member => "Member: also deploys and changes projects",
+        Role::Admin => "Administrator: also manages users and the instance",
+    };
+    [Role::Viewer, Role::Member, Role::Admin].map(|role| (role.as_str().to_owned(), words(role).to_owned())).to_vec()
+}
+
 #[component]
 fn UserRow(user: User, live: Live<Vec<User>>) -> impl IntoView {
-    let (api, attempt, changing, deleting) = (api(), Attempt::new(), RwSignal::new(false), RwSignal::new(false));
-    let is_self = account().name() == user.name.as_str();
+    let (api, attempt) = (api(), Attempt::new());
+    let (promoting, changing, deleting) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(false));
+    let (is_self, role) = (account().name() == user.name.as_str(), user.role);
     let name = StoredValue::new(user.name.clone());
     let delete = move |()| {
         let name = name.get_value();
@@ -45,9 +56,13 @@ fn UserRow(user: User, live: Live<Vec<User>>) -> impl IntoView {
             <span>{user.role.as_str()}</span>
             <span class="hint">"since "<Moment at=user.created_at/></span>
             <span class="row-actions">
-                <button type="button" class="quiet" on:click=move |_| changing.set(true)>"Set password"</button>
+                {(!is_self).then(|| view! {
+                    <button type="button" class="quiet" aria-label=format!("Change the role of {}", name.get_value()) on:click=move |_| promoting.set(true)>"Change role"</button>
+                })}
+                <button type="button" class="quiet" aria-label=format!("Set the password of {}", name.get_value()) on:click=move |_| changing.set(true)>"Set password"</button>
                 {(!is_self).then(|| view! { <button type="button" class="quiet icon-only" aria-label=format!("Delete {}", name.get_value()) on:click=move |_| deleting.set(true)><Icon glyph=Glyph::TRASH/></button> })}
             </span>
+            <Dialog open=promoting title=format!("What {} may do", name.get_value())><ChangeRole name role live open=promoting/></Dialog>
             <Dialog open=changing title=format!("New password for {}", name.get_value())><SetPassword name open=changing/></Dialog>
             {move || deleting.get().then(|| view! { <ConfirmDelete open=deleting noun="user" name=name.get_value().to_string() losses=losses.clone() attempt on_confirm=Callback::new(delete)/> })}
         </li>
@@ -55,10 +70,29 @@ fn UserRow(user: User, live: Live<Vec<User>>) -> impl IntoView {
 }
 
 #[component]
-fn SetPassword(name: StoredValue<boathouse_types::UserName>, open: RwSignal<bool>) -> impl IntoView {
+fn ChangeRole(name: StoredValue<UserName>, role: Role, live: Live<Vec<User>>, open: RwSignal<bool>) -> impl IntoView {
+    let (api, attempt, role) = (api(), Attempt::new(), RwSignal::new(role.as_str().to_owned()));
+    let change = move || {
+        let (name, change) = (name.get_value(), ChangeUser { role: Role::parse(&role.get_untracked()) });
+        attempt.run(async move {
+            api.change_user(&name, &change).await?;
+            live.refresh();
+            open.try_set(false);
+            Ok(())
+        });
+    };
+    view! {
+        <Form attempt label="Change the role" glyph=Glyph::CHECK on_submit=change>
+            <Choice label="Role" value=role options=Signal::stored(roles())/>
+            <p class="hint">"It counts from their next press on. Their tokens never have more rights than they do."</p>
+        </Form>
+    }
+}
+
+#[component]
+fn SetPassword(name: StoredValue<UserName>, open: RwSignal<bool>) -> impl IntoView {
     let (api, attempt, password) = (api(), Attempt::new(), RwSignal::new(String::new()));
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let set = move || {
         let (name, password) = (name.get_value(), password.get_untracked());
         attempt.run(async move {
             api.set_password(&name, &password).await?;
@@ -67,11 +101,9 @@ fn SetPassword(name: StoredValue<boathouse_types::UserName>, open: RwSignal<bool
         });
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Set password" glyph=Glyph::CHECK on_submit=set>
             <Field label="Password" value=password kind="password" autocomplete="new-password" hint="At least 12 characters. Their sessions end." required=true/>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Set password" glyph=Glyph::CHECK class="primary"/></div>
-        </form>
+        </Form>
     }
 }
 
@@ -80,11 +112,7 @@ fn AddUser(live: Live<Vec<User>>, open: RwSignal<bool>) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
     let (name, password, role) =
         (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new("member".to_owned()));
-    let roles = [Role::Viewer, Role::Member, Role::Admin]
-        .map(|role| (role.as_str().to_owned(), role.as_str().to_owned()))
-        .to_vec();
-    let submit = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
+    let add = move || {
         let user = match name.get_untracked().trim().parse() {
             Ok(name) => NewUser {
                 name,
@@ -101,12 +129,10 @@ fn AddUser(live: Live<Vec<User>>, open: RwSignal<bool>) -> impl IntoView {
         });
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <Form attempt label="Add" glyph=Glyph::PLUS on_submit=add>
             <Field label="Name" value=name required=true focus=true/>
-            <Choice label="Role" value=role options=Signal::stored(roles)/>
+            <Choice label="Role" value=role options=Signal::stored(roles())/>
             <Field label="Password" value=password kind="password" autocomplete="new-password" hint="At least 12 characters." required=true/>
-            <AttemptProblem attempt/>
-            <div class="actions"><Button attempt label="Add" glyph=Glyph::PLUS class="primary"/></div>
-        </form>
+        </Form>
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `/` answers the version; `/headers` the request as it arrived; `/env?KEY` a variable; `/delay?MS` late; `/stream?COUNT,MS` in
 //! chunks; `/size?BYTES` that many; `/body` how much was sent; `/write?TEXT` appends to /data/text, `/read` reads it;
-//! `/ask?HOST:PORT` answers what that one does to `/`; `/print?TEXT` writes a line to its log, `/print-bytes` one that is no UTF-8; `/exit?CODE` ends it; an `Upgrade` is echoed.
+//! `/ask?HOST:PORT` answers what that one does to `/`; `/print?TEXT` writes a line to its log, `/print-bytes` one that is no UTF-8,
+//! `/print-long?BYTES` a long one; `/exit?CODE` ends it; an `Upgrade` is echoed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -260,6 +261,10 @@ fn answer(connection: &TcpStream, request: &Request, options: &Options) -> Optio
         }
         "/print-bytes" => {
             std::io::stdout().write_all(b"before \xff\xfe\x80 after\n").ok()?;
+            respond(connection, options, "200 OK", b"printed")
+        }
+        "/print-long" => {
+            println!("long {}", "x".repeat(query.parse().ok()?));
             respond(connection, options, "200 OK", b"printed")
         }
         "/exit" => exit(query.parse().unwrap_or(1)),
