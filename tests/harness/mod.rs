@@ -15,9 +15,11 @@ mod disk;
 mod engine;
 mod git;
 mod proof;
+mod proxy;
 mod server;
 mod slot;
 mod sse;
+mod tls_front;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -28,8 +30,10 @@ pub use client::{Answer, Client, at, https, https_fresh, https_h1, upload};
 pub use disk::SmallDisk;
 pub use engine::Engine;
 pub use git::{GitHttp, GitRepo, GitSsh};
+pub use proxy::Proxy;
 pub use server::{CliOutput, PASSWORD, Server};
 pub use slot::Slot;
+pub use tls_front::{Identity, TlsFront};
 
 /// How often a condition is looked at: short enough not to be felt, long enough not to load two cores.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -23,7 +23,7 @@ pub struct Certificates {
     /// Keyed by what follows `*.`.
     wildcard: HashMap<Box<str>, Arc<CertifiedKey>>,
     /// Answers of orders under way, by name.
-    challenges: HashMap<Box<str>, Arc<dyn ResolvesServerCert>>,
+    challenges: HashMap<Box<str>, Arc<CertifiedKey>>,
     /// For every other name. One certificate, made once: an unknown name costs a handshake and leaves nothing behind.
     fallback: Option<Arc<CertifiedKey>>,
 }
@@ -56,9 +56,9 @@ impl Certificates {
         };
     }
 
-    /// Adds who answers the validation of a name.
-    pub fn insert_challenge(&mut self, name: &str, resolver: Arc<dyn ResolvesServerCert>) {
-        self.challenges.insert(name.into(), resolver);
+    /// Adds what answers the validation of a name.
+    pub fn insert_challenge(&mut self, name: &str, answer: Arc<CertifiedKey>) {
+        self.challenges.insert(name.into(), answer);
     }
 
     /// The certificate of a lower-case name, or the fallback.
@@ -85,7 +85,7 @@ impl ResolvesServerCert for Resolver {
         let certificates = self.0.load();
         let name = hello.server_name();
         if is_validation(&hello) {
-            return certificates.challenges.get(name?)?.resolve(hello);
+            return certificates.challenges.get(name?.to_ascii_lowercase().as_str()).cloned();
         }
         match name {
             Some(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
