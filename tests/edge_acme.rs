@@ -352,6 +352,16 @@ async fn a_refused_order_waits_and_is_not_repeated_by_a_restart() {
         let problem = order.problem.unwrap();
         let told = problem.contains("Failed to connect to 127.0.0.1:1") && problem.contains("Let TCP port 443");
         assert!(told, "{problem}");
+        if start == 2 {
+            // Once its time has come it is tried again, and waits longer.
+            let due = OrderRow { next_at: 0, ..stored(&app, name).1 };
+            app.db.write_blocking(|tx| certificate::set_order(tx, name, &due)).unwrap();
+            app.pokes.certificates.poke();
+            let second =
+                wait_for("the second failure", async || Some(stored(&app, name).1).filter(|order| order.failures == 2));
+            let wait = second.await.next_at - boathouse::clock::now();
+            assert!(wait > 3 * 60 * boathouse::clock::SECOND, "{wait} ms");
+        }
         running.shut_down(Duration::ZERO).await;
         app.tasks.shut_down(PATIENCE).await;
     }

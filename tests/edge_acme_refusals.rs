@@ -11,7 +11,7 @@ use boathouse::clock;
 use boathouse::db::certificate::OrderRow;
 use boathouse::edge::run;
 use boathouse::state::App;
-use boathouse_types::TlsMode;
+use boathouse_types::{Host, TlsMode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::edge_acme::{Names, acme_app, add_host, free_port, look_again, stored, wait_for};
 use crate::edge_support::PATIENCE;
-use crate::harness::TlsFront;
+use crate::harness::{Server, TlsFront, at, upload};
 
 /// How long the CA wants to be left alone.
 const PAUSE: i64 = 7200;
@@ -226,4 +226,33 @@ async fn a_ca_on_the_internet_is_not_asked_about_what_it_cannot_reach() {
         assert_eq!(stored(&app, name).1.failures, 0);
     }
     stop(app, running).await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_and_what_to_do_is_told_by_the_api_and_the_command_line() {
+    let names = Names::start().await;
+    names.point("shop.example.org", "127.0.0.9").await;
+    let flags = [
+        ("--acme-directory", "https://localhost:1/dir".to_owned()),
+        ("--resolver", names.address.to_string()),
+        ("--validation-port", free_port().to_string()),
+        ("--public-address", "198.51.100.4".to_owned()),
+    ];
+    let options = flags.iter().fold(Server::options(), |options, (flag, value)| options.flag(flag, value));
+    let server = options.start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    let hosts = format!("{}/hosts", at("shop", "production"));
+    local.post(&hosts, &json!({"name": "shop.example.org", "component": "web"})).await.ok();
+    let wrong =
+        "shop.example.org resolves to 127.0.0.9, this machine is 198.51.100.4: change the A record to 198.51.100.4";
+    let host = wait_for("the problem", async || {
+        let hosts: Vec<Host> = local.read(&hosts).await;
+        hosts.into_iter().find(|host| host.problem.is_some())
+    })
+    .await;
+    assert!(host.problem.as_ref().unwrap().starts_with(wrong), "{host:?}");
+    assert!(host.retry_at.unwrap() > clock::now() - 60 * clock::SECOND, "{host:?}");
+    let told = server.cli(&["domain", "list", "--project", "shop"]).await.ok().stdout;
+    assert!(told.contains(wrong) && told.contains("(next attempt 20"), "{told}");
 }

@@ -48,6 +48,6 @@ async fn proxy_and_certificates_reach_git_and_builds_and_nothing_goes_through_wh
     assert_eq!(ended.state, ReleaseState::Live, "{ended:?}");
     let seen = proxy.seen();
     assert!(seen.iter().all(|one| *one == front.target()), "{seen:?}");
-    let told = server.visit("shop.localhost", "/env?SEEN").await.text().to_owned();
+    let told = server.visit("shop.localhost", "/env?SEEN").await.text();
     assert_eq!(told, format!("{},one.internal,two.internal", proxy.url()));
 }

@@ -158,6 +158,10 @@ impl Acme {
 
     /// Nothing was asked of the CA: no failure in its books.
     async fn refused(&self, name: &str, order: OrderRow, problem: String) -> Result<bool> {
+        // Looked at every minute, said once: for the console's own name the log is the only place.
+        if order.problem.as_ref() != Some(&problem) {
+            tracing::warn!(name, problem, "a certificate is not ordered");
+        }
         let next_at = clock::now() + DNS_RETRY;
         self.note(name, OrderRow { problem: Some(problem), next_at, ..order }).await?;
         Ok(false)
