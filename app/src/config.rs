@@ -85,7 +85,8 @@ pub struct ServeArgs {
 
 /// One spelling that everybody understands: builds, git and our own calls read it differently otherwise.
 fn proxy(text: &str) -> Result<String, String> {
-    let text = text.trim().trim_end_matches('/');
+    let text = text.trim();
+    let text = text.strip_suffix('/').unwrap_or(text);
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let (scheme, rest) = whole.split_once("://").unwrap_or_default();
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);

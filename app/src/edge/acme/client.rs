@@ -164,7 +164,8 @@ impl Answer {
     /// The body as what it should be.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Failure::new(format!("the CA's answer is not what RFC 8555 says: {error}. Check --acme-directory."))
+            let why = shown(&error.to_string());
+            Failure::new(format!("the CA's answer is not what RFC 8555 says: {why}. Check --acme-directory."))
         })
     }
 
