@@ -9,7 +9,7 @@ use crate::config::LogFormat;
 use crate::error::{Result, invalid};
 
 /// Libraries that tell at `info` what only their authors need.
-const QUIET: [&str; 4] = ["actix_server", "actix_web", "rustls", "hyper"];
+const QUIET: [&str; 5] = ["actix_server", "actix_web", "rustls", "hyper", "rustls_acme"];
 
 /// Starts logging; `levels` reads `info` or `warn,boathouse::edge=debug`.
 ///

@@ -8,11 +8,12 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
+use rustls_acme::is_tls_alpn_challenge;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// The protocol of TLS-ALPN-01 validation (RFC 8737).
-pub const ACME_ALPN: &[u8] = b"acme-tls/1";
+pub use rustls_acme::acme::ACME_TLS_ALPN_NAME as ACME_ALPN;
 /// HTTP/2 over TLS (RFC 9113).
 pub const H2_ALPN: &[u8] = b"h2";
 
@@ -84,7 +85,7 @@ impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let certificates = self.0.load();
         let name = hello.server_name();
-        if is_validation(&hello) {
+        if is_tls_alpn_challenge(&hello) {
             return certificates.challenges.get(name?.to_ascii_lowercase().as_str()).cloned();
         }
         match name {
@@ -94,11 +95,6 @@ impl ResolvesServerCert for Resolver {
             name => certificates.get(name).cloned(),
         }
     }
-}
-
-/// A CA offers the validation protocol and nothing else.
-fn is_validation(hello: &ClientHello<'_>) -> bool {
-    hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME_ALPN) && offered.next().is_none())
 }
 
 /// TLS 1.2 and 1.3, tickets for resumption, HTTP/2 before HTTP/1.1, AES-128 first where the client does not mind.

@@ -1,20 +1,23 @@
 //! Speaking HTTP with an ACME CA (RFC 8555 §6): signed requests, nonces, problems. The way out is the one that git and
-//! builds have, too: the proxy and the extra CA certificates of the settings.
+//! builds have, too: the proxy and the extra CA certificates of the settings. rustls-acme, whose account, orders and challenges
+//! these are, has an HTTP client that knows no proxy, drops `Retry-After` and takes a refused nonce for the end.
 
 use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 
+use aws_lc_rs::signature::EcdsaKeyPair;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{NoProxy, Proxy, RequestBuilder, StatusCode};
 use rustls::RootCertStore;
+use rustls_acme::acme;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::jose::Key;
+use super::jose;
 use super::problem::{Failure, Problem, shown};
 use crate::config::ServeArgs;
 use crate::error::{Result, internal, invalid};
@@ -75,12 +78,9 @@ fn tls(bundle: Option<&Path>) -> Result<rustls::ClientConfig> {
 
 /// Where a CA does what (RFC 8555 §7.1.1).
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Directory {
-    new_nonce: String,
-    new_account: String,
-    /// Orders.
-    pub new_order: String,
+    #[serde(flatten)]
+    places: acme::Directory,
     #[serde(default)]
     meta: Meta,
 }
@@ -186,9 +186,7 @@ impl Answer {
 /// One conversation under an account, about one name.
 pub struct Session<'a> {
     http: &'a reqwest::Client,
-    directory: &'a Directory,
-    key: Key,
-    account: Option<String>,
+    account: acme::Account,
     nonce: Option<String>,
     name: &'a str,
 }
@@ -197,21 +195,22 @@ impl<'a> Session<'a> {
     /// Begins it: the CA makes the account of `key` where it does not know it (RFC 8555 §7.3).
     pub async fn begin(
         http: &'a reqwest::Client,
-        directory: &'a Directory,
-        key: Key,
+        directory: &Directory,
+        key: EcdsaKeyPair,
         contact: &[String],
         name: &'a str,
     ) -> Result<Self, Failure> {
-        let mut session = Self { http, directory, key, account: None, nonce: None, name };
+        let account = acme::Account { key_pair: key, directory: directory.places.clone(), kid: String::new() };
+        let mut session = Self { http, account, nonce: None, name };
         let wanted = json!({ "termsOfServiceAgreed": true, "contact": contact });
-        let answer = session.post(&directory.new_account, Some(&wanted)).await?;
-        session.account = Some(answer.location()?);
+        let new_account = session.account.directory.new_account.clone();
+        session.account.kid = session.post(&new_account, Some(&wanted)).await?.location()?;
         Ok(session)
     }
 
-    /// The account's key.
-    pub fn key(&self) -> &Key {
-        &self.key
+    /// The account, and where its CA does what.
+    pub fn account(&self) -> &acme::Account {
+        &self.account
     }
 
     /// A signed request; without a payload one that only reads (POST-as-GET, RFC 8555 §6.3). A refused nonce is no
@@ -223,7 +222,9 @@ impl<'a> Session<'a> {
                 Some(nonce) => nonce,
                 None => self.fresh_nonce().await?,
             };
-            let body = self.key.sign(self.account.as_deref(), &nonce, url, payload)?;
+            // Empty until the CA has told it.
+            let kid = Some(self.account.kid.as_str()).filter(|kid| !kid.is_empty());
+            let body = jose::sign(&self.account.key_pair, kid, &nonce, url, payload)?;
             let request = self.http.post(url).header(CONTENT_TYPE, "application/jose+json").body(body);
             let answer = Answer::to(request, url).await?;
             self.keep_nonce(&answer);
@@ -238,7 +239,7 @@ impl<'a> Session<'a> {
     }
 
     async fn fresh_nonce(&mut self) -> Result<String, Failure> {
-        let url = &self.directory.new_nonce;
+        let url = &self.account.directory.new_nonce;
         let answer = Answer::to(self.http.head(url), url).await?;
         if !answer.status.is_success() {
             return Err(answer.failure(self.name));

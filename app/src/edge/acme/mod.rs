@@ -1,7 +1,8 @@
 //! Certificates from an ACME CA (RFC 8555) by TLS-ALPN-01 (RFC 8737): one order per name, and only when it can succeed.
 //!
-//! `order` speaks the protocol; when to speak is decided here. Nothing is ordered for a name that cannot be validated, and the
-//! next attempt's time is stored *before* an order begins: a crash loop does not become an order loop.
+//! rustls-acme has the protocol's nouns and makes the answers to challenges; `client` carries them to the CA and back. When to
+//! speak is decided here: nothing is ordered for a name that cannot be validated, and the next attempt's time is stored
+//! *before* an order begins, so that a crash loop does not become an order loop.
 
 mod challenge;
 mod client;
@@ -13,13 +14,14 @@ mod problem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::signature::EcdsaKeyPair;
 use boathouse_types::Millis;
 use futures_util::future::BoxFuture;
 use rustls::sign::CertifiedKey;
+use rustls_acme::acme::Account;
 use tokio::sync::Semaphore;
 
 use self::client::{Directory, Session};
-use self::jose::Key;
 use self::preflight::{Preflight, Verdict};
 use self::problem::Failure;
 use super::ca;
@@ -140,20 +142,20 @@ impl Acme {
     async fn order(&self, directory: &Directory, name: &str, announce: &Announce<'_>) -> Result<(), Failure> {
         let key = self.account_key().await?;
         let mut session = Session::begin(&self.http, directory, key, &self.contact, name).await?;
-        let issued = order::run(&mut session, &directory.new_order, name, announce).await?;
+        let issued = order::run(&mut session, name, announce).await?;
         let sealed = self.key.seal(&key_aad(name), issued.key_pem.as_bytes());
         let row = ca::describe(name, true, issued.chain_pem, sealed)?;
         Ok(self.db.write(move |tx| certificate::store(tx, &row)).await?)
     }
 
     /// One per directory, for good: two orders that begin together must not make two accounts.
-    async fn account_key(&self) -> Result<Key> {
+    async fn account_key(&self) -> Result<EcdsaKeyPair> {
         let aad = account_aad(&self.directory);
-        let made = Key::generate()?;
+        let made = Account::generate_key_pair();
         let (key, sealed_for, directory) = (self.key.clone(), aad.clone(), self.directory.clone());
         let make = move || key.seal(&sealed_for, &made);
         let sealed = self.db.write(move |tx| certificate::account(tx, &directory, make)).await?;
-        Key::open(&self.key.open(&aad, &sealed)?)
+        jose::open(&self.key.open(&aad, &sealed)?)
     }
 
     /// Nothing was asked of the CA: no failure in its books.

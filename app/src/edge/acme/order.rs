@@ -1,14 +1,15 @@
 //! One order (RFC 8555 §7.4): from a name to a certificate, by TLS-ALPN-01 (RFC 8737).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
-use serde::Deserialize;
+use rustls_acme::acme::{self, Auth, AuthStatus, Identifier, Order, OrderStatus};
 use serde_json::{Value, json};
 
+use super::Announce;
 use super::client::{Answer, Session};
 use super::problem::{Failure, Problem};
-use super::{Announce, challenge};
 use crate::edge::tls;
 use crate::error::internal;
 
@@ -25,66 +26,25 @@ pub struct Issued {
     pub chain_pem: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Pending,
-    Processing,
-    Ready,
-    Valid,
-    #[serde(other)]
-    Ended,
-}
-
-#[derive(Debug, Deserialize)]
-struct Order {
-    status: Status,
-    #[serde(default)]
-    authorizations: Vec<String>,
-    #[serde(default)]
-    finalize: String,
-    certificate: Option<String>,
-    error: Option<Problem>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Authorization {
-    status: Status,
-    #[serde(default)]
-    challenges: Vec<Challenge>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Challenge {
-    #[serde(rename = "type")]
-    kind: String,
-    url: String,
-    #[serde(default)]
-    token: String,
-    error: Option<Problem>,
-}
-
 /// Orders a certificate for `name`. `announce` is given what answers the CA's validation, and returns once it does.
-pub async fn run(
-    session: &mut Session<'_>,
-    new_order: &str,
-    name: &str,
-    announce: &Announce<'_>,
-) -> Result<Issued, Failure> {
-    let wanted = json!({ "identifiers": [{ "type": "dns", "value": name }] });
-    let answer = session.post(new_order, Some(&wanted)).await?;
+pub async fn run(session: &mut Session<'_>, name: &str, announce: &Announce<'_>) -> Result<Issued, Failure> {
+    let wanted = json!({ "identifiers": [Identifier::Dns(name.to_owned())] });
+    let new_order = session.account().directory.new_order.clone();
+    let answer = session.post(&new_order, Some(&wanted)).await?;
     let url = answer.location()?;
     let order: Order = answer.json()?;
     for authorization in &order.authorizations {
         authorize(session, authorization, name, announce).await?;
     }
-    let order = settled(session, &url, name, |status| matches!(status, Status::Ready | Status::Valid)).await?;
+    let is_proven = |status: &OrderStatus| matches!(status, OrderStatus::Ready | OrderStatus::Valid { .. });
+    let order = settled(session, &url, name, is_proven).await?;
     let (key, csr) = request(name)?;
     let finalize: Value = json!({ "csr": csr });
     session.post(&order.finalize, Some(&finalize)).await?;
-    let order = settled(session, &url, name, |status| status == Status::Valid).await?;
-    let certificate =
-        order.certificate.ok_or_else(|| Failure::new("the CA calls the order valid and names no certificate"))?;
+    let order = settled(session, &url, name, |status| matches!(status, OrderStatus::Valid { .. })).await?;
+    let OrderStatus::Valid { certificate } = order.status else {
+        return Err(Failure::new("the CA calls the order valid and names no certificate"));
+    };
     let chain_pem = session.post(&certificate, None).await?.text()?;
     let issued = Issued { key_pem: key.serialize_pem(), chain_pem };
     // What does not work together never takes the place of what does.
@@ -96,25 +56,24 @@ pub async fn run(
 
 /// Proves control over the name.
 async fn authorize(session: &mut Session<'_>, url: &str, name: &str, announce: &Announce<'_>) -> Result<(), Failure> {
-    let found: Authorization = session.post(url, None).await?.json()?;
-    if found.status == Status::Valid {
+    let found: Auth = session.post(url, None).await?.json()?;
+    if matches!(found.status, AuthStatus::Valid) {
         return Ok(());
     }
-    let challenge = found.challenges.iter().find(|challenge| challenge.kind == "tls-alpn-01").ok_or_else(|| {
+    let (challenge, answer) = session.account().tls_alpn_01(&found.challenges, name.to_owned()).map_err(|_| {
         Failure::new(format!("the CA does not validate {name} by TLS-ALPN-01. Choose another by --acme-directory."))
     })?;
-    announce(challenge::certificate(name, &session.key().authorization(&challenge.token))?).await;
+    announce(Arc::new(answer)).await;
     session.post(&challenge.url, Some(&json!({}))).await?;
     let mut pace = Pace::new();
     loop {
         let answer = session.post(url, None).await?;
-        let state: Authorization = answer.json()?;
+        let state: Auth = answer.json()?;
         match state.status {
-            Status::Valid => return Ok(()),
-            Status::Pending | Status::Processing => pace.wait(&answer).await,
-            Status::Ready | Status::Ended => {
-                let problem = state.challenges.into_iter().find_map(|challenge| challenge.error).unwrap_or_default();
-                return Err(refused(&problem, name));
+            AuthStatus::Valid => return Ok(()),
+            AuthStatus::Pending => pace.wait(&answer).await,
+            AuthStatus::Invalid | AuthStatus::Revoked | AuthStatus::Expired | AuthStatus::Deactivated => {
+                return Err(refused(state.challenges.into_iter().find_map(|challenge| challenge.error), name));
             }
         }
     }
@@ -125,23 +84,24 @@ async fn settled(
     session: &mut Session<'_>,
     url: &str,
     name: &str,
-    wanted: impl Fn(Status) -> bool,
+    wanted: impl Fn(&OrderStatus) -> bool,
 ) -> Result<Order, Failure> {
     let mut pace = Pace::new();
     loop {
         let answer = session.post(url, None).await?;
         let order: Order = answer.json()?;
-        if wanted(order.status) {
+        if wanted(&order.status) {
             return Ok(order);
         }
-        if order.status == Status::Ended {
-            return Err(refused(&order.error.unwrap_or_default(), name));
+        if matches!(order.status, OrderStatus::Invalid) {
+            return Err(refused(order.error, name));
         }
         pace.wait(&answer).await;
     }
 }
 
-fn refused(problem: &Problem, name: &str) -> Failure {
+fn refused(problem: Option<acme::Problem>, name: &str) -> Failure {
+    let problem = problem.map(Problem::from).unwrap_or_default();
     Failure { text: problem.about(name), retry_after: None, limited: problem.is_limit() }
 }
 

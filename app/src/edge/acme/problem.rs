@@ -54,6 +54,12 @@ struct Identifier {
     value: String,
 }
 
+impl From<rustls_acme::acme::Problem> for Problem {
+    fn from(problem: rustls_acme::acme::Problem) -> Self {
+        Self { kind: problem.typ, detail: problem.detail, ..Self::default() }
+    }
+}
+
 impl Problem {
     /// The document in an answer's body; where there is none, the body's beginning.
     pub fn read(body: &[u8]) -> Self {
