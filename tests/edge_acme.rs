@@ -14,7 +14,8 @@ use boathouse_types::{DeploymentStage, Source, TlsMode};
 use clap::Parser as _;
 
 use crate::edge_support::PATIENCE;
-use crate::harness::{Identity, Proxy};
+use crate::harness::Identity;
+use crate::harness::proxy::Proxy;
 
 /// A DNS server that answers whatever it is told; every name has 127.0.0.1 unless told otherwise.
 pub struct Names {

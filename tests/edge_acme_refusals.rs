@@ -228,8 +228,12 @@ async fn a_ca_on_the_internet_is_not_asked_about_what_it_cannot_reach() {
     stop(app, running).await;
 }
 
-#[tokio::test]
-async fn what_is_wrong_and_what_to_do_is_told_by_the_api_and_the_command_line() {
+/// What the one that does not point here is told.
+pub const WRONG: &str =
+    "shop.example.org resolves to 127.0.0.9, this machine is 198.51.100.4: change the A record to 198.51.100.4";
+
+/// A server with the project `shop`, whose host shop.example.org points elsewhere.
+pub async fn server_of_a_wrong_name() -> (Names, Server) {
     let names = Names::start().await;
     names.point("shop.example.org", "127.0.0.9").await;
     let flags = [
@@ -244,15 +248,20 @@ async fn what_is_wrong_and_what_to_do_is_told_by_the_api_and_the_command_line() 
     local.create_project("shop", &upload()).await;
     let hosts = format!("{}/hosts", at("shop", "production"));
     local.post(&hosts, &json!({"name": "shop.example.org", "component": "web"})).await.ok();
-    let wrong =
-        "shop.example.org resolves to 127.0.0.9, this machine is 198.51.100.4: change the A record to 198.51.100.4";
+    (names, server)
+}
+
+#[tokio::test]
+async fn what_is_wrong_and_what_to_do_is_told_by_the_api_and_the_command_line() {
+    let (_names, server) = server_of_a_wrong_name().await;
+    let hosts = format!("{}/hosts", at("shop", "production"));
     let host = wait_for("the problem", async || {
-        let hosts: Vec<Host> = local.read(&hosts).await;
+        let hosts: Vec<Host> = server.local().read(&hosts).await;
         hosts.into_iter().find(|host| host.problem.is_some())
     })
     .await;
-    assert!(host.problem.as_ref().unwrap().starts_with(wrong), "{host:?}");
+    assert!(host.problem.as_ref().unwrap().starts_with(WRONG), "{host:?}");
     assert!(host.retry_at.unwrap() > clock::now() - 60 * clock::SECOND, "{host:?}");
     let told = server.cli(&["domain", "list", "--project", "shop"]).await.ok().stdout;
-    assert!(told.contains(wrong) && told.contains("(next attempt 20"), "{told}");
+    assert!(told.contains(WRONG) && told.contains("(next attempt 20"), "{told}");
 }

@@ -3,7 +3,8 @@
 
 use boathouse_types::{NewRelease, Release, ReleaseState, Source};
 
-use crate::harness::{GitHttp, GitRepo, Proxy, Server, TlsFront, app, at};
+use crate::harness::proxy::Proxy;
+use crate::harness::{GitHttp, GitRepo, Server, TlsFront, app, at};
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY app /app\nARG HTTPS_PROXY\nARG NO_PROXY\nENV SEEN=$HTTPS_PROXY,$NO_PROXY\nEXPOSE 8080\nENTRYPOINT [\"/app\"]\n";
 

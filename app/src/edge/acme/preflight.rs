@@ -161,10 +161,13 @@ impl Preflight {
             }
             None => ("this machine has no such address".to_owned(), format!("delete the {record} record")),
         };
-        let also = if self.public.is_empty() { "set" } else { "add it to" };
+        let also = match self.public.is_empty() {
+            true => format!("set --public-address {address}"),
+            false => "add it to --public-address".to_owned(),
+        };
         format!(
             "{name} resolves to {address}, {machine}: {change}. If {address} leads here all the same ({why} when asked from \
-             here), {also} --public-address {address}"
+             here), {also}"
         )
     }
 
