@@ -9,8 +9,11 @@ mod sources;
 
 use std::path::{Path, PathBuf};
 
+use boathouse_types::Host;
+
 use crate::browser::Browser;
-use crate::harness::{PASSWORD, Server, TestApp, app, seconds, upload};
+use crate::edge_acme_refusals::{WRONG, server_of_a_wrong_name};
+use crate::harness::{PASSWORD, Server, TestApp, app, at, seconds, upload, wait_for};
 
 /// From pressing "Deploy" to "Live": a build of a few lines, on a machine that builds other things too.
 const LIVE: std::time::Duration = seconds(90);
@@ -168,6 +171,26 @@ async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy(
             browser.sees_page(page).await;
             browser.must_not_scroll_sideways().await;
         }
+        browser.must_be_quiet(&[]).await;
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_domain_says_what_stands_in_the_way_of_its_certificate_and_when_it_is_tried_again() {
+    let (_names, server) = server_of_a_wrong_name().await;
+    let hosts = format!("{}/hosts", at("shop", "production"));
+    wait_for(seconds(20), "the problem is known", async || {
+        let hosts: Vec<Host> = server.local().read(&hosts).await;
+        hosts.into_iter().find(|host| host.problem.is_some())
+    })
+    .await;
+    for width in WIDTHS {
+        let browser = signed_in(&server, width).await;
+        browser.go("/projects/shop/production/domains").await;
+        browser.sees(WRONG).await;
+        browser.sees("Next attempt: ").await;
+        browser.must_not_scroll_sideways().await;
         browser.must_be_quiet(&[]).await;
         browser.close().await;
     }

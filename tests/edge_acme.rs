@@ -1,6 +1,6 @@
 //! Certificates from a real ACME server (Pebble) and from the internal CA, through the edge as the server runs it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -8,30 +8,80 @@ use std::time::Duration;
 use boathouse::config::ServeArgs;
 use boathouse::db::certificate::{self, CertificateRow, OrderRow};
 use boathouse::db::{deployment, host, project};
-use boathouse::edge::{ca, run};
-use boathouse::secret::SecretKey;
+use boathouse::edge::run;
 use boathouse::state::App;
 use boathouse_types::{DeploymentStage, Source, TlsMode};
 use clap::Parser as _;
 
 use crate::edge_support::PATIENCE;
+use crate::harness::Identity;
+use crate::harness::proxy::Proxy;
+
+/// A DNS server that answers whatever it is told; every name has 127.0.0.1 unless told otherwise.
+pub struct Names {
+    child: Child,
+    pub address: SocketAddr,
+    management: u16,
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Names {
+    pub async fn start() -> Self {
+        let (address, management) = (SocketAddr::from(([127, 0, 0, 1], free_port())), free_port());
+        let (dns, api) = (address.to_string(), format!("127.0.0.1:{management}"));
+        let mut command = Command::new("pebble-challtestsrv");
+        command.args(["-dns01", &dns, "-management", &api, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""]);
+        let child = spawn(command.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]));
+        wait_for("the DNS server", async || tokio::net::TcpStream::connect(("127.0.0.1", management)).await.ok()).await;
+        Self { child, address, management }
+    }
+
+    async fn tell(&self, what: &str, body: serde_json::Value) {
+        let url = format!("http://127.0.0.1:{}/{what}", self.management);
+        let answer = client(&[]).post(url).body(body.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success());
+    }
+
+    /// The one IPv4 address of a name.
+    pub async fn point(&self, name: &str, address: &str) {
+        self.tell("add-a", serde_json::json!({"host": format!("{name}."), "addresses": [address]})).await;
+    }
+
+    /// A name with no address at all.
+    pub async fn point_nowhere(&self) {
+        self.tell("set-default-ipv4", serde_json::json!({"ip": ""})).await;
+    }
+
+    /// Who may make certificates for a name (RFC 8659).
+    pub async fn allow(&self, name: &str, issuer: &str) {
+        let policies = [serde_json::json!({"tag": "issue", "value": issuer})];
+        self.tell("add-caa", serde_json::json!({"host": format!("{name}."), "policies": policies})).await;
+    }
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
 
 /// Pebble and its DNS server, on ports of their own. Dropping it ends both.
 struct Pebble {
-    children: Vec<Child>,
+    child: Child,
+    names: Names,
+    identity: Identity,
     api: u16,
     management: u16,
-    dns: SocketAddr,
-    dns_management: u16,
-    folder: tempfile::TempDir,
 }
 
 impl Drop for Pebble {
     fn drop(&mut self) {
-        for child in &mut self.children {
-            drop(child.kill());
-            drop(child.wait());
-        }
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
@@ -40,80 +90,47 @@ pub fn free_port() -> u16 {
 }
 
 impl Pebble {
-    /// Validates on `tls_port` of whatever address a name has; every name has 127.0.0.1 unless told otherwise.
     async fn start(tls_port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let [api, management, dns_port, dns_management] = std::array::from_fn(|_| free_port());
+        Self::with("localhost", tls_port, 0).await
+    }
+
+    /// Validates on `tls_port` of whatever address a name has; refuses so many of a hundred good nonces.
+    async fn with(name: &str, tls_port: u16, refused_nonces: u8) -> Self {
         // Its API's certificate, from a CA that the server under test is told to trust.
-        let key = SecretKey::from_bytes(&[1; 32]).unwrap();
-        let root = ca::create(&key, "pebble", &[]).unwrap();
-        let leaf = ca::Ca::open(&root, &key).unwrap().issue("localhost", &key).unwrap();
-        let leaf_key = key.open(&certificate::key_aad("localhost"), &leaf.key_sealed).unwrap();
-        let write = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, bytes).unwrap();
-            path
-        };
-        write("ca.pem", root.cert_pem.as_bytes());
+        let (names, identity) = (Names::start().await, Identity::of(name));
+        let [api, management] = std::array::from_fn(|_| free_port());
         let config = serde_json::json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{api}"),
             "managementListenAddress": format!("127.0.0.1:{management}"),
-            "certificate": write("cert.pem", leaf.chain_pem.as_bytes()),
-            "privateKey": write("key.pem", &leaf_key),
+            "certificate": identity.chain(),
+            "privateKey": identity.key(),
             "httpPort": free_port(),
             "tlsPort": tls_port,
             "externalAccountBindingRequired": false,
         }});
-        let config = write("pebble.json", config.to_string().as_bytes());
-        let spawn = |command: &mut Command| {
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-        };
-        let dns = SocketAddr::from(([127, 0, 0, 1], dns_port));
-        let names = spawn(Command::new("pebble-challtestsrv").args([
-            "-dns01",
-            &dns.to_string(),
-            "-management",
-            &format!("127.0.0.1:{dns_management}"),
-            "-defaultIPv4",
-            "127.0.0.1",
-            "-defaultIPv6",
-            "",
-            "-http01",
-            "",
-            "-https01",
-            "",
-            "-tlsalpn01",
-            "",
-        ]));
-        let pebble = spawn(
+        let file = identity.ca().with_file_name("pebble.json");
+        std::fs::write(&file, config.to_string()).unwrap();
+        let child = spawn(
             Command::new("pebble")
-                .args(["-config", config.to_str().unwrap(), "-dnsserver", &dns.to_string()])
+                .args(["-config", file.to_str().unwrap(), "-dnsserver", &names.address.to_string()])
                 .env("PEBBLE_VA_NOSLEEP", "1")
-                .env("PEBBLE_WFE_NONCEREJECT", "0"),
+                .env("PEBBLE_WFE_NONCEREJECT", refused_nonces.to_string()),
         );
-        let pebble = Self { children: vec![names, pebble], api, management, dns, dns_management, folder };
-        for port in [api, management, dns_management] {
+        let pebble = Self { child, names, identity, api, management };
+        for port in [api, management] {
             wait_for("Pebble to listen", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
         }
         pebble
     }
 
-    fn ca(&self) -> std::path::PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    async fn point(&self, name: &str, address: IpAddr) {
-        let url = format!("http://127.0.0.1:{}/add-a", self.dns_management);
-        let body = serde_json::json!({"host": format!("{name}."), "addresses": [address]}).to_string();
-        let answer = client(&[]).post(url).body(body).send().await.unwrap();
-        assert!(answer.status().is_success());
+    fn directory(&self) -> String {
+        format!("https://{}:{}/dir", self.identity.name(), self.api)
     }
 
     /// The root of what it issues.
     async fn root(&self) -> Vec<u8> {
-        let pebble = std::fs::read(self.ca()).unwrap();
-        let url = format!("https://localhost:{}/roots/0", self.management);
-        client(&[&pebble]).get(url).send().await.unwrap().bytes().await.unwrap().to_vec()
+        let own = std::fs::read(self.identity.ca()).unwrap();
+        fetch(&own, self.identity.name(), self.management, "/roots/0").await.unwrap().bytes().await.unwrap().to_vec()
     }
 }
 
@@ -146,29 +163,28 @@ struct Arguments {
 pub fn open(folder: &Path, https: u16, more: &[&str]) -> App {
     let data = folder.to_str().unwrap();
     let (http, https) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{https}"));
-    let mut arguments = vec!["serve", "--data-dir", data, "--http", &http, "--https", &https];
+    let mut arguments = vec!["serve", "--data-dir", data, "--http", &http];
+    if !more.contains(&"--https") {
+        arguments.extend(["--https", &https]);
+    }
     arguments.extend(more);
     boathouse::serve::open(Arguments::parse_from(arguments).serve).unwrap()
 }
 
-fn acme_app(folder: &Path, https: u16, pebble: &Pebble) -> App {
-    let directory = format!("https://localhost:{}/dir", pebble.api);
-    let (bundle, resolver) = (pebble.ca(), pebble.dns.to_string());
-    let bundle = bundle.to_str().unwrap();
-    let more = [
-        "--acme-directory",
-        &directory,
-        "--ca-bundle",
-        bundle,
-        "--resolver",
-        &resolver,
-        "--public-address",
-        "127.0.0.1",
-    ];
-    open(folder, https, &more)
+/// A server that orders from `directory`, whose certificate `ca` vouches for, and finds names by `names`.
+pub fn acme_app(folder: &Path, https: u16, (directory, ca): (&str, &Path), names: &Names, more: &[&str]) -> App {
+    let (bundle, resolver, port) = (ca.to_str().unwrap(), names.address.to_string(), https.to_string());
+    let mut flags = vec!["--acme-directory", directory, "--ca-bundle", bundle];
+    flags.extend(["--resolver", &resolver, "--validation-port", &port]);
+    flags.extend(more);
+    open(folder, https, &flags)
 }
 
-fn add_host(app: &App, name: &str, tls: TlsMode) {
+fn pebble_app(folder: &Path, https: u16, pebble: &Pebble, more: &[&str]) -> App {
+    acme_app(folder, https, (&pebble.directory(), &pebble.identity.ca()), &pebble.names, more)
+}
+
+pub fn add_host(app: &App, name: &str, tls: TlsMode) {
     let added = app.db.write_blocking(|tx| {
         let label = name.replace('.', "-").parse().unwrap();
         let id = project::create(tx, &label, &Source::Upload)?;
@@ -179,7 +195,7 @@ fn add_host(app: &App, name: &str, tls: TlsMode) {
     app.pokes.edge.poke();
 }
 
-fn stored(app: &App, name: &str) -> (Option<CertificateRow>, OrderRow) {
+pub fn stored(app: &App, name: &str) -> (Option<CertificateRow>, OrderRow) {
     app.db.read_blocking(|c| Ok((certificate::get(c, name)?, certificate::order(c, name)?))).unwrap()
 }
 
@@ -211,15 +227,14 @@ async fn a_name_that_points_here_gets_a_certificate_and_one_that_does_not_costs_
     let https = free_port();
     let pebble = Pebble::start(https).await;
     let folder = tempfile::tempdir().unwrap();
-    let app = acme_app(folder.path(), https, &pebble);
+    let app = pebble_app(folder.path(), https, &pebble, &["--public-address", "127.0.0.1"]);
     let running = run::start(&app).await.unwrap();
-    pebble.point("elsewhere.example.org", [127, 0, 0, 9].into()).await;
+    pebble.names.point("elsewhere.example.org", "127.0.0.9").await;
     add_host(&app, "elsewhere.example.org", TlsMode::Acme);
     let problem = wait_for("the problem", async || stored(&app, "elsewhere.example.org").1.problem).await;
-    assert!(
-        problem.contains("A record") && problem.contains("127.0.0.9") && problem.contains("A 127.0.0.1"),
-        "{problem}"
-    );
+    let expected =
+        "elsewhere.example.org resolves to 127.0.0.9, this machine is 127.0.0.1: change the A record to 127.0.0.1";
+    assert!(problem.starts_with(expected), "{problem}");
     assert_eq!(stored(&app, "elsewhere.example.org").1.failures, 0, "the CA was not asked");
 
     add_host(&app, "shop.example.org", TlsMode::Acme);
@@ -245,6 +260,78 @@ async fn a_name_that_points_here_gets_a_certificate_and_one_that_does_not_costs_
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_known_as_ours_is_asked_whether_it_is() {
+    let https = free_port();
+    let pebble = Pebble::start(https).await;
+    let folder = tempfile::tempdir().unwrap();
+    // As behind a load balancer: the settings name another address, and the edge answers on this one, too.
+    let flags = ["--public-address", "203.0.113.9", "--https", &format!("0.0.0.0:{https}")];
+    let app = pebble_app(folder.path(), https, &pebble, &flags);
+    let running = run::start(&app).await.unwrap();
+    pebble.names.point("shop.example.org", "127.0.0.9").await;
+    add_host(&app, "shop.example.org", TlsMode::Acme);
+    wait_for("the certificate", async || stored(&app, "shop.example.org").0).await;
+    running.shut_down(Duration::ZERO).await;
+    app.tasks.shut_down(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_ca_that_refuses_every_second_nonce_costs_no_failure() {
+    let https = free_port();
+    let pebble = Pebble::with("localhost", https, 50).await;
+    let folder = tempfile::tempdir().unwrap();
+    let app = pebble_app(folder.path(), https, &pebble, &[]);
+    let running = run::start(&app).await.unwrap();
+    // A failure would wait for minutes: who has a certificate before that had none.
+    for name in ["one.example.org", "two.example.org", "three.example.org"] {
+        add_host(&app, name, TlsMode::Acme);
+    }
+    for name in ["one.example.org", "two.example.org", "three.example.org"] {
+        wait_for("the certificate", async || {
+            let (certificate, order) = stored(&app, name);
+            assert_eq!(order.failures, 0, "{order:?}");
+            certificate
+        })
+        .await;
+    }
+    running.shut_down(Duration::ZERO).await;
+    app.tasks.shut_down(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn the_ca_is_reached_through_the_proxy_and_only_where_one_is_set() {
+    let https = free_port();
+    // A name that the proxy alone can find.
+    let pebble = Pebble::with("ca.internal", https, 0).await;
+    let proxy = Proxy::start().await;
+    for (flags, reached) in [
+        (vec![], false),
+        (vec!["--proxy".to_owned(), proxy.url(), "--no-proxy".to_owned(), "other.test,ca.internal".to_owned()], false),
+        (vec!["--proxy".to_owned(), proxy.url(), "--no-proxy".to_owned(), "other.test".to_owned()], true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let app = pebble_app(folder.path(), https, &pebble, &flags);
+        let running = run::start(&app).await.unwrap();
+        add_host(&app, "shop.example.org", TlsMode::Acme);
+        if reached {
+            wait_for("the certificate", async || stored(&app, "shop.example.org").0).await;
+            let target = format!("ca.internal:{}", pebble.api);
+            let seen = proxy.seen();
+            assert!(!seen.is_empty() && seen.iter().all(|one| *one == target), "{seen:?}");
+        } else {
+            let failed = async || Some(stored(&app, "shop.example.org").1).filter(|order| order.failures > 0);
+            let problem = wait_for("the failure", failed).await.problem.unwrap();
+            assert!(problem.starts_with("the CA at ca.internal cannot be reached: "), "{problem}");
+            assert!(problem.contains("--proxy") && !problem.contains("secret"), "{problem}");
+            assert_eq!(proxy.seen(), Vec::<String>::new());
+        }
+        running.shut_down(Duration::ZERO).await;
+        app.tasks.shut_down(PATIENCE).await;
+    }
+}
+
+#[tokio::test]
 async fn a_refused_order_waits_and_is_not_repeated_by_a_restart() {
     // Pebble validates where nobody answers.
     let pebble = Pebble::start(1).await;
@@ -252,23 +339,42 @@ async fn a_refused_order_waits_and_is_not_repeated_by_a_restart() {
     let name = "broken.example.org";
     for start in 0..3 {
         let https = free_port();
-        let app = acme_app(folder.path(), https, &pebble);
+        let app = pebble_app(folder.path(), https, &pebble, &[]);
         let running = run::start(&app).await.unwrap();
         if start == 0 {
             add_host(&app, name, TlsMode::Acme);
         }
         let order =
             wait_for("the failure", async || Some(stored(&app, name).1).filter(|order| order.failures > 0)).await;
-        for _ in 0..5 {
-            app.pokes.certificates.poke();
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        look_again(&app, 5).await;
         assert_eq!(stored(&app, name).1, order, "no second order");
         assert_eq!(order.failures, 1);
         assert!(order.next_at > boathouse::clock::now());
-        assert!(order.problem.unwrap().contains(name));
+        let problem = order.problem.unwrap();
+        let told = problem.contains("Failed to connect to 127.0.0.1:1") && problem.contains("Let TCP port 443");
+        assert!(told, "{problem}");
+        if start == 2 {
+            // Once its time has come it is tried again, and waits longer.
+            let due = OrderRow { next_at: 0, ..stored(&app, name).1 };
+            app.db.write_blocking(|tx| certificate::set_order(tx, name, &due)).unwrap();
+            app.pokes.certificates.poke();
+            let second =
+                wait_for("the second failure", async || Some(stored(&app, name).1).filter(|order| order.failures == 2));
+            let wait = second.await.next_at - boathouse::clock::now();
+            assert!(wait > 3 * 60 * boathouse::clock::SECOND, "{wait} ms");
+        }
         running.shut_down(Duration::ZERO).await;
         app.tasks.shut_down(PATIENCE).await;
+    }
+}
+
+/// Lets the task look `times` more times whether something is to be ordered.
+pub async fn look_again(app: &App, times: u64) {
+    let runs = || app.tasks.status().iter().find(|task| task.name == "acme").map_or(0, |task| task.runs);
+    for _ in 0..times {
+        let before = runs();
+        app.pokes.certificates.poke();
+        wait_for("another look", async || (runs() > before).then_some(())).await;
     }
 }
 

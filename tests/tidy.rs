@@ -299,7 +299,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["app/src/db/"]),
     ("bollard", &["app/src/docker/"]),
     ("actix_web", &["app/src/api/", "app/src/ui/", "app/src/ui.rs"]),
-    ("rustls_acme", &["app/src/edge/"]),
+    ("reqwest", &["app/src/cli/", "app/src/edge/acme/"]),
     ("process::Command", &["app/src/git/"]),
     ("env::var", &["app/src/config.rs", "app/src/cli/"]),
     ("std::env", &["app/src/config.rs", "app/src/cli/"]),

@@ -38,11 +38,14 @@ pub struct ServeArgs {
     /// Public addresses of this machine, where it stands behind NAT; host names must point to one of them
     #[arg(long, env = "BOATHOUSE_PUBLIC_ADDRESS", value_delimiter = ',')]
     pub public_address: Vec<std::net::IpAddr>,
-    /// DNS server for the check that a name points here; the system's where absent
-    #[arg(long, env = "BOATHOUSE_RESOLVER", hide = true)]
+    /// DNS server for the check that a name points here, as ADDRESS:53; the system's where absent
+    #[arg(long, env = "BOATHOUSE_RESOLVER")]
     pub resolver: Option<SocketAddr>,
-    /// Proxy for builds, git and outgoing calls
-    #[arg(long, env = "BOATHOUSE_PROXY")]
+    /// Port at which the ACME CA validates names, for tests
+    #[arg(long, env = "BOATHOUSE_VALIDATION_PORT", default_value_t = 443, hide = true)]
+    pub validation_port: u16,
+    /// Proxy for builds, git over HTTP and outgoing calls, as http://HOST:PORT
+    #[arg(long, env = "BOATHOUSE_PROXY", value_parser = proxy)]
     pub proxy: Option<String>,
     /// Hosts that are reached without the proxy
     #[arg(long, env = "BOATHOUSE_NO_PROXY", value_delimiter = ',')]
@@ -84,6 +87,20 @@ pub struct ServeArgs {
     #[cfg(debug_assertions)]
     #[arg(long, env = "BOATHOUSE_FAULT", hide = true)]
     pub fault: Option<PathBuf>,
+}
+
+/// One spelling that everybody understands: builds, git and our own calls read it differently otherwise.
+fn proxy(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let (scheme, rest) = whole.split_once("://").unwrap_or_default();
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let is_plain = !rest.contains(['/', '?', '#']) && !rest.chars().any(|c| c.is_whitespace() || c.is_control());
+    if !matches!(scheme, "http" | "https") || host.is_empty() || host.starts_with(':') || !is_plain {
+        return Err("a proxy is written http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT".to_owned());
+    }
+    Ok(whole)
 }
 
 /// Where the command line keeps what belongs to its user: `$XDG_CONFIG_HOME/boathouse`, else `~/.config/boathouse`.
@@ -167,5 +184,28 @@ impl Paths {
     /// All folders that must exist.
     pub fn folders(&self) -> [PathBuf; 7] {
         [self.git(), self.uploads(), self.work(), self.sites(), self.releases(), self.logs(), self.backups()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::proxy;
+
+    #[test]
+    fn a_proxy_has_one_spelling() {
+        for (given, kept) in [
+            ("proxy.example:3128", Some("http://proxy.example:3128")),
+            ("http://proxy.example:3128/", Some("http://proxy.example:3128")),
+            ("https://a:b%40@proxy.example", Some("https://a:b%40@proxy.example")),
+            ("[2001:db8::1]:3128", Some("http://[2001:db8::1]:3128")),
+            ("socks5://proxy.example:1080", None),
+            ("http://", None),
+            ("", None),
+            ("http://:3128", None),
+            ("http://proxy.example/path", None),
+            ("proxy example", None),
+        ] {
+            assert_eq!(proxy(given).ok().as_deref(), kept, "{given:?}");
+        }
     }
 }

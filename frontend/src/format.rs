@@ -77,6 +77,24 @@ pub fn day(at: Millis) -> String {
     format!("{day} {} {year}", MONTHS[(month - 1) as usize])
 }
 
+/// Day and minute in UTC: "20 Nov 2026, 15:04 UTC".
+pub fn moment(at: Millis) -> String {
+    let of_day = at.rem_euclid(DAY);
+    format!("{}, {:02}:{:02} UTC", day(at), of_day / HOUR, of_day % HOUR / MINUTE)
+}
+
+/// What stands in the way of a certificate, until when the old one serves, and when the next attempt is.
+pub fn obstacle(problem: &str, serves_until: Option<&str>, next: Option<&str>) -> String {
+    let mut words = format!("{}.", problem.trim_end_matches('.'));
+    if let Some(day) = serves_until {
+        words.push_str(&format!(" The certificate until {day} serves meanwhile."));
+    }
+    if let Some(next) = next {
+        words.push_str(&format!(" Next attempt: {next}."));
+    }
+    words
+}
+
 /// Days since the epoch → (year, month, day), proleptic Gregorian.
 fn civil(days: i64) -> (i64, i64, i64) {
     // Howard Hinnant's algorithm: years begin in March, so that the leap day is the last one.
@@ -249,5 +267,16 @@ mod tests {
     fn urls_are_shortened() {
         assert_eq!(short_url("https://user@git.test/a/b.git"), "git.test/a/b");
         assert_eq!(short_url("git@git.test:a/b"), "git.test:a/b");
+    }
+
+    #[test]
+    fn an_obstacle_says_what_serves_and_what_comes_next() {
+        let next = moment(86_400_000 + 15 * HOUR + 4 * MINUTE + 59 * SECOND);
+        assert_eq!(next, "2 Jan 1970, 15:04 UTC");
+        assert_eq!(obstacle("no address", None, None), "no address.");
+        assert_eq!(
+            obstacle("no address.", Some("1 Jan 1970"), Some(&next)),
+            "no address. The certificate until 1 Jan 1970 serves meanwhile. Next attempt: 2 Jan 1970, 15:04 UTC."
+        );
     }
 }

@@ -90,6 +90,11 @@ impl GitHttp {
         format!("http://{}/repo.git", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     fn start(repo: &GitRepo, wanted: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, stopping) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));

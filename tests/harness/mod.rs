@@ -19,6 +19,8 @@ mod registry;
 mod server;
 mod slot;
 mod sse;
+mod tls_front;
+pub mod proxy;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -32,6 +34,7 @@ pub use git::{GitHttp, GitRepo, GitSsh};
 pub use registry::{REGISTRY_PASSWORD, REGISTRY_USER, Registry};
 pub use server::{CliOutput, PASSWORD, Server};
 pub use slot::Slot;
+pub use tls_front::{Identity, TlsFront};
 
 /// How often a condition is looked at: short enough not to be felt, long enough not to load two cores.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -53,6 +53,8 @@ pub struct Host {
     pub certificate: Option<Certificate>,
     /// What stands in the way of a certificate, and what to do.
     pub problem: Option<String>,
+    /// When a certificate is tried for next, where one is wanted and something stands in the way.
+    pub retry_at: Option<Millis>,
 }
 
 /// A certificate in use.

@@ -73,10 +73,54 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 fn row(host: &Host) -> Vec<String> {
+    vec![host.url.clone(), host.component.to_string(), host.tls.as_str().to_owned(), state(host)]
+}
+
+/// The certificate that serves, and what stands in the way of the next one.
+fn state(host: &Host) -> String {
     let certificate = host
         .certificate
         .as_ref()
         .map(|certificate| format!("{} until {}", certificate.issuer, time(certificate.not_after)));
-    let state = host.problem.clone().or(certificate).unwrap_or_else(|| "-".into());
-    vec![host.url.clone(), host.component.to_string(), host.tls.as_str().to_owned(), state]
+    let problem = host.problem.as_ref().map(|problem| match host.retry_at {
+        Some(at) => format!("{} (next attempt {})", problem.trim_end_matches('.'), time(at)),
+        None => problem.clone(),
+    });
+    match (certificate, problem) {
+        (Some(certificate), Some(problem)) => format!("{certificate}; not renewed: {problem}"),
+        (one, other) => one.or(other).unwrap_or_else(|| "-".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boathouse_types::Certificate;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_beside_the_certificate_that_serves() {
+        let certificate = || Some(Certificate { issuer: "R3".to_owned(), not_before: 0, not_after: 86_400_000 });
+        for (certificate, problem, retry_at, expected) in [
+            (None, None, None, "-"),
+            (certificate(), None, None, "R3 until 1970-01-02"),
+            (None, Some("no address."), Some(86_400_000), "no address (next attempt 1970-01-02"),
+            (None, Some("no address."), None, "no address."),
+            (certificate(), Some("no address"), Some(0), "R3 until 1970-01-02 00:00:00; not renewed: no address (next"),
+        ] {
+            let host = Host {
+                name: "a.example.org".parse().unwrap(),
+                component: "web".parse().unwrap(),
+                path: "/".to_owned(),
+                tls: TlsMode::Acme,
+                generated: false,
+                url: String::new(),
+                certificate,
+                problem: problem.map(str::to_owned),
+                retry_at,
+            };
+            let text = state(&host);
+            assert!(text.starts_with(expected), "{text} / {expected}");
+        }
+    }
 }

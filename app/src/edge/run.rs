@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use boathouse_types::ReleaseId;
-use futures_util::StreamExt as _;
+use futures_util::FutureExt as _;
 use rustls::sign::CertifiedKey;
-use rustls_acme::ResolvesServerCertAcme;
+use tokio::task::JoinSet;
 
 use super::acme::Acme;
 use super::ca::{self, Ca};
@@ -29,8 +29,6 @@ use crate::task::Poke;
 /// Also without a poke: a certificate may have come due, a clock may have jumped.
 const PERIOD: Duration = Duration::from_secs(30);
 const ORDER_PERIOD: Duration = Duration::from_secs(60);
-/// Orders at the same time.
-const ORDERS: usize = 4;
 
 /// The running edge and its two tasks.
 pub struct Running {
@@ -73,10 +71,15 @@ pub async fn start(app: &App) -> Result<Running> {
         let keeper = Arc::clone(&routes);
         async move { keeper.reconcile().await }
     });
-    let orders = Poke::clone(&app.pokes.certificates);
-    app.tasks.reconcile("acme", "Certificates from the ACME CA", Some(ORDER_PERIOD), orders, move || {
-        let keeper = Arc::clone(&keeper);
-        async move { keeper.order().await }
+    // Owned by the task: when it ends, they end.
+    let orders = Arc::<Orders>::default();
+    let poke = Poke::clone(&app.pokes.certificates);
+    app.tasks.reconcile("acme", "Certificates from the ACME CA", Some(ORDER_PERIOD), poke, move || {
+        let (keeper, orders) = (Arc::clone(&keeper), Arc::clone(&orders));
+        async move {
+            keeper.order(&orders).await;
+            Ok(())
+        }
     });
     Ok(Running { edge })
 }
@@ -105,7 +108,7 @@ struct Keeper {
     acme: Acme,
     fallback: Arc<CertifiedKey>,
     /// Answers of orders under way. Held for an insert or a copy, never across an await.
-    challenges: Mutex<HashMap<String, Arc<ResolvesServerCertAcme>>>,
+    challenges: Mutex<HashMap<String, Arc<CertifiedKey>>>,
     state: tokio::sync::Mutex<State>,
 }
 
@@ -246,38 +249,73 @@ impl Keeper {
             certificates.insert(name, Arc::clone(key));
         }
         for (name, answer) in self.challenges.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            certificates.insert_challenge(name, Arc::clone(answer) as _);
+            certificates.insert_challenge(name, Arc::clone(answer));
         }
         self.certificates.store(Arc::new(certificates));
     }
 
-    /// Orders what is missing or due.
-    async fn order(&self) -> Result<()> {
+    /// Orders what is missing or due and not under way: each name by itself, so that none waits for another one.
+    async fn order(self: &Arc<Self>, orders: &Orders) {
         let due: Vec<String> = {
             let state = self.state.lock().await;
             let is_due =
                 |name: &String| state.keys.get(name).is_none_or(|(row, _)| !row.acme || ca::is_due(row, clock::now()));
             state.wanted.iter().filter(|name| is_due(name)).cloned().collect()
         };
-        let orders = futures_util::stream::iter(due).map(|name| async move { self.order_one(&name).await });
-        let orders = orders.buffer_unordered(ORDERS);
-        let results: Vec<Result<bool>> = orders.collect().await;
-        if results.iter().any(|result| matches!(result, Ok(true))) {
-            self.app.pokes.edge.poke();
+        for name in due {
+            let keeper = Arc::clone(self);
+            orders.start(&name.clone(), async move { keeper.order_one(&name).await });
         }
-        results.into_iter().find_map(Result::err).map_or(Ok(()), Err)
     }
 
-    async fn order_one(&self, name: &str) -> Result<bool> {
-        let result = self
-            .acme
-            .obtain(name, async |answer| {
-                self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), answer);
-                self.publish(&*self.state.lock().await);
-            })
-            .await;
-        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        self.publish(&*self.state.lock().await);
-        result
+    async fn order_one(&self, name: &str) {
+        let announce = move |answer: Arc<CertifiedKey>| {
+            self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), answer);
+            async move { self.publish(&*self.state.lock().await) }.boxed()
+        };
+        let ordered = self.acme.obtain(name, &announce).await;
+        if self.challenges.lock().unwrap_or_else(PoisonError::into_inner).remove(name).is_some() {
+            self.publish(&*self.state.lock().await);
+        }
+        match ordered {
+            Ok(true) => self.app.pokes.edge.poke(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(name, %error, source = ?error.source, "a certificate could not be ordered"),
+        }
+    }
+}
+
+/// The orders under way, at most one per name. Dropping it ends them.
+#[derive(Default)]
+struct Orders {
+    /// Held for a look, never across an await.
+    jobs: Mutex<JoinSet<()>>,
+    names: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Orders {
+    fn start(&self, name: &str, order: impl Future<Output = ()> + Send + 'static) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        while jobs.try_join_next().is_some() {}
+        if !self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned()) {
+            return;
+        }
+        let under_way = UnderWay { names: Arc::clone(&self.names), name: name.to_owned() };
+        jobs.spawn(async move {
+            let _until_the_end = under_way;
+            order.await;
+        });
+    }
+}
+
+/// Also an order that panics or is dropped is not under way any more.
+struct UnderWay {
+    names: Arc<Mutex<BTreeSet<String>>>,
+    name: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }

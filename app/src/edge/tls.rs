@@ -8,11 +8,12 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
+use rustls_acme::is_tls_alpn_challenge;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// The protocol of TLS-ALPN-01 validation (RFC 8737).
-pub const ACME_ALPN: &[u8] = b"acme-tls/1";
+pub use rustls_acme::acme::ACME_TLS_ALPN_NAME as ACME_ALPN;
 /// HTTP/2 over TLS (RFC 9113).
 pub const H2_ALPN: &[u8] = b"h2";
 
@@ -23,7 +24,7 @@ pub struct Certificates {
     /// Keyed by what follows `*.`.
     wildcard: HashMap<Box<str>, Arc<CertifiedKey>>,
     /// Answers of orders under way, by name.
-    challenges: HashMap<Box<str>, Arc<dyn ResolvesServerCert>>,
+    challenges: HashMap<Box<str>, Arc<CertifiedKey>>,
     /// For every other name. One certificate, made once: an unknown name costs a handshake and leaves nothing behind.
     fallback: Option<Arc<CertifiedKey>>,
 }
@@ -56,9 +57,9 @@ impl Certificates {
         };
     }
 
-    /// Adds who answers the validation of a name.
-    pub fn insert_challenge(&mut self, name: &str, resolver: Arc<dyn ResolvesServerCert>) {
-        self.challenges.insert(name.into(), resolver);
+    /// Adds what answers the validation of a name.
+    pub fn insert_challenge(&mut self, name: &str, answer: Arc<CertifiedKey>) {
+        self.challenges.insert(name.into(), answer);
     }
 
     /// The certificate of a lower-case name, or the fallback.
@@ -84,8 +85,8 @@ impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let certificates = self.0.load();
         let name = hello.server_name();
-        if is_validation(&hello) {
-            return certificates.challenges.get(name?)?.resolve(hello);
+        if is_tls_alpn_challenge(&hello) {
+            return certificates.challenges.get(name?.to_ascii_lowercase().as_str()).cloned();
         }
         match name {
             Some(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
@@ -94,11 +95,6 @@ impl ResolvesServerCert for Resolver {
             name => certificates.get(name).cloned(),
         }
     }
-}
-
-/// A CA offers the validation protocol and nothing else.
-fn is_validation(hello: &ClientHello<'_>) -> bool {
-    hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME_ALPN) && offered.next().is_none())
 }
 
 /// TLS 1.2 and 1.3, tickets for resumption, HTTP/2 before HTTP/1.1, AES-128 first where the client does not mind.

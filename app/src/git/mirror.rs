@@ -92,7 +92,8 @@ async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<
         .env("BOATHOUSE_SSH_CONFIG", ssh.config_path())
         .env("GIT_CONFIG_GLOBAL", ssh.git_config_path(remote.url)?);
     if let Some(proxy) = &remote.config.proxy {
-        git = git.setting(format!("http.proxy={proxy}")).env("NO_PROXY", remote.config.no_proxy.join(","));
+        // Not as an argument: every user of the machine could read its password there.
+        git = git.env("http_proxy", proxy).env("https_proxy", proxy).env("NO_PROXY", remote.config.no_proxy.join(","));
     }
     if let Some(bundle) = &remote.config.ca_bundle {
         git = git.env("GIT_SSL_CAINFO", ssh.ca_path(bundle)?);

@@ -34,8 +34,10 @@ pub fn Domains(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
 #[component]
 pub fn CertificateMark(host: Host) -> impl IntoView {
     match (host.problem, host.certificate, host.tls) {
-        (Some(problem), _, _) => {
-            view! { <span class="mark warn"><Icon glyph=Glyph::DEGRADED/><span>{problem}</span></span> }.into_any()
+        (Some(problem), certificate, _) => {
+            let serves = certificate.map(|certificate| format::day(certificate.not_after));
+            let words = format::obstacle(&problem, serves.as_deref(), host.retry_at.map(format::moment).as_deref());
+            view! { <span class="mark warn"><Icon glyph=Glyph::DEGRADED/><span>{words}</span></span> }.into_any()
         }
         (None, Some(certificate), tls) => {
             let title = format!(

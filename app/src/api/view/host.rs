@@ -29,6 +29,7 @@ pub fn show(connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
             not_before: row.not_before,
             not_after: row.not_after,
         }),
+        retry_at: (row.tls == TlsMode::Acme && order.problem.is_some()).then_some(order.next_at),
         problem: order.problem,
     })
 }
