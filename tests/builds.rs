@@ -1,12 +1,16 @@
-//! Builds as users ask for them: secrets that nothing keeps.
+//! Builds as users ask for them: secrets that nothing keeps, limits, and the way out of a closed network.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use boathouse_types::{Release, ReleaseState, Stage};
+use boathouse_types::{Release, ReleaseState, Source, Stage};
 use futures_util::TryStreamExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::engine_support::probe_binary;
-use crate::harness::{Engine, Server, TestApp, app, upload};
+use crate::harness::{Engine, GitHttp, GitRepo, Server, TestApp, app, upload};
 
 const TOKEN: &str = "npm_t0ken-of-the-build";
 const PLAIN: &str = "pip-index-user-not-marked";
@@ -82,5 +86,102 @@ fn must_not_hold_below(folder: &Path) {
 fn must_not_hold(what: &str, bytes: &[u8]) {
     for secret in [TOKEN, PLAIN] {
         assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{what} holds {secret}");
+    }
+}
+
+/// The app with a step before its end.
+fn with_step(version: &str, step: &str) -> TestApp {
+    let recipe = format!("{}COPY probe /probe\n{step}\n", app(version).dockerfile());
+    let manifest = "components:\n  - {identifier: web, folder: /, build: {dockerfile: recipe}}\n";
+    app(version).manifest(manifest).file("recipe", recipe).file("probe*", std::fs::read(probe_binary()).unwrap())
+}
+
+#[tokio::test]
+async fn a_build_beyond_its_limits_fails_with_the_limit_and_the_flag_that_raises_it() {
+    let mut server = Server::options().flag("--build-memory", 128).flag("--build-timeout", 6).start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    local.deploy_archive("shop", app("v1").archive()).await;
+    let unique = server.instance();
+    for (step, words) in [
+        (
+            format!("RUN [\"/probe\", \"alloc\", \"400\", \"{unique}\"]"),
+            ["out of memory (limit 128 MiB)", "--build-memory"],
+        ),
+        (format!("RUN [\"/probe\", \"sleep\", \"{unique}\"]"), ["not finished after 6 s", "--build-timeout"]),
+    ] {
+        let release = local.release_archive("shop", with_step("v2", &step).archive()).await;
+        let failure = release.failure.unwrap_or_else(|| panic!("{step} was built"));
+        assert_eq!((release.state, failure.stage), (ReleaseState::Failed, Stage::Build));
+        for words in words {
+            assert!(failure.message.contains(words), "{} does not say {words}", failure.message);
+        }
+        assert_eq!(server.visit("shop.localhost", "/").await.text(), "v1");
+    }
+    assert_eq!(server.stop().await, 0, "no build is left that would keep it");
+}
+
+/// A proxy that knows one host alone, whatever name it is asked for, and remembers the names.
+async fn proxy_to(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, asked) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let names = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(forward(client, target, names.clone()));
+        }
+    });
+    (address, asked)
+}
+
+async fn forward(mut client: TcpStream, target: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        head.push(client.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let (line, rest) = head.split_once("\r\n")?;
+    let (method, url) = line.split_once(' ')?;
+    let (host, path) = url.strip_prefix("http://")?.split_once('/')?;
+    asked.lock().unwrap().push(host.to_owned());
+    let mut server = TcpStream::connect(target).await.ok()?;
+    server.write_all(format!("{method} /{path}\r\n{rest}").as_bytes()).await.ok()?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.ok()?;
+    Some(())
+}
+
+#[tokio::test]
+async fn one_setting_brings_git_and_builds_through_the_proxy_with_the_extra_certificates() {
+    let extra = rcgen::generate_simple_self_signed(vec!["extra.test".to_owned()]).unwrap().cert.pem();
+    // Of the key: a line that is the same each time would leave the steps to the cache.
+    let line = extra.lines().nth(4).unwrap().to_owned();
+    let step = format!(
+        "RUN [\"/probe\", \"env\", \"https_proxy\", \"NODE_EXTRA_CA_CERTS\", \"{line}\"]\nRUN [\"/probe\", \"grep\", \"/dev/boathouse-ca.pem\", \"{line}\"]"
+    );
+    let repo = GitRepo::new(&with_step("v1", &step).files());
+    let remote = GitHttp::serve(&repo);
+    let target = remote.url().trim_start_matches("http://").split('/').next().unwrap().parse().unwrap();
+    let (proxy, asked) = proxy_to(target).await;
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("extra.pem");
+    std::fs::write(&bundle, &extra).unwrap();
+    let server = Server::options()
+        .flag("--proxy", format!("http://user:pr0xy-passw0rd@{proxy}"))
+        .flag("--ca-bundle", bundle.display())
+        .start()
+        .await;
+    let local = server.local();
+    // A name that only the proxy knows.
+    let source = Source::Git { url: "http://git.test/repo.git".parse().unwrap(), branch: None, folder: None };
+    local.create_project("shop", &source).await;
+    let release = local.must_be_live(local.deploy("shop").await).await;
+    assert_eq!(server.visit("shop.localhost", "/").await.text(), "v1");
+    let asked = asked.lock().unwrap().clone();
+    assert!(!asked.is_empty() && asked.iter().all(|host| host == "git.test"), "{asked:?}");
+    let log = local.release_log(&release).await;
+    for words in
+        [format!("https_proxy=http://user:***@{proxy}"), "NODE_EXTRA_CA_CERTS=/dev/".to_owned(), format!("] {line}")]
+    {
+        assert!(log.contains(&words), "{words} in {log}");
     }
 }

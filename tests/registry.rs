@@ -46,9 +46,9 @@ async fn an_image_becomes_a_release_that_needs_its_registry_no_more() {
     assert_eq!(server.visit("shop.localhost", "/").await.text(), "one");
     // The same tag again: what was pulled is still here, and the log says that it is used.
     let again = local.must_be_live(local.deploy("shop").await).await;
+    assert_eq!(server.visit("shop.localhost", "/").await.text(), "two");
     let log = local.release_log(&again).await;
     assert!(log.contains("using the image sha256:") && log.contains("connection refused"), "{log}");
-    assert_eq!(server.visit("shop.localhost", "/").await.text(), "two");
 }
 
 #[tokio::test]
@@ -111,8 +111,8 @@ async fn an_image_for_another_platform_is_refused_before_it_is_pulled() {
     {
         assert!(failure.message.contains(words), "{} does not say {words}", failure.message);
     }
-    assert!(!is_here(&engine, &foreign).await, "nothing of it is left");
     assert_eq!(server.visit("shop.localhost", "/").await.text(), "v1");
+    assert!(!is_here(&engine, &foreign).await, "nothing of it is left");
 }
 
 #[tokio::test]
@@ -185,10 +185,16 @@ async fn a_rollback_to_a_lost_image_fails_before_anything_changes() {
     let (server, engine) = (Server::start().await, Engine::connect().await);
     let local = server.local();
     local.create_project("shop", &upload()).await;
-    let first = local.deploy_archive("shop", app("one").archive()).await;
-    local.deploy_archive("shop", app("two").archive()).await;
+    let manifest = "components:\n  - {identifier: api, folder: /, build: {dockerfile: recipe}}\n  - {identifier: web, folder: /, hosts: [{identifier: web}]}\n";
+    let both = |version: &str| {
+        let recipe = app(&format!("api-{version}")).dockerfile();
+        app(version).manifest(manifest).file("recipe", recipe).archive()
+    };
+    let first = local.deploy_archive("shop", both("one")).await;
+    local.deploy_archive("shop", both("two")).await;
     let serving = engine.container_names(&server.instance()).await;
-    engine.remove_images(&[first.components[0].digest.clone().unwrap()]).await;
+    let lost = first.components.iter().find(|part| part.identifier.as_str() == "web").unwrap().digest.clone().unwrap();
+    engine.remove_images(&[lost]).await;
 
     let path = format!("{}/releases/1/rollback", at("shop", "production"));
     let rolled: Release = local.post(&path, &serde_json::json!({})).await.json();
@@ -201,7 +207,8 @@ async fn a_rollback_to_a_lost_image_fails_before_anything_changes() {
     }
     assert_eq!(failure.stage, Stage::Source, "before the first step of a release");
     assert_eq!(engine.container_names(&server.instance()).await, serving);
-    assert_eq!(server.visit("shop.localhost", "/").await.text(), "two");
+    assert!(!is_here(&engine, &format!("boathouse-{}/shop-production-api:3", server.instance())).await);
+    assert_eq!(server.visit("web-production-shop.localhost", "/").await.text(), "two");
     let path = format!("{}/releases", at("shop", "production"));
     let live: Vec<Release> = local.read(&path).await;
     let live: Vec<i64> = live.iter().filter(|r| r.state == ReleaseState::Live).map(|r| r.number).collect();

@@ -199,8 +199,15 @@ async fn hide(run: &Run, row: &ReleaseRow, opened: &build_secret::Values) -> Res
     let (key, row) = (run.app.key.clone(), row.clone());
     let secrets = run.app.db.read(move |c| snapshot::secrets(c, &key, &row)).await?;
     let opened = opened.values().flat_map(|values| values.values());
-    run.log.hide(Redactor::new(secrets.iter().chain(opened).map(String::as_str)));
+    let proxy = run.app.config.proxy.as_deref().and_then(password_in);
+    run.log.hide(Redactor::new(secrets.iter().chain(opened).map(String::as_str).chain(proxy)));
     Ok(())
+}
+
+/// The password in a URL: builds see the proxy's, and may print it.
+fn password_in(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    Some(authority.rsplit_once('@')?.0.split_once(':')?.1)
 }
 
 async fn cancel(run: &Run, why: String) -> Result<()> {

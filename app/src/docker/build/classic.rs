@@ -1,7 +1,7 @@
 //! The classic builder, for engines without BuildKit: no secrets, no mounts, and not every limit in the build's own request.
 //!
-//! What the request cannot say is set on each step's container between its creation, which the builder announces, and its
-//! start: a limit of processes, and more memory than the 32 bits of the request's field can name.
+//! What the request cannot say is set on each step's container as soon as the builder announces it, which is before its start
+//! or, on a busy machine, a moment after: a limit of processes, and more memory than the request's 32 bits can name.
 
 use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion, InspectContainerOptions};

@@ -79,7 +79,6 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
     tokio::select! {
         result = transfer(engine, request, options, dockerfile, progress) => result,
         error = session.serve() => Err(error),
-        () = limits.follow() => Err(DockerError::new(ErrorKind::Engine, request.what(), "its limits are no longer kept")),
     }
 }
 

@@ -13,6 +13,7 @@ mod steps;
 mod sum;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(super) use self::mark::Mark;
 use self::steps::Steps;
@@ -46,7 +47,8 @@ pub(in crate::docker) struct Place {
 /// Limits that are in force until this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
-    steps: Option<Steps>,
+    // What watches the steps ends with it.
+    building: Arc<()>,
     _share: Option<Share>,
     missing: Option<&'static str>,
 }
@@ -54,35 +56,27 @@ pub(super) struct Guard {
 const NOT_WRITABLE: &str = "this machine's control groups cannot be written: the build runs without memory, CPU and process limits; run Boathouse as root and not in a container to have them";
 
 impl Guard {
-    /// Sets what can be set before the build; [`Guard::follow`] does the rest.
+    /// Sets what can be set before the build, and watches for its steps.
     pub async fn apply(limits: &BuildLimits, mark: Option<Mark>, place: Place) -> Self {
         let limits = *limits;
-        let applied = tokio::task::spawn_blocking(move || Self::apply_below(Path::new(ROOT), limits, mark, place));
-        applied.await.unwrap_or_default()
+        let applied = tokio::task::spawn_blocking(move || Self::apply_below(Path::new(ROOT), limits, mark, &place));
+        let (guard, steps) = applied.await.unwrap_or_default();
+        if let Some(steps) = steps {
+            let stop = Arc::downgrade(&guard.building);
+            tokio::task::spawn_blocking(move || steps.follow(&stop));
+        }
+        guard
     }
 
-    fn apply_below(root: &Path, limits: BuildLimits, mark: Option<Mark>, place: Place) -> Self {
+    fn apply_below(root: &Path, limits: BuildLimits, mark: Option<Mark>, place: &Place) -> (Self, Option<Steps>) {
         if entries(&limits, true).is_empty() {
-            return Self::default();
+            return (Self::default(), None);
         }
-        let (share, writable) = match place.systemd {
-            true => (None, may_write(root)),
-            false => {
-                let share = Share::take(root, &limits);
-                let writable = share.is_some();
-                (share, writable)
-            }
-        };
-        let steps = Steps::new(root, limits, mark, &place);
-        Self { steps: Some(steps), _share: share, missing: (!writable).then_some(NOT_WRITABLE) }
-    }
-
-    /// Limits each step as it appears. Never ends.
-    pub async fn follow(&self) {
-        match &self.steps {
-            Some(steps) if self.missing.is_none() => steps.follow().await,
-            _ => std::future::pending().await,
-        }
+        let share = if place.systemd { None } else { Share::take(root, &limits) };
+        let writable = if place.systemd { may_write(root) } else { share.is_some() };
+        let missing = (!writable).then_some(NOT_WRITABLE);
+        let steps = writable.then(|| Steps::new(root, limits, mark, place));
+        (Self { building: Arc::default(), _share: share, missing }, steps)
     }
 
     /// What to tell the reader of the build's log, if the limits are not in force.
@@ -175,7 +169,7 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_written_the_log_says_so() {
-        let apply = |limits| Guard::apply_below(Path::new("/proc"), limits, None, Place::default());
+        let apply = |limits| Guard::apply_below(Path::new("/proc"), limits, None, &Place::default()).0;
         assert!(apply(LIMITS).missing().is_some());
         assert!(apply(BuildLimits::default()).missing().is_none());
     }

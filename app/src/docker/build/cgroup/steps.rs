@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Weak;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
 use rustix::fs::inotify;
-use tokio::io::unix::AsyncFd;
 
 use super::mark::{self, Mark};
 use super::{Place, entries, group, is_unified};
@@ -41,16 +43,14 @@ impl Steps {
         Self { root: root.to_owned(), unified: is_unified(root), systemd: place.systemd, executor, limits, mark }
     }
 
-    /// Limits each step as it appears. Never ends.
-    pub async fn follow(&self) {
+    /// Limits each step as it appears, until `stop` is dropped. For a thread of its own: between the group and the step's
+    /// program lie a few milliseconds, which a task of a busy runtime can miss.
+    pub fn follow(&self, stop: &Weak<()>) {
         let mut seen = BTreeSet::new();
         let watch = self.watch();
-        loop {
+        while stop.strong_count() > 0 {
             self.limit_new(&mut seen);
-            tokio::select! {
-                () = changed(watch.as_ref()) => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-            }
+            wait(watch.as_ref());
         }
     }
 
@@ -87,11 +87,7 @@ impl Steps {
     }
 
     /// The kernel's word on new groups; None where it gives none.
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe for the sake of descriptors that are closed by others; this one is owned"
-    )]
-    fn watch(&self) -> Option<AsyncFd<rustix::fd::OwnedFd>> {
+    fn watch(&self) -> Option<OwnedFd> {
         let flags = inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC;
         let queue = inotify::init(flags).ok()?;
         for entry in entries(&self.limits, self.unified) {
@@ -100,17 +96,18 @@ impl Steps {
                 inotify::add_watch(&queue, &folder, inotify::WatchFlags::CREATE).ok();
             }
         }
-        AsyncFd::new(queue).ok()
+        Some(queue)
     }
 }
 
-/// Waits for the next change and forgets what exactly it was: all groups are looked at anyway.
-async fn changed(watch: Option<&AsyncFd<rustix::fd::OwnedFd>>) {
-    let Some(watch) = watch else { return std::future::pending().await };
-    let Ok(mut ready) = watch.readable().await else { return std::future::pending().await };
+/// Waits for the next change, a moment at most, and forgets what exactly it was: all groups are looked at anyway.
+fn wait(watch: Option<&OwnedFd>) {
+    let Some(watch) = watch else { return std::thread::sleep(LOOK_AGAIN) };
+    let moment = Timespec { tv_sec: 0, tv_nsec: LOOK_AGAIN.subsec_nanos().into() };
+    // Whatever wakes it, all groups are looked at.
+    poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&moment)).ok();
     let mut events = [0; 4096];
-    while rustix::io::read(watch.get_ref(), &mut events).is_ok_and(|length| length > 0) {}
-    ready.clear_ready();
+    while rustix::io::read(watch, &mut events).is_ok_and(|length| length > 0) {}
 }
 
 fn step_id(name: &str) -> Option<&str> {
@@ -122,6 +119,8 @@ fn step_id(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::tests::LIMITS;
     use super::*;
 
@@ -165,18 +164,29 @@ mod tests {
         assert_eq!(limited(&names, true, "memory.max"), [true, false, true]);
     }
 
-    #[tokio::test]
-    async fn a_new_group_is_noticed_at_once() {
+    #[test]
+    fn a_new_group_is_noticed_and_the_end_of_the_build_ends_it() {
         let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(root.path().join("memory/docker/buildkit")).unwrap();
+        let builds = root.path().join("memory/docker/buildkit");
+        std::fs::create_dir_all(&builds).unwrap();
         let limits = BuildLimits { memory: Some(1 << 20), ..BuildLimits::default() };
         let steps = Steps::new(root.path(), limits, None, &Place::default());
-        let watch = steps.watch();
-        assert!(watch.is_some(), "this kernel tells");
-        std::fs::create_dir(root.path().join("memory/docker/buildkit").join(ID)).unwrap();
-        changed(watch.as_ref()).await;
-        steps.limit_new(&mut BTreeSet::new());
-        let file = root.path().join("memory/docker/buildkit").join(ID).join("memory.limit_in_bytes");
-        assert_eq!(std::fs::read_to_string(file).unwrap(), "1048576");
+        let watch = steps.watch().expect("this kernel tells");
+        std::fs::create_dir(builds.join(ID)).unwrap();
+        let mut told = [PollFd::new(&watch, PollFlags::IN)];
+        poll(&mut told, Some(&Timespec { tv_sec: 10, tv_nsec: 0 })).unwrap();
+        assert!(told[0].revents().contains(PollFlags::IN));
+
+        let building = Arc::new(());
+        let stop = Arc::downgrade(&building);
+        let follower = std::thread::spawn(move || steps.follow(&stop));
+        let file = builds.join(ID).join("memory.limit_in_bytes");
+        let began = std::time::Instant::now();
+        while std::fs::read_to_string(&file).unwrap_or_default() != "1048576" {
+            assert!(began.elapsed() < Duration::from_secs(10), "the step is not limited");
+            std::thread::yield_now();
+        }
+        drop(building);
+        follower.join().unwrap();
     }
 }
