@@ -1,35 +1,27 @@
-//! HTTP/2 frames that attack the edge, by hand. The attacker's connection ends; everyone else is served.
+//! HTTP/2 by hand: how answers come, and what becomes of frames that attack.
 
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use boathouse::edge::{Limits, Upstream};
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use crate::edge_support::{PATIENCE, TestEdge, echo_head, edge_for};
+use crate::edge_frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, WINDOW_UPDATE, connect,
+    connect_over, frame, get, get_path, read_frame,
+};
+use crate::edge_support::{PATIENCE, TestEdge, backend, echo_head, edge_for, table, text};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
 const ENHANCE_YOUR_CALM: u8 = 11;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// `GET https://app.test/`, by the static table and one literal (RFC 7541 appendix A).
-fn get() -> Vec<u8> {
-    [&[0x82, 0x87, 0x84, 0x41, 8], &b"app.test"[..]].concat()
-}
 
 /// An index into the dynamic table's newest entry, made by a literal with indexing: one byte each from then on.
 fn crumb_bomb(count: usize) -> Vec<u8> {
@@ -38,77 +30,6 @@ fn crumb_bomb(count: usize) -> Vec<u8> {
     block.extend(b"a=b");
     block.extend(std::iter::repeat_n(0xbe, count));
     block
-}
-
-#[derive(Debug)]
-struct NoVerifier;
-
-impl rustls::client::danger::ServerCertVerifier for NoVerifier {
-    fn verify_server_cert(
-        &self,
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &[rustls_pki_types::CertificateDer<'_>],
-        _: &rustls_pki_types::ServerName<'_>,
-        _: &[u8],
-        _: rustls_pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
-async fn connect(edge: &TestEdge) -> TlsStream<TcpStream> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(NoVerifier))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(edge.https()).await.unwrap();
-    let mut stream =
-        TlsConnector::from(Arc::new(config)).connect("app.test".try_into().unwrap(), stream).await.unwrap();
-    stream.write_all(PREFACE).await.unwrap();
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
-    stream
-}
-
-/// What the edge sent before it closed: the frames' kinds and first streams.
-async fn answers(mut read: impl tokio::io::AsyncRead + Unpin) -> Vec<(u8, Vec<u8>)> {
-    let mut bytes = Vec::new();
-    let end = tokio::time::timeout(PATIENCE, read.read_to_end(&mut bytes)).await;
-    drop(end.expect("the edge ends the connection"));
-    let mut frames = Vec::new();
-    let mut rest = &bytes[..];
-    while rest.len() >= 9 {
-        let length = usize::from(rest[0]) << 16 | usize::from(rest[1]) << 8 | usize::from(rest[2]);
-        let Some(payload) = rest.get(9..9 + length) else { break };
-        frames.push((rest[3], payload.to_vec()));
-        rest = &rest[9 + length..];
-    }
-    frames
 }
 
 /// The nth frames of a flood.
@@ -133,7 +54,7 @@ async fn floods_end_their_own_connection_only() {
     // Each asks for a window too large, which makes the edge reset the stream (CVE-2025-8671).
     let made_you_reset = |n: u32| {
         let stream = 2 * n + 1;
-        let update = frame(8, 0, stream, &0x7fff_ffff_u32.to_be_bytes());
+        let update = frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffff_u32.to_be_bytes());
         [frame(HEADERS, END_HEADERS, stream, &get()), update].concat()
     };
     let floods: [(&str, Flood<'_>); 4] = [
@@ -143,7 +64,7 @@ async fn floods_end_their_own_connection_only() {
         ("H2-06 empty data", &empty_data),
     ];
     for (name, make) in floods {
-        let (read, mut write) = tokio::io::split(connect(&edge).await);
+        let (mut read, mut write) = tokio::io::split(connect(&edge, &[]).await);
         let flood = async {
             for n in 0..200_000_u32 {
                 if write.write_all(&make(n)).await.is_err() {
@@ -152,10 +73,19 @@ async fn floods_end_their_own_connection_only() {
             }
             false
         };
-        let (cut, frames) = tokio::join!(flood, async { tokio::time::timeout(PATIENCE, answers(read)).await });
-        let frames = frames.unwrap_or_else(|_| panic!("{name}: the edge did not end it"));
-        let said: Vec<u8> = frames.iter().filter(|(kind, _)| *kind == GOAWAY).map(|(_, payload)| payload[7]).collect();
-        assert!(cut || !said.is_empty(), "{name}: {} frames came back", frames.len());
+        let goaways = async {
+            let (mut said, mut count) = (Vec::new(), 0);
+            while let Some(frame) = read_frame(&mut read).await {
+                count += 1;
+                if frame.kind == GOAWAY {
+                    said.push(frame.payload[7]);
+                }
+            }
+            (said, count)
+        };
+        let (cut, answers) = tokio::join!(flood, tokio::time::timeout(PATIENCE, goaways));
+        let (said, count) = answers.unwrap_or_else(|_| panic!("{name}: the edge did not end it"));
+        assert!(cut || !said.is_empty(), "{name}: {count} frames came back");
         assert!(said.iter().all(|code| *code == ENHANCE_YOUR_CALM), "{name}: {said:?}");
         let client = edge.client(|builder| builder.resolve("app.test", edge.https()));
         let url = format!("https://app.test:{}/", edge.https().port());
@@ -169,21 +99,14 @@ async fn a_head_of_one_byte_fields_is_refused() {
     let app = echo_head().await;
     let edge = edge_for(&app);
     for (count, status) in [(50, "200"), (150, "431"), (6000, "431 or a reset")] {
-        let mut stream = connect(&edge).await;
+        let mut stream = connect(&edge, &[]).await;
         stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &crumb_bomb(count))).await.unwrap();
-        let mut head = [0; 9];
         let answer = loop {
-            let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("an answer");
-            if read.is_err() {
-                break (GOAWAY, Vec::new());
+            let Some(frame) = read_frame(&mut stream).await else { break (GOAWAY, Vec::new()) };
+            if matches!(frame.kind, HEADERS | RST_STREAM | GOAWAY) {
+                break (frame.kind, frame.payload);
             }
-            let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-            let mut payload = vec![0; length];
-            stream.read_exact(&mut payload).await.unwrap();
-            if matches!(head[3], HEADERS | RST_STREAM | GOAWAY) {
-                break (head[3], payload);
-            }
-            assert_ne!(head[3], PING, "not idle for so long");
+            assert_ne!(frame.kind, PING, "not idle for so long");
         };
         match status {
             // 0x88 is the static table's `:status 200`; 431 is a literal after index 8.
@@ -191,5 +114,118 @@ async fn a_head_of_one_byte_fields_is_refused() {
             "431" => assert!(answer.0 == HEADERS && answer.1[0] != 0x88, "{answer:?}"),
             _ => assert!(answer.0 != HEADERS || answer.1[0] != 0x88, "{answer:?}"),
         }
+    }
+}
+
+/// A client's TCP stream that counts the TLS records it is sent.
+struct Records {
+    stream: TcpStream,
+    count: Arc<AtomicUsize>,
+    /// Of the present record: bytes of its head so far, and what is left of the rest.
+    head: Vec<u8>,
+    left: usize,
+}
+
+impl AsyncRead for Records {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        for byte in &buf.filled()[before..] {
+            if self.left > 0 {
+                self.left -= 1;
+                continue;
+            }
+            self.head.push(*byte);
+            if let [_, _, _, high, low] = self.head[..] {
+                self.left = usize::from(high) << 8 | usize::from(low);
+                self.head.clear();
+                self.count.fetch_add(1, SeqCst);
+            }
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Records {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Each record is a system call and an encryption: what is ready together goes together.
+#[tokio::test]
+async fn answers_that_are_ready_together_share_records() {
+    const REQUESTS: u32 = 30;
+    let app = echo_head().await;
+    let edge = edge_for(&app);
+    let (stream, count) = (TcpStream::connect(edge.https()).await.unwrap(), Arc::<AtomicUsize>::default());
+    let records = Records { stream, count: Arc::clone(&count), head: Vec::new(), left: 0 };
+    let mut stream = connect_over(records, &[]).await;
+    let before = count.load(SeqCst);
+    // A page of some hundred bytes, for which no application is asked.
+    let block = [&[0x82, 0x87, 0x84, 0x41, 9], &b"none.test"[..], &[0x53, 9], b"text/html"].concat();
+    let all = (0..REQUESTS).flat_map(|n| frame(HEADERS, END_STREAM | END_HEADERS, 2 * n + 1, &block));
+    stream.write_all(&all.collect::<Vec<_>>()).await.unwrap();
+    let mut ended = 0;
+    while ended < REQUESTS {
+        let frame = read_frame(&mut stream).await.expect("an answer");
+        ended += u32::from(frame.kind == DATA && frame.flags & END_STREAM != 0);
+    }
+    let records = count.load(SeqCst) - before;
+    assert!(records < REQUESTS as usize / 2, "{records} records for {REQUESTS} answers");
+}
+
+/// A response that its client does not take, beside one that flows.
+#[tokio::test]
+async fn a_stalled_response_does_not_hide_behind_a_busy_one() {
+    const BUSY: u32 = 3;
+    let app = backend(|request: http::Request<hyper::body::Incoming>| async move {
+        if request.uri().path() != "/ticks" {
+            return text("nobody reads this");
+        }
+        let pace = tokio::time::interval(Duration::from_millis(5));
+        let ticks = futures_util::stream::unfold(pace, |mut pace| async move {
+            pace.tick().await;
+            Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"tick"))), pace))
+        });
+        http::Response::new(StreamBody::new(ticks).boxed())
+    })
+    .await;
+    let limits =
+        Limits { write_stall: Duration::from_millis(50), first_byte: Duration::from_secs(1), ..Limits::default() };
+    let edge = TestEdge::start(table(&[Upstream::tcp(app.address)]), limits);
+    for stalled in [false, true] {
+        // No stream may send anything (SETTINGS_INITIAL_WINDOW_SIZE); then one is given all it can want.
+        let mut stream = connect(&edge, &[(4, 0)]).await;
+        stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, BUSY, &get_path("/ticks"))).await.unwrap();
+        for id in [0, BUSY] {
+            stream.write_all(&frame(WINDOW_UPDATE, 0, id, &(1_u32 << 30).to_be_bytes())).await.unwrap();
+        }
+        if stalled {
+            stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, BUSY + 2, &get())).await.unwrap();
+        }
+        let mut ticks = 0;
+        let all = async {
+            while let Some(frame) = read_frame(&mut stream).await {
+                assert!(frame.kind != DATA || frame.stream == BUSY, "it may not send");
+                ticks += usize::from(frame.kind == DATA);
+                if !stalled && ticks > 500 {
+                    return true;
+                }
+            }
+            false
+        };
+        let outlived = tokio::time::timeout(PATIENCE, all).await;
+        let outlived = outlived.unwrap_or_else(|_| panic!("stalled: {stalled}; still there after {ticks} ticks"));
+        assert_eq!(outlived, !stalled, "after {ticks} ticks");
+        assert!(ticks > 0, "the busy one was busy");
     }
 }

@@ -92,10 +92,12 @@ impl HttpBody for Body {
             Kind::Upstream(body) => body.poll_frame(cx),
             Kind::File(body) => body.poll_frame(cx),
         };
-        if let Some(active) = &mut this.active {
-            if matches!(frame, Poll::Ready(Some(_))) { active.delivered() } else { active.drained() }
+        match &this.active {
+            Some(active) => {
+                frame.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(|data| active.piece(data)))))
+            }
+            None => frame,
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,33 +1,21 @@
-//! The edge's threads: one runtime and one socket per address each, connections from accept to close.
+//! The edge's threads: one runtime and one socket per address each.
 
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::body::Body;
+use super::connection::Connection;
 use super::pool;
-use super::serve::{Client, MAX_HEAD, Shared};
-use super::tls::{ACME_ALPN, H2_ALPN};
-use super::watch::{Observed, Verdict, Watch};
+use super::serve::Shared;
 
-/// After which a connection that was asked to end and did not is cut.
-const LAST_GRACE: Duration = Duration::from_secs(5);
 /// How long accepting rests when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Dead peers of quiet connections are found by the kernel after this long.
@@ -37,17 +25,6 @@ const BACKLOG: i32 = 4096;
 const SWEEP: Duration = Duration::from_secs(5);
 /// Threads for reading files, per edge thread.
 const FILE_THREADS: usize = 4;
-/// What a connection reads ahead; the limits below keep one connection's memory below 1 MiB or so.
-const READ_AHEAD: usize = 64 * 1024;
-const H2_STREAMS: u32 = 128;
-const H2_STREAM_WINDOW: u32 = 256 * 1024;
-const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
-const H2_SEND_BUFFER: usize = 64 * 1024;
-/// Streams that a client resets before they are served (CVE-2023-44487), and that it makes us reset (CVE-2025-8671).
-const H2_PENDING_RESETS: usize = 20;
-const H2_LOCAL_RESETS: usize = 100;
-const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
-const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where to listen.
 #[derive(Debug, Clone)]
@@ -120,7 +97,8 @@ impl Edge {
             sets.push(set.collect::<Result<Vec<_>, StartError>>()?);
         }
         for (number, listeners) in sets.into_iter().enumerate() {
-            let (shared, stop, cut) = (Arc::clone(&shared), edge.stop.clone(), edge.cut.clone());
+            // A token of each thread's own: looking at it is a lock, which no other core then has.
+            let (shared, stop, cut) = (Arc::clone(&shared), edge.stop.child_token(), edge.cut.clone());
             let thread = thread::Builder::new().name(format!("edge-{number}"));
             let thread = thread.spawn(move || run(listeners, &shared, &stop, cut)).map_err(StartError::Thread)?;
             edge.threads.push(thread);
@@ -254,142 +232,4 @@ async fn accept(
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-}
-
-/// A connection just accepted.
-struct Connection {
-    stream: TcpStream,
-    peer: SocketAddr,
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-}
-
-impl Connection {
-    async fn plain(self) {
-        let watch = Watch::new(self.shared.limits, false);
-        let client = Client::plain(self.shared, self.peer, self.address, Arc::clone(&watch));
-        http1(self.stream, client, watch, self.stop).await;
-    }
-
-    async fn secure(self, tls: TlsAcceptor) {
-        let stream = match tokio::time::timeout(self.shared.limits.first_byte, tls.accept(self.stream)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(peer = %self.peer, %error, "a handshake failed"),
-            Err(_) => return tracing::debug!(peer = %self.peer, "a handshake took too long"),
-        };
-        let session = stream.get_ref().1;
-        let h2 = match session.alpn_protocol() {
-            // The handshake itself was the validation.
-            Some(ACME_ALPN) => return,
-            protocol => protocol == Some(H2_ALPN),
-        };
-        let watch = Watch::new(self.shared.limits, h2);
-        let sni = session.server_name();
-        let client = Client::tls(self.shared, self.peer, self.address, sni, Arc::clone(&watch), h2);
-        if h2 {
-            http2(stream, client, watch, self.stop).await;
-        } else {
-            http1(stream, client, watch, self.stop).await;
-        }
-    }
-}
-
-async fn http1<T>(stream: T, client: Client, watch: Arc<Watch>, stop: CancellationToken)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let client = Arc::new(client);
-    let service = service_fn(move |request| Arc::clone(&client).answer(request));
-    let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch), true));
-    // The number of fields stays at hyper's 100: with a limit of its own, each head would cost two allocations.
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_header_size(MAX_HEAD)
-        .max_buf_size(READ_AHEAD)
-        .serve_connection(io, service)
-        .with_upgrades();
-    supervise(connection, &watch, stop).await;
-}
-
-async fn http2<T>(stream: T, client: Client, watch: Arc<Watch>, stop: CancellationToken)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let client = Arc::new(client);
-    let service = service_fn(move |request| Arc::clone(&client).answer(request));
-    let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch), false));
-    let connection = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(H2_STREAMS)
-        .max_header_list_size(MAX_HEAD as u32)
-        .initial_stream_window_size(H2_STREAM_WINDOW)
-        .initial_connection_window_size(H2_CONNECTION_WINDOW)
-        .max_send_buf_size(H2_SEND_BUFFER)
-        .max_pending_accept_reset_streams(H2_PENDING_RESETS)
-        .max_local_error_reset_streams(H2_LOCAL_RESETS)
-        .keep_alive_interval(H2_PING_INTERVAL)
-        .keep_alive_timeout(H2_PING_TIMEOUT)
-        .serve_connection(io, service);
-    supervise(connection, &watch, stop).await;
-}
-
-/// Both kinds of hyper's connections.
-trait Graceful: Future<Output = hyper::Result<()>> {
-    fn finish(self: Pin<&mut Self>);
-}
-
-impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
-where
-    S: hyper::service::HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
-where
-    S: hyper::service::HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::Future: Send + 'static,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// Runs a connection until it ends, its client dawdles, or the edge stops.
-async fn supervise(connection: impl Graceful, watch: &Watch, stop: CancellationToken) {
-    let mut connection = std::pin::pin!(connection);
-    let mut timer = std::pin::pin!(tokio::time::sleep(watch.limits().first_byte));
-    let (mut stopping, mut ending) = (false, false);
-    loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    tracing::trace!(%error, "a connection ended early");
-                }
-                return;
-            }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                connection.as_mut().finish();
-            }
-            () = timer.as_mut() => match watch.check() {
-                Verdict::Wait(next) => timer.as_mut().reset(Instant::now() + next),
-                Verdict::Idle if !ending => {
-                    ending = true;
-                    connection.as_mut().finish();
-                    timer.as_mut().reset(Instant::now() + LAST_GRACE);
-                }
-                Verdict::Idle | Verdict::Slow => return,
-            },
-        }
-    }
 }

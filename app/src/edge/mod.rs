@@ -2,8 +2,11 @@
 //! containers, releases or the API.
 
 pub mod body;
+pub mod connection;
 pub mod files;
 pub mod forward;
+pub mod gather;
+pub mod head_scan;
 pub mod headers;
 pub mod listen;
 pub mod pages;

@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use memchr::memchr;
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+
+use super::head_scan::HeadScan;
 
 /// How much time clients have. Progress counts, never the total.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +47,8 @@ impl Default for Limits {
 /// A multiplexed connection may hold back what it asked for this many times as long as a plain one: what it is given is a
 /// piece of up to 256 KiB, not a packet, so this is the same lowest rate of about 1 kB/s.
 const PIECES_STALL: u32 = 5;
+/// Pieces are counted by age, in so many steps; the oldest step is the stall.
+const AGES: u32 = 4;
 /// How often a busy connection's timer looks.
 const BUSY_CHECK: Duration = Duration::from_secs(30);
 
@@ -60,8 +64,11 @@ pub struct Watch {
     since: AtomicU64,
     /// Requests in progress.
     active: AtomicU32,
-    /// Responses whose last piece the client has not taken yet (multiplexed only).
-    undrained: AtomicU32,
+    /// Pieces of responses that the client has not taken yet, by the age in which they were made (multiplexed only).
+    pieces: [AtomicU32; AGES as usize],
+    /// The present age, and the milliseconds after `start` at which it began.
+    age: AtomicU32,
+    age_since: AtomicU64,
     /// Bytes of a head that is not complete have arrived.
     in_head: AtomicBool,
     /// Any request was seen yet.
@@ -104,7 +111,9 @@ impl Watch {
         Arc::new(Self {
             limits,
             multiplexed,
-            undrained: AtomicU32::new(0),
+            pieces: Default::default(),
+            age: AtomicU32::new(0),
+            age_since: AtomicU64::new(0),
             start: Instant::now(),
             since: AtomicU64::new(0),
             active: AtomicU32::new(0),
@@ -126,7 +135,7 @@ impl Watch {
         self.active.fetch_add(1, Relaxed);
         self.in_head.store(false, Relaxed);
         self.served.store(true, Relaxed);
-        Active { watch: Arc::clone(self), delivered: false }
+        Active { watch: Arc::clone(self) }
     }
 
     /// The limits of this connection.
@@ -153,11 +162,12 @@ impl Watch {
 
     /// Judges the connection's progress.
     pub fn check(&self) -> Verdict {
-        let spent = Duration::from_millis(self.now().saturating_sub(self.since.load(Relaxed)));
+        let now = self.now();
         if self.active.load(Relaxed) > 0 {
-            let stalled = self.undrained.load(Relaxed) > 0 && spent > self.limits.write_stall * PIECES_STALL;
-            return if stalled { Verdict::Slow } else { Verdict::Wait(BUSY_CHECK) };
+            return self.check_pieces(now);
         }
+        self.age_since.store(now, Relaxed);
+        let spent = Duration::from_millis(now.saturating_sub(self.since.load(Relaxed)));
         let (limit, end) = if self.in_head.load(Relaxed) {
             (self.limits.head, Verdict::Slow)
         } else if self.served.load(Relaxed) {
@@ -171,97 +181,81 @@ impl Watch {
             _ => end,
         }
     }
+
+    /// Judges the responses under way: each by itself, however busy the others are.
+    fn check_pieces(&self, now: u64) -> Verdict {
+        if !self.multiplexed {
+            return Verdict::Wait(BUSY_CHECK);
+        }
+        let length = self.limits.write_stall * PIECES_STALL / (AGES - 1);
+        let spent = Duration::from_millis(now.saturating_sub(self.age_since.load(Relaxed)));
+        if let Some(left) = length.checked_sub(spent).filter(|left| !left.is_zero()) {
+            return Verdict::Wait(left.min(BUSY_CHECK));
+        }
+        let next = self.age.load(Relaxed).wrapping_add(1);
+        if self.of_age(next).load(Relaxed) > 0 {
+            return Verdict::Slow;
+        }
+        self.age.store(next, Relaxed);
+        self.age_since.store(now, Relaxed);
+        Verdict::Wait(length.min(BUSY_CHECK))
+    }
+
+    /// The counter of an age, which is also that of `AGES` before.
+    fn of_age(&self, age: u32) -> &AtomicU32 {
+        &self.pieces[(age % AGES) as usize]
+    }
+
+    fn finish_one(&self) {
+        if self.active.fetch_sub(1, Relaxed) == 1 {
+            self.since.store(self.now(), Relaxed);
+        }
+    }
 }
 
 /// A request in progress.
 #[derive(Debug)]
 pub struct Active {
     watch: Arc<Watch>,
-    delivered: bool,
 }
 
 impl Active {
-    /// The client was given a piece of its response. It has taken it when it comes for the next one.
-    pub fn delivered(&mut self) {
-        if self.watch.multiplexed {
-            self.watch.since.store(self.watch.now(), Relaxed);
-            if !std::mem::replace(&mut self.delivered, true) {
-                self.watch.undrained.fetch_add(1, Relaxed);
-            }
+    /// A piece of the response as it is given away. On a multiplexed connection whoever drops it has sent it, and the
+    /// request is in progress until then.
+    pub fn piece(&self, bytes: Bytes) -> Bytes {
+        if !self.watch.multiplexed {
+            return bytes;
         }
-    }
-
-    /// The client came for more and there was none.
-    pub fn drained(&mut self) {
-        if std::mem::take(&mut self.delivered) {
-            self.watch.undrained.fetch_sub(1, Relaxed);
-        }
+        let age = self.watch.age.load(Relaxed);
+        self.watch.active.fetch_add(1, Relaxed);
+        self.watch.of_age(age).fetch_add(1, Relaxed);
+        Bytes::from_owner(Piece { bytes, age, watch: Arc::clone(&self.watch) })
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.drained();
-        if self.watch.active.fetch_sub(1, Relaxed) == 1 {
-            self.watch.since.store(self.watch.now(), Relaxed);
-        }
+        self.watch.finish_one();
     }
 }
 
-/// Finds `Content-Length` lines in a request head that may arrive in any number of pieces.
-#[derive(Debug, Default)]
-struct HeadScan {
-    /// How many bytes of `\ncontent-length` matched so far; `LINE_END` directly behind a line's end.
-    matched: usize,
-    /// Only `\n` and `\r` since the last line's end.
-    blank: bool,
-    started: bool,
+/// Bytes that wait until the client takes them.
+struct Piece {
+    bytes: Bytes,
+    age: u32,
+    watch: Arc<Watch>,
 }
 
-const NAME: &[u8] = b"content-length";
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
-impl HeadScan {
-    /// Looks at `bytes`; returns where the head ended, if it did.
-    fn feed(&mut self, bytes: &[u8], length_lines: &AtomicU8) -> Option<usize> {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.matched == 0 && !self.blank {
-                // In the middle of a line that is not interesting: on to its end.
-                let end = memchr(b'\n', &bytes[at..])?;
-                self.started |= end > 1 || (end == 1 && bytes[at] != b'\r');
-                at += end + 1;
-                self.blank = true;
-                continue;
-            }
-            let byte = bytes[at];
-            at += 1;
-            if self.blank {
-                match byte {
-                    b'\n' if self.started => {
-                        *self = Self::default();
-                        return Some(at);
-                    }
-                    b'\n' | b'\r' => continue,
-                    _ => {
-                        self.blank = false;
-                        self.started = true;
-                    }
-                }
-            }
-            if byte.to_ascii_lowercase() == NAME[self.matched] {
-                self.matched += 1;
-                if self.matched == NAME.len() {
-                    length_lines.fetch_add(1, Relaxed);
-                    self.matched = 0;
-                }
-            } else {
-                self.matched = 0;
-                if byte == b'\n' {
-                    self.blank = true;
-                }
-            }
-        }
-        None
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.watch.of_age(self.age).fetch_sub(1, Relaxed);
+        self.watch.finish_one();
     }
 }
 
@@ -372,27 +366,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn length_lines_are_counted_however_the_head_arrives() {
-        for (head, lines) in [
-            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0),
-            ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", 1),
-            ("POST / HTTP/1.1\r\ncontent-LENGTH: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 1),
-            ("\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 2),
-            ("POST / HTTP/1.1\nContent-Length : 5\n\n", 1),
-            ("POST /content-length HTTP/1.1\r\nX-Content-Length: 5\r\n\r\n", 0),
-            ("POST / HTTP/1.1\r\nContent-Content-Length: 5\r\n\r\n", 0),
-        ] {
-            for piece in [1, 2, 3, 7, head.len()] {
-                let mut scan = HeadScan::default();
-                let count = AtomicU8::new(0);
-                let ends: Vec<_> = head.as_bytes().chunks(piece).filter_map(|part| scan.feed(part, &count)).collect();
-                assert_eq!(count.load(Relaxed), lines, "{head:?} in pieces of {piece}");
-                assert_eq!(ends.len(), 1, "{head:?} ends once");
-            }
-        }
-    }
-
-    #[test]
     fn the_body_is_not_taken_for_a_head() {
         let watch = Watch::new(Limits::default(), false);
         let mut io = Observed::new(tokio::io::empty(), Arc::clone(&watch), true);
@@ -418,19 +391,36 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_nobody_takes_is_noticed_and_a_silent_one_is_not() {
+    fn a_response_that_nobody_takes_is_noticed_however_busy_the_others_are() {
         let limits = Limits { write_stall: Duration::ZERO, ..Limits::default() };
         let watch = Watch::new(limits, true);
-        let (mut stalled, mut silent) = (watch.begin(), watch.begin());
-        silent.delivered();
-        silent.drained();
-        assert_eq!(watch.check(), Verdict::Wait(BUSY_CHECK), "its application has nothing to say");
-        stalled.delivered();
-        while watch.now() <= watch.since.load(Relaxed) {
-            std::hint::spin_loop();
+        let (stalled, busy) = (watch.begin(), watch.begin());
+        let looks = |count: u32| (0..count).map(|_| watch.check()).collect::<Vec<_>>();
+        assert!(!looks(2 * AGES).contains(&Verdict::Slow), "their application has nothing to say");
+        let kept = stalled.piece(Bytes::from_static(b"nobody reads this"));
+        drop(stalled);
+        for look in 0..AGES - 1 {
+            drop(busy.piece(Bytes::from_static(b"taken at once")));
+            assert_ne!(watch.check(), Verdict::Slow, "look {look}");
         }
         assert_eq!(watch.check(), Verdict::Slow);
-        drop(stalled);
-        assert_eq!(watch.check(), Verdict::Wait(BUSY_CHECK));
+        drop(kept);
+        assert!(!looks(2 * AGES).contains(&Verdict::Slow));
+        drop(busy);
+        assert_eq!(watch.active.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_not_sent_yet_keeps_the_connection_busy() {
+        for (multiplexed, expected) in [(true, 1), (false, 0)] {
+            let watch = Watch::new(Limits::default(), multiplexed);
+            let active = watch.begin();
+            let piece = active.piece(Bytes::from_static(b"the last one"));
+            drop(active);
+            assert_eq!(watch.active.load(Relaxed), expected, "multiplexed: {multiplexed}");
+            assert_eq!(piece, "the last one");
+            drop(piece);
+            assert_eq!(watch.active.load(Relaxed), 0);
+        }
     }
 }
