@@ -1,0 +1,186 @@
+//! Who may know whom.
+
+use std::collections::BTreeSet;
+
+use super::file::{File, code_lines, is_rust, names_word, product_code};
+
+/// What each part of the server may import. Everybody may import [`GROUND`]; an edge that is not listed is a finding.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    ("lib", &[]),
+    ("clock", &[]),
+    ("error", &[]),
+    ("secret", &[]),
+    ("fault", &[]),
+    ("config", &[]),
+    ("trace", &["config"]),
+    ("notify", &[]),
+    ("stack", &[]),
+    ("db", &["secret", "stack"]),
+    ("observed", &[]),
+    ("task", &[]),
+    ("state", &["config", "db", "logs", "observed", "secret", "task"]),
+    ("site", &[]),
+    ("snapshot", &["db", "docker", "secret", "stack"]),
+    ("git", &["config", "secret", "stack"]),
+    ("docker", &["config"]),
+    ("logs", &["config", "db", "docker", "observed", "secret", "snapshot", "state", "task"]),
+    (
+        "release",
+        &[
+            "config", "db", "docker", "fault", "git", "logs", "observed", "secret", "site", "snapshot", "stack",
+            "state", "task",
+        ],
+    ),
+    (
+        "supervisor",
+        &["config", "db", "docker", "fault", "logs", "observed", "secret", "snapshot", "stack", "state", "task"],
+    ),
+    ("edge", &["config", "db", "observed", "secret", "site", "stack", "state", "task"]),
+    ("auth", &["config", "db", "secret", "state"]),
+    ("backup", &["auth", "config", "db", "secret"]),
+    (
+        "api",
+        &[
+            "auth", "backup", "config", "db", "git", "logs", "observed", "release", "secret", "stack", "state", "task",
+            "ui",
+        ],
+    ),
+    ("ui", &["api", "state"]),
+    // What runs without a server: starting one, the edge alone, restoring, the set-up token's file, the API's document.
+    ("cli", &["api", "auth", "backup", "config", "edge", "serve"]),
+    (
+        "serve",
+        &[
+            "api",
+            "config",
+            "db",
+            "docker",
+            "edge",
+            "fault",
+            "logs",
+            "notify",
+            "observed",
+            "release",
+            "secret",
+            "state",
+            "supervisor",
+            "task",
+            "trace",
+        ],
+    ),
+];
+
+/// Time and error: no part does without them.
+const GROUND: &[&str] = &["clock", "error"];
+
+pub fn layers(files: &[File]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| is_rust(file)) {
+        let Some(part) = part_of(&file.path) else { continue };
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == part) else {
+            found.push(format!("{}: the part `{part}` is in no list of imports (tests/tidy/layers.rs)", file.path));
+            continue;
+        };
+        for import in imports(product_code(&file.text)) {
+            if import != part && !allowed.contains(&import.as_str()) && !GROUND.contains(&import.as_str()) {
+                found.push(format!("{}: `{part}` imports `{import}`", file.path));
+            }
+        }
+    }
+    found
+}
+
+/// The part of the server that a file belongs to: the folder or file under `app/src`.
+pub fn part_of(path: &str) -> Option<&str> {
+    let inner = path.strip_prefix("app/src/")?;
+    Some(inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs"))
+}
+
+/// The first names after each `crate::`.
+pub fn imports(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in code_lines(code).split("crate::").skip(1) {
+        match line.strip_prefix('{') {
+            Some(group) => found.extend(group_heads(group)),
+            None => found.extend(identifier(line)),
+        }
+    }
+    found
+}
+
+/// The first names of the entries of `{a, b::c, d::{e, f}}`, without its opening brace.
+pub fn group_heads(group: &str) -> Vec<String> {
+    let (mut depth, mut heads, mut at_start) = (0, Vec::new(), true);
+    for (index, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => at_start = true,
+            _ if at_start && depth == 0 && !character.is_whitespace() => {
+                heads.extend(identifier(&group[index..]));
+                at_start = false;
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+pub fn identifier(text: &str) -> Option<String> {
+    let name: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    // Macros and types of the crate's root have no part.
+    (name.starts_with(|c: char| c.is_ascii_lowercase())).then_some(name)
+}
+
+/// What may be named, and where alone.
+const HOMES: &[(&str, &[&str])] = &[
+    ("rusqlite", &["app/src/db/"]),
+    ("bollard", &["app/src/docker/"]),
+    ("actix_web", &["app/src/api/", "app/src/ui/", "app/src/ui.rs"]),
+    ("reqwest", &["app/src/cli/", "app/src/edge/acme/"]),
+    ("process::Command", &["app/src/git/"]),
+    ("env::var", &["app/src/config.rs", "app/src/cli/"]),
+    ("std::env", &["app/src/config.rs", "app/src/cli/"]),
+];
+
+pub fn homes(files: &[File]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| is_rust(file) && file.path.starts_with("app/src/")) {
+        let code = without_strings(&code_lines(product_code(&file.text)));
+        for (word, homes) in HOMES {
+            let is_home = homes.iter().any(|home| file.path.starts_with(home));
+            if !is_home && names_word(&code, word) {
+                found.push(format!("{}: {word} belongs in {}", file.path, homes.join(", ")));
+            }
+        }
+    }
+    found
+}
+
+/// Every second piece between quotes is text, not code; an escaped quote inside one costs at most its line.
+pub fn without_strings(code: &str) -> String {
+    code.lines().map(|line| line.split('"').step_by(2).collect::<String>() + "\n").collect()
+}
+
+const IMPURE: &[&str] = &["std::fs", "std::net::Tcp", "std::env", "std::process", "std::thread", "tokio", "reqwest"];
+
+pub fn purity(files: &[File]) -> Vec<String> {
+    let pure = |path: &str| path.starts_with("app/src/stack/") || path.starts_with("types/src/");
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| is_rust(file) && pure(&file.path)) {
+        let code = code_lines(product_code(&file.text));
+        let named = IMPURE.iter().filter(|word| code.contains(**word));
+        found.extend(named.map(|word| format!("{}: {word}", file.path)));
+    }
+    found
+}
+
+pub fn console(files: &[File]) -> Vec<String> {
+    let manifest = files.iter().filter(|file| file.path == "frontend/Cargo.toml");
+    let lines = manifest.flat_map(|file| file.text.lines());
+    let servers = lines
+        .filter(|line| line.starts_with("boathouse ") || line.starts_with("boathouse=") || line.contains("\"../app\""));
+    servers.map(|line| format!("frontend/Cargo.toml: {line}")).collect()
+}
