@@ -77,7 +77,7 @@ async fn a_bad_project_fails_where_it_is_bad() {
     let unknown = v2().manifest(&manifest("    hots: []\n")).archive();
     shop.upload_fails(unknown, Stage::Source, &["boathouse.yaml", "4", "hots", "hosts"]).await;
     let no_dockerfile = v2().manifest(&manifest("    build: {dockerfile: docker/Dockerfile.web}\n")).archive();
-    shop.upload_fails(no_dockerfile, Stage::Build, &["docker/Dockerfile.web"]).await;
+    shop.upload_fails(no_dockerfile, Stage::Build, &["docker/Dockerfile.web", "look like one: Dockerfile"]).await;
     let nothing = tar_gz(&[("notes.txt", "nothing to run")]);
     shop.upload_fails(nothing, Stage::Source, &["Dockerfile", "index.html", "boathouse.yaml"]).await;
     let broken = tar_gz(&[("Dockerfile", "FROM scratch\nCOPY missing /\n")]);

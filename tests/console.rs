@@ -147,6 +147,32 @@ async fn what_a_program_prints_is_shown_live_and_cannot_inject_markup() {
 }
 
 #[tokio::test]
+async fn an_administrator_keeps_logins_for_registries() {
+    let server = Server::start().await;
+    let browser = signed_in(&server, 1440).await;
+    browser.go("/settings/registries").await;
+    browser.sees("No logins yet").await;
+    browser.press("Add a login").await;
+    browser.fill("Registry", "https://ghcr.io").await;
+    browser.fill("User name", "ci-of-the-shop").await;
+    browser.fill("Password or access token", "t0ken-of-the-registry").await;
+    browser.press("Save").await;
+    browser.sees("no https:// and no path").await;
+    browser.fill("Registry", "ghcr.io").await;
+    browser.press("Save").await;
+    browser.sees("ci-of-the-shop").await;
+    let stored = server.local().get("/api/v1/registries").await.ok().text();
+    assert!(stored.contains("ghcr.io") && !stored.contains("t0ken"), "{stored}");
+    assert!(!browser.text().await.contains("t0ken"));
+    browser.press("Remove the login for ghcr.io").await;
+    browser.sees("rollbacks need no registry").await;
+    browser.run("document.querySelector('dialog[open] button.danger').click()").await;
+    browser.sees("No logins yet").await;
+    browser.must_be_quiet(&[]).await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy() {
     let server = Server::start().await;
     server.local().create_project("shop", &upload()).await;

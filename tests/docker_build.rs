@@ -14,6 +14,8 @@ use crate::engine_support::{TestEngine, until};
 
 /// Builds and returns what came out and every line that was printed.
 async fn build(test: &TestEngine, request: &BuildRequest) -> (Result<ImageInfo, DockerError>, Vec<Line>) {
+    // The classic builder's cache is shared with tests that remove their images, and with them what a cached step stands on.
+    let request = BuildRequest { no_cache: request.no_cache || request.builder == Builder::Classic, ..request.clone() };
     let (sender, mut receiver) = mpsc::channel(16);
     let collect = async {
         let mut lines = Vec::new();
@@ -22,7 +24,7 @@ async fn build(test: &TestEngine, request: &BuildRequest) -> (Result<ImageInfo, 
         }
         lines
     };
-    futures_util::join!(test.engine.build(request, sender), collect)
+    futures_util::join!(test.engine.build(&request, sender), collect)
 }
 
 fn text(lines: &[Line]) -> String {
@@ -146,7 +148,7 @@ async fn a_dropped_build_leaves_nothing_running() {
         let folder = tempfile::tempdir().unwrap();
         let marker = format!("{}{builder:?}", test.instance);
         let dockerfile = format!("FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"stubborn\", \"{marker}\"]\n");
-        let request = BuildRequest { builder, ..test.request(folder.path(), &dockerfile) };
+        let request = BuildRequest { builder, no_cache: true, ..test.request(folder.path(), &dockerfile) };
         let (sender, _receiver) = mpsc::channel(64);
         let running = test.engine.build(&request, sender);
         tokio::select! {
@@ -349,7 +351,7 @@ async fn without_buildkit_every_limit_holds_and_what_is_missing_is_said_with_the
     let marker = format!("{}old", test.instance);
     let dockerfile = format!("FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"sleep\", \"{marker}\"]\n");
     let mut request = test.request(folder.path(), &dockerfile);
-    request.builder = Builder::Auto;
+    (request.builder, request.no_cache) = (Builder::Auto, true);
     request.ca_bundle = Some(b"-----BEGIN CERTIFICATE-----".to_vec());
     request.limits = BuildLimits { memory: Some(3 << 30), cpus: Some(1.5), pids: Some(50), wall_clock: None };
     let (sender, mut receiver) = mpsc::channel(64);

@@ -116,6 +116,27 @@ async fn an_image_for_another_platform_is_refused_before_it_is_pulled() {
 }
 
 #[tokio::test]
+async fn an_image_that_cannot_be_had_is_named_with_what_to_do() {
+    let (mut registry, server) = (Registry::start().await, Server::start().await);
+    let local = server.local();
+    let absent = registry.image("absent:1");
+    local.create_project("shop", &image(&absent)).await;
+    let unknown = local.deploy("shop").await.failure.expect("there is no such image");
+    registry.stop();
+    let unreachable = local.deploy("shop").await.failure.expect("there is no registry");
+    for (failure, words) in [
+        (unknown, ["Check the image's name and tag", "boathouse registry add"]),
+        (unreachable, ["connection refused", "network, DNS and proxy"]),
+    ] {
+        assert_eq!(failure.stage, Stage::Build);
+        assert!(failure.message.contains(&absent), "{}", failure.message);
+        for words in words {
+            assert!(failure.message.contains(words), "{} does not say {words}", failure.message);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_login_opens_a_private_registry_for_pulls_and_builds() {
     let (registry, server) = (Registry::start_private().await, Server::start().await);
     let (engine, local) = (Engine::connect().await, server.local());

@@ -78,7 +78,8 @@ impl Engine {
 
     /// Builds an image of the test app by the classic builder; returns its id.
     pub async fn build_image(&self, name: &str, app: &TestApp) -> String {
-        let options = BuildImageOptionsBuilder::new().t(name).rm(true).build();
+        // Its cache is shared with stories that remove their images, and with them what a cached step stands on.
+        let options = BuildImageOptionsBuilder::new().t(name).rm(true).nocache(true).build();
         let context = bollard::body_full(app.archive().into());
         let mut progress = self.docker.build_image(options, None, Some(context));
         while let Some(step) = progress.next().await {

@@ -34,3 +34,25 @@ fn open(key: &crate::secret::SecretKey, row: registry::RegistryRow) -> Result<Cr
     let password = String::from_utf8(password).map_err(|_| internal("a stored password is not text"))?;
     Ok(Credentials { registry: row.host.into(), username: row.username.into(), password })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretKey;
+
+    #[test]
+    fn a_password_that_cannot_be_opened_refuses_with_the_command_that_sets_it() {
+        let (key, other) = (SecretKey::from_bytes(&[1; 32]).unwrap(), SecretKey::from_bytes(&[2; 32]).unwrap());
+        let host: RegistryHost = "ghcr.io".parse().unwrap();
+        let row = registry::RegistryRow {
+            password_sealed: key.seal(&registry::aad(&host), b"secret"),
+            host,
+            username: "ci".parse().unwrap(),
+            updated_at: 0,
+        };
+        assert_eq!(open(&key, row.clone()).unwrap().password, "secret");
+        let error = open(&other, row).unwrap_err();
+        assert!(error.message.contains("ghcr.io cannot be opened"), "{}", error.message);
+        assert!(error.hint.unwrap().contains("boathouse registry add ghcr.io --username ci"));
+    }
+}
