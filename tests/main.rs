@@ -25,6 +25,7 @@ mod supervisor_engine;
 mod supervisor_stage;
 mod edge;
 mod edge_acme;
+mod edge_answers;
 mod edge_attacks;
 mod edge_frames;
 mod edge_h2;
