@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod files;
 pub mod forward;
 pub mod gather;
+pub mod handshake;
 pub mod head_scan;
 pub mod headers;
 pub mod listen;

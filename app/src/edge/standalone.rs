@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::handshake::Handshakes;
 use super::listen::{Config, Edge, StartError};
 use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
 use super::serve::Shared;
@@ -110,7 +111,7 @@ pub fn start(args: &Args) -> Result<Edge, StandaloneError> {
         https_port: args.https.first().map_or(443, SocketAddr::port),
         limits: Limits::default(),
     };
-    Ok(Edge::start(&config, Arc::new(shared), tls::server_config(certificates)?)?)
+    Ok(Edge::start(&config, Arc::new(shared), &Handshakes::new(certificates)?)?)
 }
 
 /// Runs the edge until the process is asked to end (SIGTERM, SIGINT), then drains it.
