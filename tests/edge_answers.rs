@@ -152,6 +152,22 @@ async fn connections_are_kept_where_that_is_safe() {
 }
 
 #[tokio::test]
+async fn an_upload_gives_its_connection_back() {
+    let (address, counts) = scripted("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(), 1000, false).await;
+    let edge = edge(address);
+    let mut stream = tokio::net::TcpStream::connect(edge.http()).await.unwrap();
+    // The request behind it may be repeated, so it takes a kept connection however old that is.
+    for request in [
+        "POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 5\r\n\r\nhello",
+        "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n",
+    ] {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_until(&mut stream, "ok").await;
+    }
+    assert_eq!([counts[0].load(SeqCst), counts[1].load(SeqCst)], [1, 2]);
+}
+
+#[tokio::test]
 async fn what_is_no_answer_becomes_a_plain_page_or_a_broken_body() {
     let fields = "a: b\r\n".repeat(300);
     let long = "b".repeat(300_000);

@@ -171,15 +171,18 @@ impl Plain {
         let mut buffer = BytesMut::with_capacity(self.bytes.len() + self.read);
         buffer.extend_from_slice(&self.bytes);
         let count = ready!(poll_read_buf(Pin::new(stream), cx, &mut buffer))?;
+        // What waits for a slow client keeps no more memory than it has bytes.
+        self.bytes = if count < TAKE { Bytes::copy_from_slice(&buffer) } else { buffer.freeze() };
         self.grow(count);
-        self.bytes = buffer.freeze();
         Poll::Ready(Ok(count))
     }
 
-    /// An application that fills what it is given is given more.
+    /// An application that fills what it is given is given more, and one that does not, less.
     fn grow(&mut self, count: usize) {
         if count >= self.read {
             self.read = (self.read * 2).min(MAX_READ);
+        } else if count < TAKE {
+            self.read = TAKE;
         }
     }
 
