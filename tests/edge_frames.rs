@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::{CipherSuite, ClientConfig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -64,15 +65,23 @@ pub async fn connect(edge: &TestEdge, settings: &[(u16, u32)]) -> TlsStream<TcpS
     connect_over(TcpStream::connect(edge.https()).await.unwrap(), settings).await
 }
 
-/// The same over a stream of one's own.
-pub async fn connect_over<T: AsyncRead + AsyncWrite + Unpin>(stream: T, settings: &[(u16, u32)]) -> TlsStream<T> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+/// TLS for a client that believes every certificate and offers these suites in this order.
+pub fn tls(suites: &[CipherSuite]) -> ClientConfig {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    let place = |suite: CipherSuite| suites.iter().position(|wanted| *wanted == suite);
+    provider.cipher_suites.retain(|suite| suites.is_empty() || place(suite.suite()).is_some());
+    provider.cipher_suites.sort_by_key(|suite| place(suite.suite()));
+    ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(NoVerifier))
-        .with_no_client_auth();
+        .with_no_client_auth()
+}
+
+/// The same over a stream of one's own.
+pub async fn connect_over<T: AsyncRead + AsyncWrite + Unpin>(stream: T, settings: &[(u16, u32)]) -> TlsStream<T> {
+    let mut config = tls(&[]);
     config.alpn_protocols = vec![b"h2".to_vec()];
     let mut stream =
         TlsConnector::from(Arc::new(config)).connect("app.test".try_into().unwrap(), stream).await.unwrap();

@@ -4,6 +4,13 @@ use std::sync::Arc;
 
 use boathouse::edge::{Limits, Policy, Route, Table, Target, Upstream, tls};
 
+use rustls::CipherSuite::{
+    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as OLD_AES_128, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as OLD_AES_256,
+    TLS13_AES_128_GCM_SHA256 as AES_128, TLS13_AES_256_GCM_SHA384 as AES_256, TLS13_CHACHA20_POLY1305_SHA256 as CHACHA,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
 use crate::edge_support::{TestEdge, echo_head, edge_for, raw, route, table};
 
 #[tokio::test]
@@ -69,4 +76,23 @@ async fn a_connection_for_one_name_carries_no_other() {
     let client = edge.client(|builder| builder.resolve("random.test", edge.https()));
     let answer = client.get(format!("https://random.test:{}/", edge.https().port())).send().await.unwrap();
     assert_eq!(answer.status(), 404);
+}
+
+/// AES-128 is the cheapest, unless the client has no hardware for AES and says so by its order.
+#[tokio::test]
+async fn the_cheapest_suite_is_spoken_unless_the_client_minds() {
+    let edge = edge_for(&echo_head().await);
+    for (offered, spoken) in [
+        (&[AES_256, CHACHA, AES_128][..], AES_128),
+        (&[AES_128, AES_256, CHACHA], AES_128),
+        (&[CHACHA, AES_128, AES_256], CHACHA),
+        (&[AES_256, CHACHA], AES_256),
+        (&[OLD_AES_256, OLD_AES_128], OLD_AES_128),
+    ] {
+        let stream = TcpStream::connect(edge.https()).await.unwrap();
+        let connector = TlsConnector::from(Arc::new(crate::edge_frames::tls(offered)));
+        let stream = connector.connect("app.test".try_into().unwrap(), stream).await.unwrap();
+        let suite = stream.get_ref().1.negotiated_cipher_suite().unwrap().suite();
+        assert_eq!(suite, spoken, "of {offered:?}");
+    }
 }

@@ -96,10 +96,10 @@ impl TestEdge {
         let certificates = Arc::new(ArcSwap::from_pointee(Certificates::new(Some(fallback))));
         let any = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         let config = Config { http: any.clone(), https: any, threads: Some(2) };
-        let tls = edge::tls::server_config(Arc::clone(&certificates)).unwrap();
+        let tls = edge::handshake::Handshakes::new(Arc::clone(&certificates)).unwrap();
         let shared =
             Shared { table: Arc::clone(&table), certificates: Arc::clone(&certificates), https_port: 443, limits };
-        let edge = Edge::start(&config, Arc::new(shared), tls).unwrap();
+        let edge = Edge::start(&config, Arc::new(shared), &tls).unwrap();
         Self { edge, table, certificates }
     }
 

@@ -28,6 +28,7 @@ mod supervisor_stage;
 mod edge;
 mod edge_acme;
 mod edge_acme_refusals;
+mod edge_answers;
 mod edge_attacks;
 mod edge_frames;
 mod edge_h2;

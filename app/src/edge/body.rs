@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::files::FileBody;
-use super::pool::UpstreamBody;
+use super::upstream_body::UpstreamBody;
 use super::watch::{Active, Watch};
 
 /// A request body must bring this much in every window (`watch::Limits`) in which we wait for it: 500 bytes per second
@@ -25,6 +25,9 @@ pub enum BodyError {
     /// Either side's connection broke.
     #[error("the connection broke: {0}")]
     Connection(#[from] hyper::Error),
+    /// The application's connection broke, or it sent what is no body.
+    #[error("the application's response broke off: {0}")]
+    Application(std::io::Error),
     /// The client sends too slowly.
     #[error("the client sent less than {MIN_BYTES} bytes in the time for so many")]
     TooSlow,

@@ -15,11 +15,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
 use super::gather::gather;
+use super::handshake::Handshakes;
 use super::serve::{Client, MAX_HEAD, Shared};
 use super::tls::{ACME_ALPN, H2_ALPN};
 use super::watch::{Observed, Verdict, Watch};
@@ -61,7 +61,7 @@ impl Connection {
     }
 
     /// A handshake, then what it agreed on.
-    pub async fn secure(self, tls: TlsAcceptor) {
+    pub async fn secure(self, tls: Handshakes) {
         let stream = match tokio::time::timeout(self.shared.limits.first_byte, tls.accept(self.stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(peer = %self.peer, %error, "a handshake failed"),

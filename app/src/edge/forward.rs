@@ -1,12 +1,12 @@
 //! A request to an application and its response back: chosen, sent, retried where that is safe, streamed.
 
 use std::error::Error as _;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -15,8 +15,12 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Body, BodyError, RequestBody};
-use super::pool::{self, Connection, UpstreamBody};
+use super::exchange::{ExchangeError, exchange};
+use super::pool::Connection;
+use super::response_head::ResponseHead;
 use super::routes::{Route, Target, Upstream};
+use super::upload::{self, Upload};
+use super::upstream_body::UpstreamBody;
 use super::{headers, pages};
 use crate::observed::InFlightGuard;
 
@@ -28,10 +32,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Per direction of an upgraded connection. Small, because most of them are idle most of the time.
 const UPGRADE_BUFFER: usize = 4096;
 
-/// A request ready to be forwarded: its headers are prepared already.
-pub struct Outgoing {
+/// A request to be forwarded.
+pub struct Outgoing<'a> {
     head: Parts,
+    /// The `Host` that the application is told.
+    host: HeaderValue,
     body: RequestBody,
+    client: &'a headers::Client,
+    /// The protocol to switch to.
+    protocol: Option<HeaderValue>,
     upgrade: Option<OnUpgrade>,
 }
 
@@ -45,21 +54,39 @@ enum Failure {
     Final(StatusCode, String),
 }
 
-impl Outgoing {
-    /// Takes the request apart. `upgrade` is the protocol the client asked to switch to, if it may.
-    pub fn new(mut head: Parts, body: RequestBody, upgrade: bool) -> Self {
-        let upgrade = if upgrade { head.extensions.remove::<OnUpgrade>() } else { None };
+impl<'a> Outgoing<'a> {
+    /// `host` is checked, `protocol` what the client may switch to.
+    pub fn new(
+        mut head: Parts,
+        host: HeaderValue,
+        body: RequestBody,
+        client: &'a headers::Client,
+        protocol: Option<HeaderValue>,
+    ) -> Self {
+        let upgrade = if protocol.is_some() { head.extensions.remove::<OnUpgrade>() } else { None };
+        let protocol = protocol.filter(|_| upgrade.is_some());
+        Self { head, host, body, client, protocol, upgrade }
+    }
+
+    /// What it asks for.
+    pub fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    /// The host it is for.
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// As hyper sends it. What it returns unsent can be put back, and taken again.
+    fn take(&mut self) -> Request<RequestBody> {
+        let mut head = std::mem::replace(&mut self.head, empty_head());
         head.extensions.clear();
         head.version = Version::HTTP_11;
         if head.uri.authority().is_some() {
             head.uri = origin_form(&head.uri);
         }
-        Self { head, body, upgrade }
-    }
-
-    /// The same request again, as long as its body is not gone.
-    fn take(&mut self, keep: bool) -> Request<RequestBody> {
-        let head = if keep { clone_head(&self.head) } else { std::mem::replace(&mut self.head, empty_head()) };
+        headers::prepare_request(&mut head.headers, self.client, self.host.clone(), self.protocol.clone());
         Request::from_parts(head, std::mem::replace(&mut self.body, RequestBody::Empty))
     }
 }
@@ -67,10 +94,11 @@ impl Outgoing {
 /// Serves `request` by one of the route's upstreams. `reload` looks the route up again.
 pub async fn forward(
     mut route: Arc<Route>,
-    request: &mut Outgoing,
-    reload: impl Fn(&Parts) -> Option<Arc<Route>>,
+    request: &mut Outgoing<'_>,
+    reload: impl Fn(&Outgoing<'_>) -> Option<Arc<Route>>,
 ) -> Response<Body> {
-    let accept = request.head.headers.get(header::ACCEPT).cloned();
+    // Where there is a body, an attempt takes the head away with it.
+    let taken = if request.body.is_empty() { None } else { request.head.headers.get(header::ACCEPT).cloned() };
     let mut refused = 0_u64;
     let mut deadline = None;
     let (status, reason) = loop {
@@ -93,7 +121,7 @@ pub async fn forward(
         if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + PATIENCE) {
             break failure;
         }
-        match reload(&request.head) {
+        match reload(request) {
             Some(next) if !Arc::ptr_eq(&next, &route) => route = next,
             _ => tokio::time::sleep(PAUSE).await,
         }
@@ -103,14 +131,14 @@ pub async fn forward(
         }
     };
     tracing::debug!(route = %route.id, status = status.as_u16(), reason, "the edge answered in place of the application");
-    failed(status, accept)
+    failed(status, taken.as_ref().or_else(|| request.head.headers.get(header::ACCEPT)))
 }
 
 /// A page, with the connection ended where the request's body may be unread.
-fn failed(status: StatusCode, accept: Option<HeaderValue>) -> Response<Body> {
+fn failed(status: StatusCode, accept: Option<&HeaderValue>) -> Response<Body> {
     let mut headers = HeaderMap::new();
     if let Some(accept) = accept {
-        headers.insert(header::ACCEPT, accept);
+        headers.insert(header::ACCEPT, accept.clone());
     }
     pages::page(status, &headers)
 }
@@ -146,45 +174,85 @@ async fn attempt(
     route: &Route,
     upstream: &Arc<Upstream>,
     guard: InFlightGuard,
-    request: &mut Outgoing,
+    request: &mut Outgoing<'_>,
 ) -> Result<Response<Body>, Failure> {
+    // Boxed: what is rare must not make the future of every request larger.
     if request.upgrade.is_some() {
-        // Boxed, like the next one: what is rare must not make the future of every request larger.
         return Box::pin(switch_protocols(route, upstream, guard, request)).await;
     }
-    let repeatable = request.body.is_empty() && is_idempotent(&request.head.method);
-    let mut connection = match Connection::reuse(upstream, repeatable).await {
+    if !request.body.is_empty() {
+        return Box::pin(send_body(route, upstream, guard, request)).await;
+    }
+    let repeatable = is_idempotent(&request.head.method);
+    let mut connection = match Connection::reuse(upstream, repeatable) {
         Some(connection) => connection,
         None => Box::pin(Connection::open(upstream)).await.map_err(Failure::Connect)?,
     };
+    let write = |out: &mut Vec<u8>| headers::write_request(out, &request.head, request.client, &request.host);
+    let exchange = exchange(&mut connection.stream, write, &request.head.method);
+    let outcome = tokio::time::timeout(route.policy.response_timeout, exchange).await;
+    match outcome.unwrap_or(Err(ExchangeError::Late)) {
+        Ok((head, _)) if head.status == StatusCode::SWITCHING_PROTOCOLS => Err(unasked_switch()),
+        Ok((head, rest)) => Ok(respond(head, rest, connection, guard)),
+        Err(error) => Err(plain_failure(error, connection.is_reused(), repeatable)),
+    }
+}
+
+fn respond(mut head: ResponseHead, rest: Bytes, connection: Connection, guard: InFlightGuard) -> Response<Body> {
+    let body = UpstreamBody::plain(&mut head, rest, connection, guard);
+    let mut response = Response::new(Body::upstream(body));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
+}
+
+fn plain_failure(error: ExchangeError, reused: bool, repeatable: bool) -> Failure {
+    match error {
+        ExchangeError::Unsent(_) if reused => Failure::Stale,
+        ExchangeError::Unsent(error) => Failure::Connect(error),
+        ExchangeError::Silent(_) if reused && repeatable => Failure::Stale,
+        ExchangeError::Late => late(),
+        error => Failure::Final(StatusCode::BAD_GATEWAY, error.to_string()),
+    }
+}
+
+fn late() -> Failure {
+    Failure::Final(StatusCode::GATEWAY_TIMEOUT, "no response in time".to_owned())
+}
+
+fn unasked_switch() -> Failure {
+    Failure::Final(StatusCode::BAD_GATEWAY, "an unasked switch of protocols".to_owned())
+}
+
+/// Passes a request with a body on. It is never repeated, unless not one byte of it was sent.
+async fn send_body(
+    route: &Route,
+    upstream: &Arc<Upstream>,
+    guard: InFlightGuard,
+    request: &mut Outgoing<'_>,
+) -> Result<Response<Body>, Failure> {
+    let connection = match Connection::reuse(upstream, false) {
+        Some(connection) => connection,
+        None => Connection::open(upstream).await.map_err(Failure::Connect)?,
+    };
     let reused = connection.is_reused();
-    let keep = repeatable && reused;
+    let mut upload = Upload::over(connection).await.map_err(Failure::Connect)?;
     let uploaded = request.body.done();
     let outcome = {
-        let (sender, driver) = connection.split();
-        let mut sending = std::pin::pin!(sender.try_send_request(request.take(keep)));
-        let exchange = std::pin::pin!(poll_fn(|cx| pool::poll_exchange(driver, sending.as_mut(), cx)));
-        within(route.policy.response_timeout, uploaded, exchange).await
+        let sending = std::pin::pin!(upload.send(request.take()));
+        within(route.policy.response_timeout, uploaded, sending).await
     };
-    let response = match outcome {
-        Some(Ok(response)) => response,
+    match outcome {
+        Some(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(unasked_switch()),
+        Some(Ok(response)) => Ok(finish(response, |incoming| UpstreamBody::upload(incoming, Some(upload), guard))),
         Some(Err(mut error)) => {
-            if let Some(unsent) = error.take_message() {
-                (request.head, request.body) = unsent.into_parts();
-                let error = std::io::Error::other(error.into_error());
-                return Err(if reused { Failure::Stale } else { Failure::Connect(error) });
-            }
-            if keep {
-                return Err(Failure::Stale);
-            }
-            return Err(final_failure(&error.into_error()));
+            let Some(unsent) = error.take_message() else { return Err(final_failure(&error.into_error())) };
+            (request.head, request.body) = unsent.into_parts();
+            let error = std::io::Error::other(error.into_error());
+            Err(if reused { Failure::Stale } else { Failure::Connect(error) })
         }
-        None => return Err(Failure::Final(StatusCode::GATEWAY_TIMEOUT, "no response in time".to_owned())),
-    };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Failure::Final(StatusCode::BAD_GATEWAY, "an unasked switch of protocols".to_owned()));
+        None => Err(late()),
     }
-    Ok(finish(response, |incoming| UpstreamBody::new(incoming, Some(connection), guard)))
 }
 
 fn finish(response: Response<Incoming>, body: impl FnOnce(Incoming) -> UpstreamBody) -> Response<Body> {
@@ -226,9 +294,9 @@ async fn switch_protocols(
     route: &Route,
     upstream: &Upstream,
     guard: InFlightGuard,
-    request: &mut Outgoing,
+    request: &mut Outgoing<'_>,
 ) -> Result<Response<Body>, Failure> {
-    let (mut sender, driver) = pool::open_for_upgrade(upstream).await.map_err(Failure::Connect)?;
+    let (mut sender, driver) = upload::open_for_switch(upstream).await.map_err(Failure::Connect)?;
     #[expect(clippy::disallowed_methods, reason = "it lives exactly as long as this connection")]
     tokio::spawn(async move {
         if let Err(error) = driver.await {
@@ -236,14 +304,14 @@ async fn switch_protocols(
         }
     });
     let client = request.upgrade.take();
-    let exchange = sender.send_request(request.take(false));
+    let exchange = sender.send_request(request.take());
     let mut response = match tokio::time::timeout(route.policy.response_timeout, exchange).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(final_failure(&error)),
-        Err(_) => return Err(Failure::Final(StatusCode::GATEWAY_TIMEOUT, "no response in time".to_owned())),
+        Err(_) => return Err(late()),
     };
     let (StatusCode::SWITCHING_PROTOCOLS, Some(client)) = (response.status(), client) else {
-        return Ok(finish(response, |incoming| UpstreamBody::new(incoming, None, guard)));
+        return Ok(finish(response, |incoming| UpstreamBody::upload(incoming, None, guard)));
     };
     let application = hyper::upgrade::on(&mut response);
     #[expect(clippy::disallowed_methods, reason = "it lives exactly as long as the two connections it joins")]
@@ -276,12 +344,4 @@ fn origin_form(uri: &Uri) -> Uri {
 
 fn empty_head() -> Parts {
     Request::new(()).into_parts().0
-}
-
-fn clone_head(head: &Parts) -> Parts {
-    let mut copy = empty_head();
-    copy.method = head.method.clone();
-    copy.uri = head.uri.clone();
-    copy.headers = head.headers.clone();
-    copy
 }

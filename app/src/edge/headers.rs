@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -16,25 +17,63 @@ pub struct Client {
     address: HeaderValue,
     scheme: HeaderValue,
     port: HeaderValue,
+    /// All of it as lines of a request head.
+    lines: Box<str>,
 }
 
 impl Client {
     /// `port` is the one the client connected to.
     pub fn new(address: IpAddr, tls: bool, port: u16) -> Self {
-        let text = |value: String| HeaderValue::from_str(&value).expect("digits, dots, colons and letters");
+        let text = |value: &str| HeaderValue::from_str(value).expect("digits, dots, colons and letters");
+        // A client over IPv4 is the same client whichever kind of socket took the connection.
+        let address = address.to_canonical().to_string();
+        let scheme = if tls { "https" } else { "http" };
+        let lines = format!(
+            "{X_FORWARDED_FOR}: {address}\r\n{X_REAL_IP}: {address}\r\n{X_FORWARDED_PROTO}: {scheme}\r\n\
+             {X_FORWARDED_PORT}: {port}\r\n"
+        );
         Self {
-            // A client over IPv4 is the same client whichever kind of socket took the connection.
-            address: text(address.to_canonical().to_string()),
-            scheme: HeaderValue::from_static(if tls { "https" } else { "http" }),
-            port: text(port.to_string()),
+            address: text(&address),
+            scheme: HeaderValue::from_static(scheme),
+            port: text(&port.to_string()),
+            lines: lines.into(),
         }
     }
+}
+
+/// Appends the head of a request without a body, as an application is sent it: what `prepare_request` makes, without
+/// making it first. The caller has checked `host`.
+pub fn write_request(wire: &mut Vec<u8>, head: &Parts, client: &Client, host: &HeaderValue) {
+    let mut line = |parts: &[&[u8]]| {
+        parts.iter().for_each(|part| wire.extend_from_slice(part));
+        wire.extend_from_slice(b"\r\n");
+    };
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    line(&[head.method.as_str().as_bytes(), b" ", path.as_bytes(), b" HTTP/1.1"]);
+    line(&[b"host: ", host.as_bytes()]);
+    let mut named = Vec::new();
+    for value in head.headers.get_all(header::CONNECTION) {
+        named_by_connection(value, &mut named);
+    }
+    for (name, value) in &head.headers {
+        if !drops_from_request(name.as_str()) && *name != header::CONTENT_LENGTH && !named.contains(name) {
+            line(&[name.as_str().as_bytes(), b": ", value.as_bytes()]);
+        }
+    }
+    if head.headers.contains_key(header::CONTENT_LENGTH) {
+        // Of nothing, whatever it said.
+        line(&[b"content-length: 0"]);
+    }
+    if head.headers.get(header::TE).is_some_and(accepts_trailers) {
+        line(&[b"te: trailers"]);
+    }
+    line(&[client.lines.as_bytes(), X_FORWARDED_HOST.as_str().as_bytes(), b": ", host.as_bytes(), b"\r\n"]);
 }
 
 /// Makes a client's headers those of a request to an application. The caller has checked `host`.
 pub fn prepare_request(headers: &mut HeaderMap, client: &Client, host: HeaderValue, upgrade: Option<HeaderValue>) {
     let wants_trailers = headers.get(header::TE).is_some_and(accepts_trailers);
-    remove_hop_by_hop(headers, drop_from_request);
+    remove_hop_by_hop(headers, drops_from_request);
     if wants_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
@@ -53,7 +92,7 @@ pub fn prepare_request(headers: &mut HeaderMap, client: &Client, host: HeaderVal
 /// Makes an application's headers those of a response to a client.
 pub fn prepare_response(headers: &mut HeaderMap, upgrade: bool) {
     let protocol = headers.get(header::UPGRADE).filter(|_| upgrade).cloned();
-    remove_hop_by_hop(headers, drop_from_response);
+    remove_hop_by_hop(headers, drops_from_response);
     if let Some(protocol) = protocol {
         headers.insert(header::UPGRADE, protocol);
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -94,7 +133,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, drops: fn(&str) -> bool) {
 
 /// The headers that `Connection` declares hop-by-hop, but never those that a client must not be able to remove:
 /// what we set, and what decides about identity, routing and framing (the class of CVE-2024-45410).
-fn named_by_connection(value: &HeaderValue, named: &mut Vec<HeaderName>) {
+pub fn named_by_connection(value: &HeaderValue, named: &mut Vec<HeaderName>) {
     for item in value.as_bytes().split(|byte| *byte == b',') {
         let item = item.trim_ascii();
         if item.eq_ignore_ascii_case(b"close")
@@ -138,15 +177,16 @@ fn is_protected(name: &str) -> bool {
         || name.starts_with("sec-")
 }
 
-fn drop_from_request(name: &str) -> bool {
+fn drops_from_request(name: &str) -> bool {
     is_hop_by_hop(name) || is_client_claim(name) || matches!(name, "host" | "expect" | "trailer") || is_alias(name)
 }
 
-fn drop_from_response(name: &str) -> bool {
+fn drops_from_response(name: &str) -> bool {
     is_hop_by_hop(name)
 }
 
-fn is_hop_by_hop(name: &str) -> bool {
+/// Whether a field is of one connection only.
+pub fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
@@ -214,8 +254,32 @@ mod tests {
     fn prepared(pairs: &[(&str, &str)]) -> HeaderMap {
         let mut headers = map(pairs);
         let client = Client::new("::ffff:192.0.2.7".parse().unwrap(), true, 443);
-        prepare_request(&mut headers, &client, HeaderValue::from_static("app.test"), None);
+        let host = HeaderValue::from_static("app.test");
+        let written = written(headers.clone(), &client, &host);
+        prepare_request(&mut headers, &client, host, None);
+        let sorted = |headers: &HeaderMap| {
+            let mut fields: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+            fields.sort();
+            fields
+        };
+        assert_eq!(sorted(&written), sorted(&headers), "however it is sent");
         headers
+    }
+
+    /// What an application reads when a request without a body is written to it.
+    fn written(headers: HeaderMap, client: &Client, host: &HeaderValue) -> HeaderMap {
+        let mut request = http::Request::builder().method("DELETE").uri("https://app.test/a?b=c").body(()).unwrap();
+        *request.headers_mut() = headers;
+        let mut wire = Vec::new();
+        write_request(&mut wire, &request.into_parts().0, client, host);
+        let mut fields = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Request::new(&mut fields);
+        assert_eq!(parsed.parse(&wire).unwrap(), httparse::Status::Complete(wire.len()));
+        assert_eq!((parsed.method, parsed.path, parsed.version), (Some("DELETE"), Some("/a?b=c"), Some(1)));
+        let field = |field: &httparse::Header<'_>| {
+            (HeaderName::from_bytes(field.name.as_bytes()).unwrap(), HeaderValue::from_bytes(field.value).unwrap())
+        };
+        parsed.headers.iter().map(field).collect()
     }
 
     #[test]

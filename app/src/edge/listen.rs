@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
+use super::handshake::Handshakes;
 use super::pool;
 use super::serve::Shared;
 
@@ -73,12 +72,12 @@ pub struct Edge {
 struct Listener {
     socket: StdListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Handshakes>,
 }
 
 impl Edge {
     /// Takes the ports and starts the threads.
-    pub fn start(config: &Config, shared: Arc<Shared>, tls: Arc<ServerConfig>) -> Result<Self, StartError> {
+    pub fn start(config: &Config, shared: Arc<Shared>, tls: &Handshakes) -> Result<Self, StartError> {
         raise_file_limit();
         let count =
             config.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
@@ -90,7 +89,7 @@ impl Edge {
         let mut sets = Vec::new();
         for _ in 0..count {
             let plain = edge.http.iter().map(|address| (*address, None));
-            let secure = edge.https.iter().map(|address| (*address, Some(TlsAcceptor::from(Arc::clone(&tls)))));
+            let secure = edge.https.iter().map(|address| (*address, Some(tls.clone())));
             let set = plain.chain(secure).map(|(address, tls)| {
                 Ok(Listener { socket: listen(address, true).map_err(|error| explain(address, error))?, address, tls })
             });

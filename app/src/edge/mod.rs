@@ -2,15 +2,19 @@
 //! containers, releases or the API.
 
 pub mod body;
+pub mod chunks;
 pub mod connection;
+pub mod exchange;
 pub mod files;
 pub mod forward;
 pub mod gather;
+pub mod handshake;
 pub mod head_scan;
 pub mod headers;
 pub mod listen;
 pub mod pages;
 pub mod pool;
+pub mod response_head;
 pub mod routes;
 pub mod serve;
 pub mod ca;
@@ -19,7 +23,10 @@ pub mod intent;
 pub mod run;
 pub mod changes;
 pub mod standalone;
+pub mod stream;
 pub mod tls;
+pub mod upload;
+pub mod upstream_body;
 pub mod watch;
 
 pub use listen::{Config, Edge, StartError};

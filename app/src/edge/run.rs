@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::acme::Acme;
 use super::ca::{self, Ca};
+use super::handshake::Handshakes;
 use super::intent::{self, Intent, Memory};
 use super::listen::{Config, Edge};
 use super::routes::{Table, Upstream};
@@ -63,9 +64,9 @@ pub async fn start(app: &App) -> Result<Running> {
         https_port: app.config.https.port(),
         limits: Limits::default(),
     };
-    let tls = tls::server_config(Arc::clone(&keeper.certificates))
+    let tls = Handshakes::new(Arc::clone(&keeper.certificates))
         .map_err(|error| internal("TLS cannot be set up").caused_by(error))?;
-    let edge = Edge::start(&config, Arc::new(shared), tls).map_err(|error| unavailable(error.to_string()))?;
+    let edge = Edge::start(&config, Arc::new(shared), &tls).map_err(|error| unavailable(error.to_string()))?;
     let routes = Arc::clone(&keeper);
     app.tasks.reconcile("edge", "Routes and certificates", Some(PERIOD), app.pokes.edge.clone(), move || {
         let keeper = Arc::clone(&routes);

@@ -92,7 +92,7 @@ impl Client {
                     pages::last_page(status, &head.headers)
                 } else {
                     let mut outgoing = self.outgoing(&route, host, head, incoming);
-                    forward(route, &mut outgoing, |head| self.find_again(head)).await
+                    forward(route, &mut outgoing, |request| self.find_again(request)).await
                 }
             }
             Ok((found, _)) => {
@@ -174,17 +174,16 @@ impl Client {
     }
 
     /// What an application is sent.
-    fn outgoing(&self, route: &Route, host: HeaderValue, mut head: Parts, incoming: Incoming) -> Outgoing {
+    fn outgoing(&self, route: &Route, host: HeaderValue, head: Parts, incoming: Incoming) -> Outgoing<'_> {
         let protocol = if self.framed { switch_to(&head) } else { None };
-        let switches = protocol.is_some();
-        headers::prepare_request(&mut head.headers, &self.known, host, protocol);
-        Outgoing::new(head, RequestBody::new(incoming, route.policy.max_body, &self.watch), switches)
+        let body = RequestBody::new(incoming, route.policy.max_body, &self.watch);
+        Outgoing::new(head, host, body, &self.known, protocol)
     }
 
     /// The route of a request that was routed before.
-    fn find_again(&self, head: &Parts) -> Option<Arc<Route>> {
-        let host = canonical(split_port(head.headers.get(header::HOST)?.to_str().ok()?).0);
-        self.shared.table.load().host(&host)?.find(head.uri.path()).cloned()
+    fn find_again(&self, request: &Outgoing<'_>) -> Option<Arc<Route>> {
+        let host = canonical(split_port(request.host().to_str().ok()?).0);
+        self.shared.table.load().host(&host)?.find(request.path()).cloned()
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::changes::Changes;
+use super::handshake::Handshakes;
 use super::listen::{Config, Edge, StartError};
 use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
 use super::serve::Shared;
@@ -123,7 +124,7 @@ impl Standalone {
             https_port: args.https.first().map_or(443, SocketAddr::port),
             limits: Limits::default(),
         };
-        let edge = Edge::start(&config, Arc::new(shared), tls::server_config(Arc::clone(&certificates))?)?;
+        let edge = Edge::start(&config, Arc::new(shared), &Handshakes::new(Arc::clone(&certificates))?)?;
         Ok(Self { edge, args, table, certificates, changes })
     }
 

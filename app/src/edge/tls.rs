@@ -1,13 +1,12 @@
-//! Which certificate speaks for which name, and how the edge speaks TLS at all.
+//! Which certificate speaks for which name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, version};
 use rustls_acme::is_tls_alpn_challenge;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -79,7 +78,7 @@ impl Certificates {
 
 /// rustls' view of the certificates: whatever the pointer holds at the moment of a handshake.
 #[derive(Debug)]
-struct Resolver(Arc<ArcSwap<Certificates>>);
+pub struct Resolver(pub Arc<ArcSwap<Certificates>>);
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -95,32 +94,6 @@ impl ResolvesServerCert for Resolver {
             name => certificates.get(name).cloned(),
         }
     }
-}
-
-/// TLS 1.2 and 1.3, tickets for resumption, HTTP/2 before HTTP/1.1, AES-128 first where the client does not mind.
-pub fn server_config(certificates: Arc<ArcSwap<Certificates>>) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Resolver(certificates)));
-    config.alpn_protocols = vec![H2_ALPN.to_vec(), b"http/1.1".to_vec(), ACME_ALPN.to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
-    // Tickets are kept by the client; a session store would be a lock shared by all threads.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(Arc::new(config))
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    let mut provider = aws_lc_rs::default_provider();
-    provider.cipher_suites.sort_by_key(|suite| {
-        !matches!(
-            suite.suite(),
-            rustls::CipherSuite::TLS13_AES_128_GCM_SHA256
-                | rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-                | rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-        )
-    });
-    Arc::new(provider)
 }
 
 /// A chain and its key, from PEM.
