@@ -9,6 +9,8 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Huge pages would make 20 MB of the heap resident where 5 are used. A kernel that cannot be asked does without.
+    rustix::thread::disable_transparent_huge_pages(true).ok();
     let cli = Cli::parse();
     let output = cli.output();
     match cli::run(cli) {

@@ -40,12 +40,13 @@ impl Supervisor {
 
     async fn watch(self: Arc<Self>, wanted: Wanted, watched: Watched) {
         let Ok(about) = self.engine.inspect(&watched.id).await else { return };
-        let target = Target {
+        let mut target = Target {
             address: watched.address,
             path: wanted.health.path.clone(),
             port: wanted.health.port.or(wanted.port),
             exposed: about.exposed_ports,
             pid: about.pid,
+            found: None,
         };
         let (mut failures, mut answered) = (0, false);
         loop {
@@ -55,6 +56,7 @@ impl Supervisor {
                         self.store_port(wanted.release, wanted.identifier.clone(), port).await;
                     }
                     (failures, answered) = (0, true);
+                    target.found = Some(port);
                     let port = wanted.port.unwrap_or(port);
                     self.found(&wanted.name, &watched, Phase::Healthy, Some(port), None);
                     fault::point("probe.healthy");

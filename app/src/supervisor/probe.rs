@@ -39,6 +39,19 @@ pub(super) struct Target {
     pub exposed: Vec<u16>,
     /// The container's first process; through it its listening sockets can be seen.
     pub pid: Option<u32>,
+    /// The port at which it answered last.
+    pub found: Option<u16>,
+}
+
+impl Target {
+    /// Declared, or the only one that the image exposes.
+    fn certain(&self) -> Option<u16> {
+        match self.exposed[..] {
+            _ if self.port.is_some() => self.port,
+            [only] => Some(only),
+            _ => None,
+        }
+    }
 }
 
 /// What was found.
@@ -50,21 +63,32 @@ pub(super) enum Outcome {
     Failing { problem: String },
 }
 
-/// One look.
+/// One look. What a container listens on is read only where its port is not known or does not answer: for each reading the
+/// kernel walks its table of all connections of the machine.
 pub(super) async fn probe(target: &Target) -> Outcome {
-    let listening = match target.pid {
-        Some(pid) => listening(pid).await,
-        None => Vec::new(),
+    let certain = target.certain();
+    if let (None, Some(port)) = (certain, target.found)
+        && look(target, port).await.is_ok()
+    {
+        return Outcome::Healthy { port };
+    }
+    let mut listening = None;
+    let ports = match certain {
+        Some(port) => vec![port],
+        None => candidates(target, listening.insert(listeners(target).await)),
     };
     let mut last = None;
-    for port in candidates(target, &listening) {
+    for port in ports {
         match look(target, port).await {
             Ok(()) => return Outcome::Healthy { port },
             Err(problem) => last = Some((port, problem)),
         }
     }
     let problem = match last {
-        Some((port, Problem::Refused)) => refused(port, &listening),
+        Some((port, Problem::Refused)) => match listening {
+            Some(listening) => refused(port, &listening),
+            None => refused(port, &listeners(target).await),
+        },
         Some((port, Problem::Other(text))) => format!("port {port}: {text}"),
         None => "it listens on no port; declare `port`, or EXPOSE one in the Dockerfile".to_owned(),
     };
@@ -76,14 +100,8 @@ enum Problem {
     Other(String),
 }
 
-/// Declared, else the one that the image exposes, else what it is found to listen on.
+/// Where no port is certain: what it is found to listen on.
 fn candidates(target: &Target, listening: &[Listener]) -> Vec<u16> {
-    if let Some(port) = target.port {
-        return vec![port];
-    }
-    if let [only] = target.exposed[..] {
-        return vec![only];
-    }
     let open = listening.iter().filter(|listener| !listener.loopback).map(|listener| listener.port);
     let mut ports: Vec<u16> = open.collect();
     ports.sort_unstable();
@@ -207,7 +225,8 @@ struct Listener {
 
 /// The listening sockets in the network of a process. Empty where `/proc` does not show it, for example when we run
 /// in a container ourselves.
-async fn listening(pid: u32) -> Vec<Listener> {
+async fn listeners(target: &Target) -> Vec<Listener> {
+    let Some(pid) = target.pid else { return Vec::new() };
     let mut found = Vec::new();
     for table in ["tcp", "tcp6"] {
         let text = tokio::fs::read_to_string(format!("/proc/{pid}/net/{table}")).await.unwrap_or_default();
@@ -268,6 +287,7 @@ mod tests {
             port: Some(port),
             exposed: vec![],
             pid: None,
+            found: None,
         }
     }
 
@@ -312,6 +332,16 @@ mod tests {
         assert!(refused(80, &listening).contains("127.0.0.1 only"));
     }
 
+    #[tokio::test]
+    async fn the_port_that_answered_is_looked_at_first_and_others_when_it_is_closed() {
+        let (port, _tasks) = server(None).await;
+        let (other, _others) = server(None).await;
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let target = |found| Target { port: None, exposed: vec![other, closed], found: Some(found), ..target(0, None) };
+        assert_eq!(probe(&target(port)).await, Outcome::Healthy { port });
+        assert_eq!(probe(&target(closed)).await, Outcome::Healthy { port: other });
+    }
+
     #[test]
     fn ports_are_declared_or_exposed_or_found() {
         let open = [
@@ -325,9 +355,11 @@ mod tests {
             port,
             exposed: exposed.to_vec(),
             pid,
+            found: None,
         };
-        assert_eq!(candidates(&target(Some(1), &[2, 3], Some(1)), &open), [1]);
-        assert_eq!(candidates(&target(None, &[2], Some(1)), &open), [2]);
+        assert_eq!(target(Some(1), &[2, 3], Some(1)).certain(), Some(1));
+        assert_eq!(target(None, &[2], Some(1)).certain(), Some(2));
+        assert_eq!(target(None, &[2, 3], Some(1)).certain(), None);
         assert_eq!(candidates(&target(None, &[80, 443], Some(1)), &open), [443, 80]);
         assert_eq!(candidates(&target(None, &[], Some(1)), &open), [443, 9000]);
         assert_eq!(candidates(&target(None, &[], None), &[]), USUAL_PORTS);
