@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -15,6 +16,10 @@ use crate::harness::{Server, seconds, wait_for};
 /// How long the page may take to show what is waited for; builds run beside.
 const PATIENCE: Duration = seconds(20);
 const CONSOLE: &str = "boathouse.localhost";
+/// A page that has not begun by then will not begin by itself.
+const STUCK: Duration = seconds(10);
+/// Characters of the page that a failed story shows.
+const SHOWN: usize = 3000;
 /// Everything that the loading of a page may refuse or complain about ends up in this log of the browser.
 const BROWSER_LOG: &str = "goog:loggingPrefs";
 
@@ -24,6 +29,8 @@ pub struct Browser {
     driver: Child,
     driver_url: String,
     home: String,
+    /// What the page showed when somebody looked last: a story that fails tells it.
+    seen: Mutex<String>,
     _profile: tempfile::TempDir,
 }
 
@@ -33,7 +40,8 @@ impl Browser {
         let (driver, driver_url) = start_driver();
         let profile = tempfile::tempdir().unwrap();
         let page = connect(&driver_url, profile.path(), width).await;
-        let browser = Self { page, driver, driver_url, home: server.url(CONSOLE, ""), _profile: profile };
+        let browser =
+            Self { page, driver, driver_url, home: server.url(CONSOLE, ""), seen: Mutex::default(), _profile: profile };
         browser.go("/").await;
         browser
     }
@@ -55,8 +63,21 @@ impl Browser {
     }
 
     async fn within(&self, patience: Duration, text: &str) {
-        let what = format!("the page shows {text:?}");
-        wait_for(patience, &what, || async { self.text().await.contains(text).then_some(()) }).await;
+        let (what, began) = (format!("the page shows {text:?}"), Instant::now());
+        wait_for(patience, &what, || async {
+            self.load_again_where_stuck(began).await;
+            self.text().await.contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// A changing network can cut the script that would try again; then the page offers to load it again, and a person would.
+    async fn load_again_where_stuck(&self, began: Instant) {
+        if began.elapsed() > STUCK
+            && let Ok(offer) = self.page.find(Locator::Css("#boot a")).await
+        {
+            drop(offer.click().await);
+        }
     }
 
     /// Waits until the page does not show this text any more.
@@ -67,7 +88,9 @@ impl Browser {
 
     /// What the page shows, as a person reads it.
     pub async fn text(&self) -> String {
-        self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
+        let text = self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned();
+        self.seen.lock().unwrap().clone_from(&text);
+        text
     }
 
     /// Presses the visible button or link whose words or label these are.
@@ -118,8 +141,12 @@ impl Browser {
     pub async fn sees_page(&self, path: &str) {
         self.go(path).await;
         let what = format!("{path} has a heading");
-        // A page is fetched, compiled and filled anew here, beside tests that use both cores.
-        wait_for(3 * PATIENCE, &what, || async { self.page.find(Locator::Css("main h1")).await.ok() }).await;
+        let began = Instant::now();
+        wait_for(PATIENCE, &what, || async {
+            self.load_again_where_stuck(began).await;
+            self.page.find(Locator::Css("main h1")).await.ok()
+        })
+        .await;
     }
 
     /// Presses a key, or a key with Control ("Control+k"), wherever the cursor is.
@@ -141,6 +168,7 @@ impl Browser {
     pub async fn is_at(&self, end: &str) {
         let what = format!("the address ends with {end:?}");
         wait_for(PATIENCE, &what, || async {
+            self.text().await;
             self.page.current_url().await.unwrap().path().ends_with(end).then_some(())
         })
         .await;
@@ -262,6 +290,10 @@ impl Drop for Browser {
             _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
         drop(self.driver.wait());
+        if std::thread::panicking() {
+            let seen: String = self.seen.lock().map(|seen| seen.chars().take(SHOWN).collect()).unwrap_or_default();
+            eprintln!("the page showed:\n{seen}\n");
+        }
     }
 }
 

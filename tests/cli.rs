@@ -81,6 +81,9 @@ async fn exit_codes_say_what_kind_of_failure() {
         ("completions bash", 0),
         ("openapi", 0),
         ("token create ci", 7),
+        ("user role nobody king", 2),
+        ("user role nobody member", 6),
+        ("user password", 3),
         ("project delete shop", 3),
     ] {
         let done = shell.run(line).await;
@@ -231,6 +234,10 @@ async fn from_elsewhere_with_a_token() {
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     let _: Vec<Project> = run(&["project", "list", "--json"], "").await.json();
     assert_eq!(run(&["project", "create", "shop"], "").await.code, 5, "the token may only read");
+    let passwords = "correct horse battery\na new sentence of words\n";
+    run(&["user", "password", "--password-stdin"], passwords).await.ok();
+    let again = run(&["user", "password", "--password-stdin"], passwords).await;
+    assert_eq!(again.code, 3, "the current password is another one now: {again:#?}");
     run(&["logout"], "").await.ok();
     assert_eq!(run(&["status"], "").await.code, 10);
 }

@@ -21,7 +21,7 @@ const CSRF_HEADER: &str = "X-Boathouse-CSRF";
 /// done again; what changes something is not, because nobody knows whether it arrived.
 const TRIES: u32 = 6;
 /// A connection that died without a word would otherwise keep its reader waiting.
-const READ_WITHIN_MS: u32 = 20_000;
+const READ_WITHIN_MS: u32 = 10_000;
 
 /// The public API, called with the session's cookie.
 #[derive(Clone, Copy)]
@@ -435,7 +435,7 @@ fn no_answer() -> ErrorBody {
     ErrorBody {
         kind: ErrorKind::Unavailable,
         message: "The server does not answer.".to_owned(),
-        hint: Some("Check the network and that `boathouse serve` runs; what is live goes on being served.".to_owned()),
+        hint: Some("Whether this press has arrived is not known. Look at the page once it is connected again, then press again.".to_owned()),
     }
 }
 

@@ -1,13 +1,13 @@
 //! A value of the API that follows the server: read at once, read again when an event concerns it or the server is back, kept
 //! meanwhile.
 
-use boathouse_types::{ErrorBody, Event};
+use boathouse_types::{ErrorBody, ErrorKind, Event};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::de::DeserializeOwned;
 
 use crate::api::{Api, api};
-use crate::components::{Problem, Skeleton};
+use crate::components::{Gone, Problem, Skeleton};
 use crate::stream::{Events, Notice};
 
 /// What may be shown live.
@@ -103,6 +103,16 @@ impl<T: Value> Live<T> {
         if self.problem.try_with_untracked(|known| *known != problem) == Some(true) {
             self.problem.set(problem);
         }
+    }
+
+    /// As [`Live::show`] where the page is about this value alone: where it does not exist (any more), the page says only that.
+    pub fn page(self, view: impl Fn(Signal<T>) -> AnyView + Clone + Send + Sync + 'static) -> AnyView {
+        let gone = Memo::new(move |_| self.problem.get().filter(|problem| problem.kind == ErrorKind::NotFound));
+        let body = move || match gone.get() {
+            Some(problem) => view! { <Gone problem/> }.into_any(),
+            None => self.show(view.clone()),
+        };
+        view! { {body} }.into_any()
     }
 
     /// Shows the value by `view` once it is here; a problem before that is shown in its place, after that above it.

@@ -79,9 +79,19 @@ pub fn open(path: String, connection: RwSignal<Connection>, deliver: impl Fn(Mes
         closed: Cell::new(false),
     });
     stream.connect();
+    // A page that was left is kept for "back" with all its connections; over HTTP/1.1 six of them are all that the next page has.
+    let (left, entered) = (stream.clone(), stream.clone());
+    let left = window_event_listener(leptos::ev::pagehide, move |_| left.rest());
+    let entered = window_event_listener(leptos::ev::pageshow, move |event| {
+        if event.persisted() {
+            entered.connect();
+        }
+    });
     let owned = StoredValue::new_local(stream.clone());
     on_cleanup(move || {
         owned.try_with_value(|stream| stream.close());
+        left.remove();
+        entered.remove();
     });
     // The server is back: what waits need not wait on, and what has hung since before is opened anew.
     Effect::new(move |was_away: Option<bool>| {
@@ -138,6 +148,13 @@ impl Stream {
         if let Some(timer) = self.timer.take() {
             timer.clear();
         }
+    }
+
+    /// Until it is connected again.
+    fn rest(&self) {
+        self.stop_timer();
+        self.open.replace(None);
+        self.opened_in.set(None);
     }
 
     /// For ever. The handlers stay until the stream is dropped: one of them may be calling.

@@ -12,6 +12,8 @@ const NOBODY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAA
 async fn is_live(browser: &Browser, project: &str, number: i64) {
     browser.is_at(&format!("/projects/{project}/production/releases/{number}")).await;
     browser.sees_within(LIVE, &format!("Release {number} is live")).await;
+    // Its routes are switched and the one before it is gone.
+    browser.sees("complete").await;
 }
 
 #[tokio::test]

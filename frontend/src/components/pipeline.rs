@@ -16,6 +16,8 @@ pub enum Progress {
     Cancelled,
     /// A roll-back needs no source and no build.
     Skipped,
+    /// The release ended before it.
+    NotReached,
 }
 
 /// What the release says about one of its stages.
@@ -30,6 +32,7 @@ pub fn progress(release: &Release, stage: Stage) -> Progress {
         Some(_) => Progress::Running,
         None if is_last && release.finished_at.is_none() => Progress::Running,
         None if release.stages.iter().any(|later| later.stage as u8 > stage as u8) => Progress::Skipped,
+        None if release.finished_at.is_some() => Progress::NotReached,
         None => Progress::Waiting,
     }
 }
@@ -51,6 +54,7 @@ fn look(progress: Progress) -> (Glyph, &'static str, &'static str) {
         Progress::Failed => (Glyph::DOWN, "bad", "failed"),
         Progress::Cancelled => (Glyph::DOWN, "off", "cancelled"),
         Progress::Skipped => (Glyph::OFF, "off", "not needed"),
+        Progress::NotReached => (Glyph::OFF, "waiting", "not reached"),
     }
 }
 
@@ -139,7 +143,7 @@ mod tests {
             serde_json::json!({"state": "failed", "finished_at": 3, "failure": {"stage": "build", "message": "x", "log_tail": []},
             "stages": [{"stage": "source", "started_at": 0, "finished_at": 1}, {"stage": "build", "started_at": 1, "finished_at": 2}]}),
         );
-        assert_eq!(all(&failed), [Done, Failed, Waiting, Waiting, Waiting, Waiting]);
+        assert_eq!(all(&failed), [Done, Failed, NotReached, NotReached, NotReached, NotReached]);
         let rolled_back = release(
             serde_json::json!({"state": "starting", "stage": "health", "stages": [{"stage": "start", "started_at": 0, "finished_at": 1}]}),
         );

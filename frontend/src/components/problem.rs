@@ -3,7 +3,7 @@
 use boathouse_types::ErrorBody;
 use leptos::prelude::*;
 
-use super::{Glyph, Icon};
+use super::{Empty, Glyph, Icon};
 use crate::reach::reach;
 
 #[component]
@@ -16,6 +16,18 @@ pub fn Problem(problem: ErrorBody) -> impl IntoView {
                 {problem.hint.map(|hint| view! { <p class="hint">{hint}</p> })}
             </div>
         </div>
+    }
+}
+
+/// What the page is about does not exist, or not any more.
+#[component]
+pub fn Gone(problem: ErrorBody) -> impl IntoView {
+    view! {
+        <h1>"Not found"</h1>
+        <Empty glyph=Glyph::SEARCH title=problem.message>
+            <p>"It may have been deleted, or the address is not quite right."</p>
+            <a class="button" href="/">"All projects"</a>
+        </Empty>
     }
 }
 

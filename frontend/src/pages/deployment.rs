@@ -55,7 +55,7 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
         }
         .into_any()
     };
-    view! { <div class="page">{live.show(body)}</div> }
+    view! { <div class="page">{live.page(body)}</div> }
 }
 
 fn view_of(tab: &str, place: Place, deployment: Signal<Deployment>, live: Live<Deployment>) -> AnyView {
@@ -74,6 +74,8 @@ fn view_of(tab: &str, place: Place, deployment: Signal<Deployment>, live: Live<D
 #[component]
 fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoView {
     let health = Memo::new(move |_| deployment.with(|deployment| deployment.health));
+    let is_first =
+        Memo::new(move |_| deployment.with(|deployment| deployment.live.is_none() && deployment.pending.is_some()));
     let class = move || format!("headline {}", if health.get() == Health::Down { "bad" } else { "" });
     let title = move || deployment.with(|deployment| format!("{} / {}", deployment.project, deployment.name));
     let host = Memo::new(move |_| {
@@ -85,7 +87,7 @@ fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> imp
         <header class=class>
             <div>
                 <h1>{title}</h1>
-                <p class="status"><HealthMark health/><span class="hint">{move || deployment.with(|deployment| deployment.reason.clone())}</span></p>
+                <p class="status"><Show when=move || !is_first.get()><HealthMark health/></Show><span class="hint">{move || deployment.with(|deployment| deployment.reason.clone())}</span></p>
                 {move || host.get().map(|url| { let words = url.clone(); view! { <p><a class="open" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{words}</a></p> } })}
             </div>
             <Show when=may_change><Actions deployment live/></Show>

@@ -80,11 +80,13 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
     let page = format!("/projects/{}/{}", deployment.project, deployment.name);
     let health = deployment.health;
     let pending = deployment.pending.as_ref().map(|release| release.state);
+    // Before the first release is live there is nothing that could be well or unwell.
+    let mark = (deployment.live.is_some() || pending.is_none()).then(|| view! { <HealthMark health/> });
     let version = match &deployment.live {
         Some(live) => view! { <span class="what">"#"{live.number}" "{format::version(live)}</span><span class="hint"><Moment at=live.finished_at.unwrap_or(live.created_at)/></span> }.into_any(),
         None => view! { <span class="hint">"not deployed yet"</span> }.into_any(),
     };
-    let is_well = matches!(health, Health::Healthy | Health::Off);
+    let is_well = mark.is_none() || matches!(health, Health::Healthy | Health::Off);
     let reason = (!is_well).then(|| view! { <span class="reason">{deployment.reason.clone()}</span> });
     let open = deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| {
         let label = format!("Open {}", host.name);
@@ -94,7 +96,7 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
         <li title=deployment.reason.clone()>
             <a class="deployment-line" href=page>
                 <strong>{deployment.name.to_string()}</strong>
-                <HealthMark health/>
+                {mark}
                 {pending.map(|state| view! { <StateMark state/> })}
                 {version}
                 {reason}

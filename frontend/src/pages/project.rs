@@ -27,12 +27,16 @@ pub fn ProjectPage() -> impl IntoView {
 fn OneProject(name: ProjectName) -> impl IntoView {
     let live = Live::<Project>::new(boathouse_types::path::project(&name), of_project(name.to_string()));
     let events = Live::<Vec<Event>>::new(at(&format!("/events?project={name}&limit=12")), of_project(name.to_string()));
-    view! {
-        <div class="page with-side">
-            <div>{live.show(move |project| view! { <Sections project live/> }.into_any())}</div>
-            <aside><h2>"Recent events"</h2><EventList events hide_project=true/></aside>
-        </div>
-    }
+    let body = move |project| {
+        view! {
+            <div class="with-side">
+                <div><Sections project live/></div>
+                <aside><h2>"Recent events"</h2><EventList events hide_project=true/></aside>
+            </div>
+        }
+        .into_any()
+    };
+    view! { <div class="page">{live.page(body)}</div> }
 }
 
 #[component]

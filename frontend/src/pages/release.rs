@@ -32,13 +32,16 @@ fn OneRelease(place: Place, number: i64) -> impl IntoView {
     let store = LogStore::open(place.below(&format!("releases/{number}/log")));
     let file = format!("{}-{}-{number}.log", place.project, place.deployment);
     let place = StoredValue::new(place);
-    view! {
-        <div class="page">
-            {live.show(move |release| view! { <ReleaseHead place release live/><Pipeline release/><FailureView release/><Components release/> }.into_any())}
+    let body = move |release| {
+        let file = file.clone();
+        view! {
+            <ReleaseHead place release live/><Pipeline release/><FailureView release/><Components release/>
             <h2>"Log"</h2>
             <LogView store file empty="Nothing has been written yet."/>
-        </div>
-    }
+        }
+        .into_any()
+    };
+    view! { <div class="page">{live.page(body)}</div> }
 }
 
 #[component]
