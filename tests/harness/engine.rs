@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use bollard::Docker;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
-    BuildImageOptionsBuilder, ImportImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
-    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
-    RemoveVolumeOptionsBuilder,
+    BuildImageOptionsBuilder, ImportImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptions,
+    ListImagesOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 use futures_util::StreamExt;
 
@@ -124,6 +124,15 @@ impl Engine {
             let options = RemoveImageOptionsBuilder::new().force(true).build();
             drop(self.docker.remove_image(&image.id, Some(options), None).await);
         }
+        // A pulled image carries no label of ours, only a name.
+        self.remove_named(&format!("boathouse-{instance}/")).await;
+    }
+
+    /// Removes all names of images that begin so.
+    pub(super) async fn remove_named(&self, beginning: &str) {
+        let images = self.docker.list_images(None::<ListImagesOptions>).await.unwrap_or_default();
+        let names = images.into_iter().flat_map(|image| image.repo_tags).filter(|name| name.starts_with(beginning));
+        self.remove_images(&names.collect::<Vec<_>>()).await;
     }
 }
 
@@ -133,11 +142,20 @@ fn labelled(instance: &str) -> HashMap<&'static str, Vec<String>> {
 
 /// Removes everything of an instance from where nothing can be awaited.
 pub(super) fn clean_up(instance: String) {
+    from_a_drop(async move |engine| engine.remove_instance(&instance).await);
+}
+
+/// Removes all names of images that begin so from where nothing can be awaited.
+pub(super) fn clean_up_names(beginning: String) {
+    from_a_drop(async move |engine| engine.remove_named(&beginning).await);
+}
+
+fn from_a_drop(clean: impl AsyncFnOnce(Engine) + Send + 'static) {
     let cleaning = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             if let Ok(engine) = Engine::try_connect().await {
-                engine.remove_instance(&instance).await;
+                clean(engine).await;
             }
         });
     });

@@ -8,7 +8,7 @@ use bollard::query_parameters::PushImageOptionsBuilder;
 use futures_util::StreamExt;
 use tempfile::TempDir;
 
-use super::{Engine, Slot, seconds, wait_for};
+use super::{Engine, Slot, engine, seconds, wait_for};
 
 /// Who may use a registry that wants a login.
 pub const REGISTRY_USER: &str = "ada";
@@ -107,5 +107,6 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.stop();
+        engine::clean_up_names(self.image(""));
     }
 }
