@@ -245,7 +245,7 @@ async fn an_upload_becomes_live_is_replaced_and_rolled_back_to() {
     assert_eq!(world.visit("shop.localhost", "/").await.1, "one");
     assert_eq!(world.visit("shop.localhost", "/env?SECRET").await.1, "p4ss-w0rd-of-release-one");
     assert_eq!(world.parts(3).await[0].digest, world.parts(1).await[0].digest);
-    let events = world.app.db.read(|c| event::before(c, None, None, 100)).await.unwrap();
+    let events = world.app.db.read(|c| event::before(c, None, &event::Of::default(), 100)).await.unwrap();
     for kind in ["release.queued", "release.building", "release.starting", "release.live", "release.finished"] {
         assert!(events.iter().any(|event| event.kind == kind && event.release == Some(3)), "{kind}");
     }

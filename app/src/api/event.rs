@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use boathouse_types::{EventId, Gap, ProjectName};
+use boathouse_types::{DeploymentName, EventId, Gap, ProjectName};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 
 use super::answer::read;
 use super::sse::{self, Message};
 use crate::auth::Actor;
-use crate::db::event;
+use crate::db::event::{self, Of};
 use crate::error::Result;
 use crate::state::App;
 
@@ -23,45 +23,40 @@ const BACKLOG_MAX: i64 = 1000;
 /// Looks again after this time even if nobody called: a missed wake-up costs one second.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// `?project=&before=&limit=&after=`.
+/// `?project=&deployment=&before=&limit=&after=`.
 #[derive(Deserialize, Clone)]
 pub struct Filter {
     project: Option<ProjectName>,
+    deployment: Option<DeploymentName>,
     before: Option<i64>,
     limit: Option<usize>,
     after: Option<i64>,
 }
 
 pub async fn list(app: Data<App>, actor: Actor, request: HttpRequest, filter: Query<Filter>) -> Result<HttpResponse> {
-    let filter = filter.into_inner();
+    let Filter { project, deployment, before, limit, after } = filter.into_inner();
+    let of = Of { project, deployment };
     if sse::is_wanted(&request) {
-        let after = sse::resume_after(&request, filter.after);
-        return Ok(sse::answer(&app, actor, follow(&app, after, filter.project).await?));
+        let after = sse::resume_after(&request, after);
+        return Ok(sse::answer(&app, actor, follow(&app, after, of).await?));
     }
-    let answer = read(&app, move |c, _| {
-        let limit = filter.limit.unwrap_or(PAGE).min(PAGE_MAX);
-        event::before(c, filter.before.map(EventId), filter.project.as_ref(), limit)
-    })
-    .await?;
+    let answer =
+        read(&app, move |c, _| event::before(c, before.map(EventId), &of, limit.unwrap_or(PAGE).min(PAGE_MAX))).await?;
     Ok(HttpResponse::Ok().json(answer))
 }
 
 struct Reader {
     app: App,
-    project: Option<ProjectName>,
+    of: Of,
     last: i64,
     ready: VecDeque<Message>,
 }
 
-async fn follow(
-    app: &App,
-    after: Option<i64>,
-    project: Option<ProjectName>,
-) -> Result<impl Stream<Item = Result<Message>> + use<>> {
+async fn follow(app: &App, after: Option<i64>, of: Of) -> Result<impl Stream<Item = Result<Message>> + use<>> {
     let newest = app.db.read(event::newest).await?.0;
     let (last, gap) = begin(after, newest);
     let ready = gap.map(|gap| Message::json("gap", None, &gap)).transpose()?.into_iter().collect();
-    let reader = Reader { app: app.clone(), project, last, ready };
+    let reader = Reader { app: app.clone(), of, last, ready };
     Ok(stream::unfold(reader, |mut reader| async move { Some((reader.next().await, reader)) }))
 }
 
@@ -101,7 +96,7 @@ impl Reader {
         let found = self.app.db.read(move |connection| event::after(connection, last, PAGE_MAX)).await?;
         let Some(newest) = found.last() else { return Ok(false) };
         self.last = newest.id.0;
-        let wanted = found.iter().filter(|event| self.project.is_none() || self.project == event.project);
+        let wanted = found.iter().filter(|event| self.of.matches(event));
         let messages =
             wanted.map(|event| Message::json("state", Some(event.id.0), event)).collect::<Result<Vec<_>>>()?;
         self.ready.extend(messages);

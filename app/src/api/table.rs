@@ -114,7 +114,7 @@ fn settings() -> Vec<Route> {
 fn instance() -> Vec<Route> {
     vec![
         route(GET, "/events", VIEWER, event::list).says("What happened and who did it, newest first")
-            .query(&[("project", "Only of this project."), ("before", "Only ids below this."), ("limit", "At most so many; 50 where absent, at most 500."), ("after", "Streams only: go on after this id.")]).streams::<Event>(),
+            .query(&[("project", "Only of this project."), ("deployment", "Only of this deployment, or of its project as a whole."), ("before", "Only ids below this."), ("limit", "At most so many; 50 where absent, at most 500."), ("after", "Streams only: go on after this id.")]).streams::<Event>(),
         route(GET, "/system", VIEWER, system::show).says("Version, engine, disk, memory").answers::<System>(),
         route(GET, "/tasks", VIEWER, system::tasks).says("Background tasks and their last results").answers_many::<TaskStatus>(),
         route(GET, "/ca.pem", ANYONE, system::ca).says("The internal CA's root certificate").answers_bytes(&["application/x-pem-file"]),

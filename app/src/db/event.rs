@@ -40,17 +40,35 @@ pub fn after(connection: &Connection, after: EventId, limit: usize) -> Result<Ve
     list(connection, "select * from event where id > ?1 order by id limit ?2", params![after.0, limit as i64])
 }
 
-/// Events before `before`, newest first, of one project or of all.
-pub fn before(
-    connection: &Connection,
-    before: Option<EventId>,
-    project: Option<&ProjectName>,
-    limit: usize,
-) -> Result<Vec<Event>> {
+/// Which events somebody wants; a part that is absent is all.
+#[derive(Debug, Clone, Default)]
+pub struct Of {
+    /// Of this project.
+    pub project: Option<ProjectName>,
+    /// Of this deployment, or of its project as a whole.
+    pub deployment: Option<DeploymentName>,
+}
+
+impl Of {
+    /// Whether `event` is one of them.
+    pub fn matches(&self, event: &Event) -> bool {
+        let is_project = self.project.is_none() || self.project == event.project;
+        is_project && (self.deployment.is_none() || event.deployment.is_none() || self.deployment == event.deployment)
+    }
+}
+
+/// Events before `before`, newest first.
+pub fn before(connection: &Connection, before: Option<EventId>, of: &Of, limit: usize) -> Result<Vec<Event>> {
     list(
         connection,
-        "select * from event where id < ?1 and (?2 is null or project = ?2) order by id desc limit ?3",
-        params![before.map_or(i64::MAX, |id| id.0), project.map(|name| name.as_str()), limit as i64],
+        "select * from event where id < ?1 and (?2 is null or project = ?2)
+           and (?3 is null or deployment is null or deployment = ?3) order by id desc limit ?4",
+        params![
+            before.map_or(i64::MAX, |id| id.0),
+            of.project.as_ref().map(|name| name.as_str()),
+            of.deployment.as_ref().map(|name| name.as_str()),
+            limit as i64
+        ],
     )
 }
 

@@ -13,7 +13,7 @@ use crate::live::{Live, of_project};
 #[component]
 pub fn Overview(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
     let events = Live::<Vec<Event>>::new(
-        at(&format!("/events?project={}&limit=12", place.project)),
+        at(&format!("/events?project={}&deployment={}&limit=12", place.project, place.deployment)),
         of_project(place.project.to_string()),
     );
     let pending = Memo::new(move |_| deployment.with(|deployment| deployment.pending.clone()));
