@@ -148,17 +148,8 @@ pub fn engine_error(error: DockerError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::env::tests::unsealed as row;
     use crate::stack;
-
-    fn row(key: &str, component: Option<&str>, value: &str) -> EnvRow {
-        EnvRow {
-            key: key.parse().unwrap(),
-            component: component.map(|c| c.parse().unwrap()),
-            value_sealed: value.into(),
-            secret: true,
-            updated_at: 0,
-        }
-    }
 
     fn plain(row: &EnvRow) -> Result<String> {
         Ok(String::from_utf8_lossy(&row.value_sealed).into_owned())

@@ -73,3 +73,19 @@ pub fn list(connection: &Connection, deployment: DeploymentId) -> Result<Vec<Env
         })
         .collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::EnvRow;
+
+    /// A secret whose value is not sealed, for tests that bring their own way to open it.
+    pub fn unsealed(key: &str, component: Option<&str>, value: &str) -> EnvRow {
+        EnvRow {
+            key: key.parse().unwrap(),
+            component: component.map(|name| name.parse().unwrap()),
+            value_sealed: value.into(),
+            secret: true,
+            updated_at: 0,
+        }
+    }
+}

@@ -68,17 +68,8 @@ fn missing(part: &Component, name: &EnvKey, project: &str, deployment: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::env::tests::unsealed as row;
     use crate::stack;
-
-    fn row(key: &str, component: Option<&str>, value: &str) -> EnvRow {
-        EnvRow {
-            key: key.parse().unwrap(),
-            component: component.map(|c| c.parse().unwrap()),
-            value_sealed: value.into(),
-            secret: true,
-            updated_at: 0,
-        }
-    }
 
     fn chosen(variables: &[EnvRow]) -> Result<Values> {
         let text = "components:\n  - identifier: web\n    build: {secrets: [TOKEN]}\n  - identifier: api\n    build: {secrets: [TOKEN, KEY]}\n";

@@ -8,7 +8,6 @@ use super::desired::STOP_GRACE;
 use super::diff::Retirement;
 use crate::docker::DockerError;
 use crate::fault;
-use crate::observed::Phase;
 
 /// From the stop signal to the kill, for a release that failed or was cancelled before it served anybody.
 const NEVER_SERVED_GRACE: Duration = Duration::from_secs(2);
@@ -41,8 +40,6 @@ impl Supervisor {
     async fn drain(&self, name: &str) {
         let deadline = Duration::from_secs(self.app.config.drain_timeout);
         let Some(container) = self.app.observed.container(name) else { return };
-        self.app.observed.update(name, |one| one.phase = Phase::Draining);
-        self.app.pokes.edge.poke();
         container.in_flight.close();
         if tokio::time::timeout(deadline, container.in_flight.wait_idle()).await.is_err() {
             tracing::warn!(
