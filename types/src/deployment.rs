@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{DeploymentName, GitRef, Host, Identifier, Millis, ProjectName, Release};
 
 /// What a deployment is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DeploymentStage {

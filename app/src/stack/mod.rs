@@ -1,6 +1,7 @@
 //! The stack: a manifest parsed into what a deployment needs. Pure: no I/O here.
 
 pub mod model;
+pub mod package;
 
 pub mod default;
 mod fields;

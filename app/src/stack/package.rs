@@ -1,0 +1,183 @@
+//! A package: the definition that a component or add-on of a stack instantiates. Data only; `package_manifest` reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef};
+use serde::{Deserialize, Serialize};
+
+use super::{HealthCheck, HostSpec};
+
+/// Whether users reach what it makes, or only components do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PackageKind {
+    /// A component: built from code, reached by users.
+    Component,
+    /// An add-on: a ready image, reached by components.
+    Addon,
+}
+
+/// What a component or add-on is unless the manifest says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Component or add-on.
+    pub kind: PackageKind,
+    /// The identifier that a new part of this package gets.
+    pub identifier: Identifier,
+    /// Display name: `PostgreSQL`.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// What its container is made from, where its folder has no Dockerfile of its own.
+    pub image: PackageImage,
+    /// The port that it listens on.
+    pub port: Option<u16>,
+    /// How it is found healthy.
+    pub health: HealthCheck,
+    /// Public endpoints; none for an add-on.
+    pub hosts: Vec<HostSpec>,
+    /// Variables that it gets and that others may import, in the order of the package.
+    pub parameters: Vec<Parameter>,
+    /// Ways to reach it, as people and programs write them down.
+    pub connection_strings: Vec<ConnectionString>,
+    /// Volumes that outlive releases.
+    pub storage: Vec<Storage>,
+    /// Add-ons that it cannot be without, by the identifier that they have here.
+    pub dependencies: Vec<Dependency>,
+    /// Replaces the image's command where given.
+    pub commands: Commands,
+    /// How its data is taken and put back: an argument list that runs in its container.
+    pub backup: Option<Backup>,
+    /// How a credential of it is changed while it runs.
+    pub rotate: Option<Rotate>,
+}
+
+/// What a package's container is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum PackageImage {
+    /// A ready image.
+    Image {
+        /// The reference.
+        image: ImageRef,
+        /// Other versions that may be asked for, newest first, without those that need data to be migrated by hand.
+        versions: Vec<String>,
+    },
+    /// Built from the part's folder.
+    Dockerfile {
+        /// Text of `Dockerfile`, for staging, production and preview.
+        production: String,
+        /// Text of `Dockerfile.dev`, for development.
+        development: Option<String>,
+        /// Text of the `.dockerignore` that belongs to both.
+        ignore: Option<String>,
+        /// The part becomes files of this absolute path in the built image, served by the edge.
+        files: Option<String>,
+        /// Unknown paths of these files answer `index.html`.
+        spa: bool,
+    },
+}
+
+/// A variable of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its name.
+    pub key: EnvKey,
+    /// Display name.
+    pub name: String,
+    /// One sentence.
+    pub description: Option<String>,
+    /// Display name of the group that it stands in.
+    pub group: String,
+    /// What values it takes.
+    pub kind: ParameterKind,
+    /// A template: text with `${generate-random-password:16}`, `${OTHER}` and the like.
+    pub value: String,
+    /// Whether a deployment may set another value.
+    pub read_only: bool,
+}
+
+/// What values a parameter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ParameterKind {
+    /// Any text.
+    String,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// Text that is never shown.
+    Secret,
+}
+
+/// A way to reach a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionString {
+    /// Display name: `Connection URI`.
+    pub name: String,
+    /// A template of the part's variables.
+    pub value: String,
+    /// Who can use it.
+    pub description: Option<String>,
+}
+
+/// A volume of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// Its identifier; the part's own is put before it.
+    pub identifier: Identifier,
+    /// Absolute path in the container.
+    pub path: String,
+    /// What is expected to be enough, in MiB; shown, not enforced.
+    pub size_mib: Option<u64>,
+    /// Owner of the files.
+    pub uid: Option<u32>,
+    /// Group of the files.
+    pub gid: Option<u32>,
+    /// Stages that have it; all where empty.
+    pub stages: BTreeSet<DeploymentStage>,
+}
+
+/// An add-on that a package cannot be without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The identifier of the add-on in the stack.
+    pub identifier: Identifier,
+    /// The package of the add-on.
+    pub package: String,
+    /// Variables of it that the part imports: theirs → ours.
+    pub imports: BTreeMap<EnvKey, EnvKey>,
+}
+
+/// Commands that replace the image's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commands {
+    /// At stage development.
+    pub development: Option<Vec<String>>,
+    /// At all other stages.
+    pub production: Option<Vec<String>>,
+}
+
+/// How data is taken and put back. Both run in the part's container, with its environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Writes the data to standard output.
+    pub dump: Vec<String>,
+    /// Reads it from standard input.
+    pub restore: Vec<String>,
+    /// The ending of the file that it is stored as: `sql`, `rdb`, `archive`.
+    pub extension: String,
+}
+
+/// How a credential is changed while the add-on runs. The new value is in the variable `NEW_VALUE` of the command, the old
+/// one in the parameter's own: neither stands in an argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotate {
+    /// The parameter that is replaced.
+    pub key: EnvKey,
+    /// Makes the new value valid; the old one may stay valid.
+    pub begin: Vec<String>,
+    /// Ends the old one, once nobody uses it.
+    pub end: Option<Vec<String>>,
+}
