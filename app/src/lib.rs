@@ -9,6 +9,7 @@ pub mod task;
 pub mod observed;
 pub mod db;
 pub mod stack;
+pub mod catalog;
 pub mod snapshot;
 pub mod git;
 pub mod docker;

@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("trace", &["config"]),
     ("notify", &[]),
     ("stack", &[]),
+    ("catalog", &["stack"]),
     ("db", &["secret", "stack"]),
     ("observed", &[]),
     ("task", &[]),

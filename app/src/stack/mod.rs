@@ -6,6 +6,7 @@ pub mod package;
 pub mod default;
 mod fields;
 pub mod manifest;
+pub mod package_manifest;
 mod yaml;
 
 pub use manifest::{FILE_NAMES, parse};

@@ -52,6 +52,22 @@ pub struct Package {
     pub rotate: Option<Rotate>,
 }
 
+/// What stands for the part's own identifier in a package's values; Diploi's word for it comes second.
+const SELF: [&str; 2] = ["${IDENTIFIER}", "${DIPLOI_NAMESPACE}"];
+
+impl Package {
+    /// The package as the part of that identifier has it: its own name is known in every value.
+    pub fn named(mut self, identifier: &Identifier) -> Self {
+        let strings = self.connection_strings.iter_mut().map(|string| &mut string.value);
+        for value in self.parameters.iter_mut().map(|parameter| &mut parameter.value).chain(strings) {
+            for word in SELF {
+                *value = value.replace(word, identifier.as_str());
+            }
+        }
+        self
+    }
+}
+
 /// What a package's container is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -60,8 +76,12 @@ pub enum PackageImage {
     Image {
         /// The reference.
         image: ImageRef,
-        /// Other versions that may be asked for, newest first, without those that need data to be migrated by hand.
+        /// Versions that may be asked for, newest first; empty where the package has but one.
+        #[serde(default)]
         versions: Vec<String>,
+        /// Another major version cannot read the data of this one: it must be migrated by hand.
+        #[serde(default)]
+        major_migrates: bool,
     },
     /// Built from the part's folder.
     Dockerfile {

@@ -1,0 +1,54 @@
+//! The folders of `app/catalog`, embedded: one per package.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use boathouse_types::Identifier;
+use rust_embed::RustEmbed;
+
+use super::Entry;
+use crate::stack::package_manifest::{self, PackageSource};
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/catalog"]
+struct Files;
+
+const MANIFEST: &str = "package.yaml";
+
+/// All packages, by name.
+///
+/// Invariant: each folder's manifest can be read; a test walks them, and they cannot change after the build.
+pub fn entries() -> Vec<Entry> {
+    let folders: BTreeSet<String> = Files::iter().filter_map(|path| folder(&path)).collect();
+    let mut entries: Vec<Entry> = folders.iter().map(|folder| entry(folder)).collect();
+    entries.sort_by_key(|entry| entry.package.name.to_ascii_lowercase());
+    entries
+}
+
+/// A file of a package's folder, if it is text.
+pub fn text(folder: &str, name: &str) -> Option<String> {
+    let file = Files::get(&format!("{folder}/{name}"))?;
+    match file.data {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok(),
+    }
+}
+
+fn folder(path: &str) -> Option<String> {
+    path.strip_suffix(MANIFEST)?.strip_suffix('/').filter(|folder| !folder.contains('/')).map(str::to_owned)
+}
+
+fn entry(folder: &str) -> Entry {
+    let identifier: Identifier = folder.parse().expect("folders of the catalog are identifiers");
+    let manifest = text(folder, MANIFEST).expect("the folder was found by its manifest");
+    let read = |name: &str| text(folder, name);
+    let source = PackageSource { file: MANIFEST, text: &manifest, identifier: &identifier, version: None, read: &read };
+    let parsed = package_manifest::parse(&source).unwrap_or_else(|error| panic!("catalog/{folder}/{error}"));
+    Entry {
+        package: parsed.package,
+        category: parsed.category.unwrap_or_default(),
+        aliases: parsed.aliases,
+        icon: parsed.icon.and_then(|icon| text(folder, &icon)).unwrap_or_default(),
+        readme: text(folder, "README.md").unwrap_or_default(),
+    }
+}

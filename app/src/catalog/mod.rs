@@ -1,0 +1,85 @@
+//! The catalog: packages that are in the binary, and answer for the well-known package URLs without a network.
+
+mod embedded;
+mod reference;
+
+use std::sync::LazyLock;
+
+use boathouse_types::{Identifier, ImageRef};
+
+use crate::stack::package::{Package, PackageImage};
+
+pub use reference::Reference;
+
+/// A package with what people see of it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The package.
+    pub package: Package,
+    /// What it is for: `database`, `web framework`.
+    pub category: String,
+    /// Other names that it is found under.
+    pub aliases: Vec<String>,
+    /// A picture, SVG.
+    pub icon: String,
+    /// A page about it, Markdown.
+    pub readme: String,
+}
+
+/// The binary's own packages, by name.
+pub fn all() -> &'static [Entry] {
+    static ALL: LazyLock<Vec<Entry>> = LazyLock::new(embedded::entries);
+    &ALL
+}
+
+/// The entry of that identifier or alias.
+pub fn entry(name: &str) -> Option<&'static Entry> {
+    let is_named =
+        |entry: &&Entry| entry.package.identifier.as_str() == name || entry.aliases.iter().any(|a| a == name);
+    all().iter().find(is_named)
+}
+
+/// The package that a well-known URL or a short form names, in the version that it asks for; `None` where the catalog has
+/// no such package or not in that version.
+pub fn find(text: &str) -> Option<Package> {
+    let reference = Reference::parse(text)?;
+    let entry = entry(&reference.name)?;
+    if reference.kind.is_some_and(|kind| kind != entry.package.kind) {
+        return None;
+    }
+    let mut package = entry.package.clone();
+    if let PackageImage::Image { image, versions, .. } = &mut package.image
+        && let Some(asked) = &reference.version
+        && let Some(tag) = version_tag(image, versions, asked, reference.is_url)?
+    {
+        *image = tag;
+    }
+    Some(package)
+}
+
+/// The identifiers of all packages: what a wrong name is compared with.
+pub fn names() -> impl Iterator<Item = &'static Identifier> {
+    all().iter().map(|entry| &entry.package.identifier)
+}
+
+/// The image of the version that was asked for: `Some(None)` for the usual one, `None` where there is no such version.
+///
+/// What follows `#` in a URL is a tag of the package's repository, which may count otherwise than the image does
+/// (`addon-mariadb#v1.0.0`), so a number that is not the image's means the usual image. In the short form it is an error.
+#[expect(clippy::option_option, reason = "no such version and the usual version are different answers")]
+fn version_tag(image: &ImageRef, versions: &[String], asked: &str, is_url: bool) -> Option<Option<ImageRef>> {
+    let (repository, usual) = image.as_str().rsplit_once(':')?;
+    let number = asked.strip_prefix('v').filter(|_| !usual.starts_with('v')).unwrap_or(asked);
+    let known = versions.iter().map(String::as_str).chain([usual]);
+    let is_known = known.clone().any(|version| number == version || number.starts_with(&format!("{version}.")));
+    let is_number = number.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+    match (is_known && is_number, is_url) {
+        (true, _) => format!("{repository}:{number}").parse().ok().map(Some),
+        (false, true) => Some(None),
+        (false, false) => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "catalog_test.rs"]
+mod tests;
