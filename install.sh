@@ -359,7 +359,7 @@ delete_projects() {
   instance=$(boathouse project list --json | grep -o '"bh-[0-9a-z]*-' | head -n 1 | tr -d '"' || true)
   for name in $(boathouse project list | awk 'NR > 1 { print $1 }' | sort -u); do
     say "removing the project $name"
-    boathouse project delete "$name" --yes >/dev/null || say "the project $name could not be removed: look for its containers at the engine"
+    boathouse project delete "$name" --yes --now >/dev/null || say "the project $name could not be removed: look for its containers at the engine"
   done
   [ -n "$instance" ] || return 0
   while engine_has containers "all=1&filters={\"name\":[\"$instance\"]}" || engine_has networks "filters={\"name\":[\"$instance\"]}" ||

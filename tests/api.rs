@@ -123,7 +123,8 @@ async fn a_project_and_its_deployments() {
     );
     let outside = json!({ "source": { "kind": "git", "url": "https://example.com/a.git", "folder": "../x" } });
     Client::expect_error(&local.patch(SHOP, &outside).await, ErrorKind::Invalid, &["../x"]);
-    let changed: Project = local.patch(SHOP, &ChangeProject { source: Some(Source::Upload) }).await.json();
+    let changed: Project =
+        local.patch(SHOP, &ChangeProject { source: Some(Source::Upload), ..Default::default() }).await.json();
     assert_eq!(changed.source, Source::Upload);
 
     let staging = json!({ "name": "staging", "stage": "staging", "branch": "next" });
@@ -138,10 +139,10 @@ async fn a_project_and_its_deployments() {
     assert_eq!((stopped.intent, stopped.reason.as_str()), (Intent::Stopped, "stopped"));
     let started: Deployment = local.post(&format!("{path}/start"), &()).await.json();
     assert_eq!(started.intent, Intent::Running);
-    assert_eq!(local.delete(&format!("{path}?confirm=staging")).await.status, 204);
+    local.delete(&format!("{path}?confirm=staging&now=true")).await.ok();
     assert_eq!(local.get(&path).await.status, 404);
 
-    assert_eq!(local.delete(&format!("{SHOP}?confirm=shop")).await.status, 204);
+    local.delete(&format!("{SHOP}?confirm=shop&now=true")).await.ok();
     assert_eq!(local.get(SHOP).await.status, 404);
     let again = local.post("/api/v1/projects", &json!({ "name": "shop", "source": { "kind": "upload" } })).await;
     Client::expect_error(&again, ErrorKind::Conflict, &["being deleted"]);

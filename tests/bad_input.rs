@@ -59,7 +59,10 @@ impl Shop {
 
     async fn source_fails(&self, url: &str, words: &[&str]) {
         let source = Source::Git { url: url.parse().unwrap(), branch: None, folder: None };
-        self.local.patch("/api/v1/projects/shop", &ChangeProject { source: Some(source) }).await.ok();
+        self.local
+            .patch("/api/v1/projects/shop", &ChangeProject { source: Some(source), ..Default::default() })
+            .await
+            .ok();
         let path = format!("{}/releases", at("shop", "production"));
         let release: Release = self.local.post(&path, &NewRelease::default()).await.json();
         self.must_fail(&release, Stage::Source, words).await;
@@ -114,7 +117,7 @@ async fn an_image_of_another_architecture_is_refused() {
     let other = if cfg!(target_arch = "x86_64") { "arm64" } else { "amd64" };
     shop.engine.load_foreign_image(&name, other).await;
     let source = Source::Image { image: name.parse().unwrap() };
-    shop.local.patch("/api/v1/projects/shop", &ChangeProject { source: Some(source) }).await.ok();
+    shop.local.patch("/api/v1/projects/shop", &ChangeProject { source: Some(source), ..Default::default() }).await.ok();
     let path = format!("{}/releases", at("shop", "production"));
     let release: Release = shop.local.post(&path, &NewRelease::default()).await.json();
     let release = shop.local.ended(&release).await;

@@ -31,6 +31,15 @@ enum Story {
     Cancel,
     Fail,
     Delete,
+    Recycle,
+    Promote,
+}
+
+impl Story {
+    /// Whether somebody is served all the time.
+    fn serves(self) -> bool {
+        !matches!(self, Self::First | Self::Delete | Self::Recycle)
+    }
 }
 
 fn story(point: &str) -> Story {
@@ -42,6 +51,8 @@ fn story(point: &str) -> Story {
         _ if point.starts_with("network.") => Story::First,
         _ if point.starts_with("cancel.") => Story::Cancel,
         _ if point.starts_with("delete.") => Story::Delete,
+        _ if point.starts_with("recycle.") => Story::Recycle,
+        "promote.checked" => Story::Promote,
         _ => Story::Redeploy,
     }
 }
@@ -93,7 +104,12 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fault = folder.path().join("fault");
-        let server = Server::options().flag("--fault", fault.display()).flag("--drain-timeout", 2).start().await;
+        let server = Server::options()
+            .flag("--fault", fault.display())
+            .flag("--drain-timeout", 2)
+            .flag("--recycle-period", 1)
+            .start()
+            .await;
         let repo = GitRepo::new(&version("git").files());
         let local = server.local();
         local.create_project(SHOP, &upload()).await;
@@ -110,12 +126,12 @@ impl World {
         self.trigger(point, &project, &text).await;
         wait_for(REACHED, &format!("the process dies at {point}"), || std::future::ready(self.server.ended())).await;
         std::fs::remove_file(&self.fault).unwrap();
-        if story(point) != Story::First && story(point) != Story::Delete {
+        if story(point).serves() {
             self.answers_directly(&project, point).await;
         }
         self.server.kill();
         self.server.start_again().await;
-        let watch = self.watch(&project, story(point) != Story::First && story(point) != Story::Delete).await;
+        let watch = self.watch(&project, story(point).serves()).await;
         let newest = self.recovers(point, &project).await;
         if let Some(newest) = &newest {
             self.serves_what_is_live(point, &project, &before, &text, newest).await;
@@ -135,7 +151,7 @@ impl World {
                 local.create_project(&name, &upload()).await;
                 (name, String::new())
             }
-            Story::Delete => {
+            Story::Delete | Story::Recycle => {
                 let name = format!("gone-{number}");
                 local.create_project(&name, &upload()).await;
                 local.deploy_archive(&name, version("gone").archive()).await;
@@ -150,6 +166,15 @@ impl World {
                     local.must_be_live(release).await;
                 }
                 (REPO.to_owned(), self.text(REPO).await)
+            }
+            Story::Promote => {
+                let new = serde_json::json!({ "name": "next", "stage": "staging" });
+                local.post(&format!("/api/v1/projects/{SHOP}/deployments"), &new).await.ok();
+                let path = format!("{}/releases/upload", at(SHOP, "next"));
+                let body = Some(("application/gzip", version(&format!("{point}-{number}")).archive()));
+                let release: Release = local.send(Method::POST, &path, body).await.json();
+                local.must_be_live(local.ended(&release).await).await;
+                (SHOP.to_owned(), self.text(SHOP).await)
             }
             Story::RollBack => {
                 let text = format!("next-{number}");
@@ -191,8 +216,17 @@ impl World {
                 .await;
                 drop(local.try_send(Method::POST, &format!("{releases}/{}/cancel", release.number), None).await);
             }
-            Story::Delete => {
-                let path = format!("/api/v1/projects/{project}?confirm={project}");
+            Story::Promote => {
+                let body = serde_json::to_vec(&serde_json::json!({ "from": { "deployment": "next" } })).unwrap();
+                drop(
+                    local
+                        .try_send(Method::POST, &format!("{releases}/promote"), Some(("application/json", body)))
+                        .await,
+                );
+            }
+            Story::Delete | Story::Recycle => {
+                let now = story(point) == Story::Delete;
+                let path = format!("/api/v1/projects/{project}?confirm={project}&now={now}");
                 drop(local.try_send(Method::DELETE, &path, None).await);
             }
         }
@@ -225,7 +259,7 @@ impl World {
     async fn recovers(&self, point: &str, project: &str) -> Option<Release> {
         let local = self.server.local();
         let what = format!("{point}: a terminal state");
-        if story(point) == Story::Delete {
+        if matches!(story(point), Story::Delete | Story::Recycle) {
             wait_for(RECOVERY, &what, || async {
                 (local.get(&format!("/api/v1/projects/{project}")).await.status == 404).then_some(())
             })
@@ -241,7 +275,7 @@ impl World {
     async fn serves_what_is_live(&self, point: &str, project: &str, before: &str, text: &str, newest: &Release) {
         let expected = match (story(point), newest.state) {
             (Story::Redeploy, ReleaseState::Live) if point == "upload.stored" => before,
-            (Story::Redeploy | Story::Git | Story::First, ReleaseState::Live) => text,
+            (Story::Redeploy | Story::Git | Story::First | Story::Promote, ReleaseState::Live) => text,
             (Story::Fail, ReleaseState::Failed) | (Story::Cancel, ReleaseState::Cancelled) => before,
             (Story::RollBack, ReleaseState::Live) => {
                 wait_for(seconds(10), &format!("{point}: the older version is served"), || async {

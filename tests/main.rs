@@ -36,6 +36,8 @@ mod edge_hosts;
 mod edge_run;
 mod edge_standalone;
 mod edge_support;
+mod lifecycle;
+mod lifecycle_engine;
 mod outgoing;
 mod edge_switch;
 mod people;

@@ -11,7 +11,7 @@ fn image(name: &str) -> Source {
 }
 
 async fn deploy_image(local: &Client, project: &str, name: &str) -> Release {
-    let change = ChangeProject { source: Some(image(name)) };
+    let change = ChangeProject { source: Some(image(name)), ..Default::default() };
     local.patch(&format!("/api/v1/projects/{project}"), &change).await.ok();
     local.deploy(project).await
 }
@@ -79,7 +79,7 @@ async fn a_name_that_a_pull_brought_goes_with_its_last_release_and_others_stay()
     wait_for(seconds(20), "the pulled name is gone", || async { (!is_here(&engine, &brought).await).then_some(()) })
         .await;
     assert!(is_here(&engine, &was_here).await, "in use, and not ours");
-    local.send(http::Method::DELETE, "/api/v1/projects/shop?confirm=shop", None).await.ok();
+    local.send(http::Method::DELETE, "/api/v1/projects/shop?confirm=shop&now=true", None).await.ok();
     wait_for(seconds(40), "the project is gone", || async {
         (local.get("/api/v1/projects/shop").await.status == 404).then_some(())
     })
@@ -222,7 +222,7 @@ async fn a_rollback_to_a_lost_image_fails_before_anything_changes() {
     let rolled = local.ended(&rolled).await;
     let failure = rolled.failure.expect("its image is gone");
     for words in
-        ["release #1 cannot be rolled back to", "image of web is gone", "Nothing was changed", "Deploy the commit"]
+        ["release #1 cannot be deployed again", "image of web is gone", "Nothing was changed", "Deploy the commit"]
     {
         assert!(failure.message.contains(words), "{}", failure.message);
     }

@@ -135,10 +135,10 @@ impl Stage {
                 release::set_digest(tx, id, &identifier(name), Serves::Container, image)?;
             }
             for component in stack.in_start_order() {
-                let name = object::container_name(&instance, "shop", "production", number, &component.identifier);
+                let name = object::container_name(&instance, "shop-production", number, &component.identifier);
                 object::record_container(tx, id, &component.identifier, &name)?;
                 for volume in &component.volumes {
-                    let name = object::volume_name(&instance, "shop", "production", &volume.identifier);
+                    let name = object::volume_name(&instance, "shop-production", &volume.identifier);
                     object::record_volume(tx, deployment, &volume.identifier, &name)?;
                 }
             }
@@ -170,7 +170,7 @@ impl Stage {
     }
 
     pub fn name(&self, number: i64, component: &str) -> String {
-        object::container_name(&self.app.instance, "shop", "production", number, &identifier(component))
+        object::container_name(&self.app.instance, "shop-production", number, &identifier(component))
     }
 
     pub fn observed(&self, number: i64, component: &str) -> Option<Container> {

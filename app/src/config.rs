@@ -74,6 +74,9 @@ pub struct ServeArgs {
     /// Releases whose images and files are kept for rollback, per deployment
     #[arg(long, env = "BOATHOUSE_KEEP", default_value_t = 10)]
     pub keep: usize,
+    /// Seconds for which what was deleted can be restored
+    #[arg(long, env = "BOATHOUSE_RECYCLE_PERIOD", default_value_t = 7 * 24 * 3600)]
+    pub recycle_period: u64,
     /// Log level: error, warn, info, debug, trace, or target=level pairs
     #[arg(long, env = "BOATHOUSE_LOG", default_value = "info")]
     pub log: String,

@@ -14,6 +14,7 @@ pub mod snapshot;
 pub mod git;
 pub mod docker;
 pub mod release;
+pub mod lifecycle;
 pub mod supervisor;
 pub mod edge;
 pub mod site;

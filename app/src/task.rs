@@ -7,13 +7,18 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use boathouse_types::TaskStatus;
+use boathouse_types::{Millis, TaskStatus};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::error::Result;
+
+/// A task that waits for a time tries again after this where it failed.
+const RETRY: Duration = Duration::from_secs(5);
+/// It waits at most so long: somebody may set the clock, and a machine that slept does not count its sleep.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Wakes a task. Cheap to clone; poking twice before it runs is the same as once.
 #[derive(Clone, Default)]
@@ -78,6 +83,32 @@ impl Tasks {
         });
     }
 
+    /// Runs `work` now, whenever poked, and at the time that it answered: where nothing is due, nothing is looked at.
+    pub fn when_due<F, Fut>(&self, name: &str, description: &str, poke: Poke, mut work: F)
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<Millis>>> + Send,
+    {
+        let status = self.register(name, description, None);
+        let stop = self.stopping();
+        self.spawn(async move {
+            loop {
+                // What failed is tried again soon.
+                let mut wait = Some(RETRY);
+                record(&status, async {
+                    wait = work().await?.map(until);
+                    Ok(())
+                })
+                .await;
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = poke.poked() => {}
+                    () = elapsed(wait) => {}
+                }
+            }
+        });
+    }
+
     /// Runs a long-lived task until it ends or the process shuts down; `work` gets the stop signal.
     pub fn run<F, Fut>(&self, name: &str, description: &str, work: F)
     where
@@ -125,6 +156,13 @@ impl Tasks {
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         lock(&self.0.running).spawn(future);
     }
+}
+
+/// From now until then, at most [`LOOK_AGAIN`].
+fn until(due: Millis) -> Duration {
+    let left = u64::try_from(due.saturating_sub(clock::now())).unwrap_or(0);
+    // A millisecond later, so that what is due at `due` is over then.
+    Duration::from_millis(left.saturating_add(1)).min(LOOK_AGAIN)
 }
 
 async fn elapsed(period: Option<Duration>) {

@@ -134,6 +134,7 @@ pub fn version(release: &Release) -> String {
         (Some(commit), _, _) if !commit.title.is_empty() => commit.title.clone(),
         (_, Some(reference), _) => reference.clone(),
         (_, _, Trigger::Rollback { to }) => format!("as #{to}"),
+        (_, _, Trigger::Promote { deployment, number }) => format!("as {deployment} #{number}"),
         _ => "newest version".to_owned(),
     }
 }

@@ -276,6 +276,6 @@ async fn released(admin: &Client, project: &str, deployment: &str) {
 /// The folder of the test is not where people keep their repositories.
 async fn moved(admin: &Client, project: &str, url: &str) {
     let source = Source::Git { url: url.parse().unwrap(), branch: Some("main".parse().unwrap()), folder: None };
-    let change = ChangeProject { source: Some(source) };
+    let change = ChangeProject { source: Some(source), ..Default::default() };
     let _: Project = admin.patch(&format!("/api/v1/projects/{project}"), &change).await.json();
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeploymentName, GitRef, Host, Identifier, Millis, ProjectName, Release};
+use crate::{DeploymentName, DisplayName, GitRef, Host, Identifier, Millis, ProjectName, Recycled, Release};
 
 /// What a deployment is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -109,12 +109,21 @@ pub struct ContainerStatus {
 pub struct Deployment {
     /// Its project.
     pub project: ProjectName,
-    /// Its name.
+    /// Its name: identifies it, and never changes by itself.
     pub name: DeploymentName,
+    /// What it is called for people, where that is not its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<DisplayName>,
     /// What it is for.
     pub stage: DeploymentStage,
     /// What the user wants of it.
     pub intent: Intent,
+    /// It was deleted and can be restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recycled: Option<Recycled>,
+    /// It cannot be deleted until this is taken off.
+    #[serde(default)]
+    pub protected: bool,
     /// The branch it follows; the project's where absent.
     pub branch: Option<GitRef>,
     /// How it does.
@@ -153,10 +162,28 @@ pub struct NewDeployment {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeDeployment {
+    /// What it is called for people; empty for its name. Nothing at the engine and no address changes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<DisplayName>,
+    /// Whether it may not be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
     /// The branch it follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<GitRef>,
-    /// What it is for.
+    /// What it is for; the next release is made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<DeploymentStage>,
+}
+
+/// `POST …/deployments/{deployment}/move`: to another project, or under another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MoveDeployment {
+    /// The project that it is to belong to.
+    pub project: ProjectName,
+    /// Its name there; the one it has where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<DeploymentName>,
 }

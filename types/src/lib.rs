@@ -3,6 +3,7 @@
 //! Server, CLI and console all use these types, so a field has one name everywhere. Nothing here does I/O.
 
 pub mod access;
+pub mod deletion;
 pub mod deployment;
 pub mod env;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod release;
 pub mod system;
 
 pub use access::*;
+pub use deletion::*;
 pub use deployment::*;
 pub use env::*;
 pub use error::*;

@@ -92,6 +92,10 @@ name!(
     Identifier, "identifier", slug
 );
 name!(
+    /// What a project or deployment is called for people, beside the name that identifies it; empty for that name itself.
+    DisplayName, "display name", display_name
+);
+name!(
     /// A user's name.
     UserName, "user name", user_name
 );
@@ -165,6 +169,15 @@ fn label(text: &str) -> Result<String, &'static str> {
         Ok(text.to_owned())
     } else {
         Err("use 1 to 100 characters without control characters")
+    }
+}
+
+fn display_name(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.chars().count() <= 80 && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("use at most 80 characters without control characters")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Deployment, GitRef, GitUrl, ImageRef, Millis, ProjectName};
+use crate::{Deployment, DisplayName, GitRef, GitUrl, ImageRef, Millis, ProjectName, Recycled};
 
 /// Where a project's code or image comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +33,14 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Project {
-    /// Its name.
+    /// Its name: identifies it, and never changes.
     pub name: ProjectName,
+    /// What it is called for people, where that is not its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<DisplayName>,
+    /// It was deleted and can be restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recycled: Option<Recycled>,
     /// Where its code comes from.
     pub source: Source,
     /// Public half of its deploy key in OpenSSH format, where one was made.
@@ -61,7 +67,19 @@ pub struct NewProject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeProject {
+    /// What it is called for people; empty for its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<DisplayName>,
     /// A new source; the next release uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+}
+
+/// `POST /projects/{project}/duplicate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DuplicateProject {
+    /// The name of the new project.
+    pub name: ProjectName,
 }

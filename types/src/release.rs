@@ -135,6 +135,13 @@ pub enum Trigger {
         /// The release number that it repeats.
         to: i64,
     },
+    /// The manifest and digests of a release of another deployment of the project, with this one's environment.
+    Promote {
+        /// The deployment that it comes from.
+        deployment: DeploymentName,
+        /// The number of the release there.
+        number: i64,
+    },
 }
 
 /// Why a release failed.
@@ -234,6 +241,27 @@ pub struct NewRelease {
     /// A branch, tag or commit (git), or an image reference (image); the deployment's own where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+}
+
+/// `POST …/releases/promote`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    /// What is promoted.
+    pub from: PromotedRelease,
+}
+
+/// A release of another deployment of the project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PromotedRelease {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// The release's number; the live one where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
 }
 
 #[cfg(test)]

@@ -1,18 +1,20 @@
 //! `/projects/{project}/deployments`.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
-use boathouse_types::{ChangeDeployment, Deployment, DeploymentName, Intent, NewDeployment, ProjectName};
+use boathouse_types::{
+    ChangeDeployment, Deletion, Deployment, DeploymentName, Intent, MoveDeployment, NewDeployment, ProjectName,
+};
 use serde::Deserialize;
 
 use super::answer::{read, write};
-use super::project::Confirm;
+use super::project::{Confirm, Listed};
 use super::view::deployment::show;
 use crate::auth::Actor;
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::{Connection, Transaction, project};
 use crate::error::Result;
+use crate::lifecycle::{change as changes, recycle, relocate};
 use crate::state::App;
 
 /// The path of a deployment.
@@ -30,6 +32,11 @@ impl At {
         deployment::by_name(connection, &self.project, &self.deployment)
     }
 
+    /// Its row, also where it was deleted and can be restored.
+    pub fn find_any(&self, connection: &Connection) -> Result<DeploymentRow> {
+        deployment::find(connection, &self.project, &self.deployment)
+    }
+
     /// What events about it are about.
     pub fn about(&self) -> About<'_> {
         About { project: Some(&self.project), deployment: Some(&self.deployment), release: None }
@@ -43,10 +50,11 @@ impl At {
     }
 }
 
-pub async fn list(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Vec<Deployment>>> {
+pub async fn list(app: Data<App>, name: Path<ProjectName>, listed: Query<Listed>) -> Result<Json<Vec<Deployment>>> {
     read(&app, move |c, app| {
-        let project = project::by_name(c, &name)?;
-        deployment::of_project(c, project.id)?.into_iter().map(|row| show(c, app, row)).collect()
+        let project = project::find(c, &name)?;
+        let rows = if listed.deleted { deployment::recycled } else { deployment::of_project };
+        rows(c, project.id)?.into_iter().map(|row| show(c, app, row)).collect()
     })
     .await
 }
@@ -79,23 +87,52 @@ pub async fn change(
 ) -> Result<Json<Deployment>> {
     write(&app, move |tx, app| {
         let row = at.find(tx)?;
-        let branch = body.branch.as_ref().or(row.branch.as_ref());
-        deployment::change(tx, row.id, body.stage.unwrap_or(row.stage), branch)?;
-        at.record(tx, &actor, "deployment.changed", "changed branch or stage")?;
+        changes::apply(tx, &row, &body, &actor.label())?;
         show(tx, app, deployment::by_id(tx, row.id)?)
     })
     .await
 }
 
-pub async fn delete(app: Data<App>, actor: Actor, at: Path<At>, query: Query<Confirm>) -> Result<HttpResponse> {
+pub async fn deletion(app: Data<App>, at: Path<At>) -> Result<Json<Deletion>> {
+    read(&app, move |c, app| recycle::preview(c, app, &[at.find_any(c)?])).await
+}
+
+pub async fn delete(app: Data<App>, actor: Actor, at: Path<At>, query: Query<Confirm>) -> Result<Json<Deletion>> {
     query.check("deployment", at.deployment.as_str())?;
-    write(&app, move |tx, _| {
-        deployment::set_intent(tx, at.find(tx)?.id, Intent::Deleted)?;
-        at.record(tx, &actor, "deployment.deleted", "ordered the deletion")
+    let answer = write(&app, move |tx, app| {
+        let order = recycle::Order { actor: &actor.label(), now: query.now };
+        recycle::delete_deployment(tx, app, &at.find_any(tx)?, order)
     })
     .await?;
     wake(&app);
-    Ok(HttpResponse::NoContent().finish())
+    Ok(answer)
+}
+
+pub async fn restore(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
+    let answer = write(&app, move |tx, app| {
+        let row = at.find_any(tx)?;
+        recycle::restore_deployment(tx, &row, &actor.label())?;
+        show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await?;
+    wake(&app);
+    Ok(answer)
+}
+
+pub async fn relocate(
+    app: Data<App>,
+    actor: Actor,
+    at: Path<At>,
+    body: Json<MoveDeployment>,
+) -> Result<Json<Deployment>> {
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        relocate::deployment(tx, &row, &body, &actor.label())?;
+        show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await?;
+    wake(&app);
+    Ok(answer)
 }
 
 pub async fn start(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
@@ -132,4 +169,5 @@ pub fn wake(app: &App) {
     app.pokes.release.poke();
     app.pokes.supervisor.poke();
     app.pokes.edge.poke();
+    app.pokes.recycle.poke();
 }

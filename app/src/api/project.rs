@@ -1,26 +1,39 @@
 //! `/projects`.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
-use boathouse_types::{ChangeProject, DeploymentStage, NewProject, Project, ProjectName, Source};
+use boathouse_types::{
+    ChangeProject, Deletion, DeploymentStage, DuplicateProject, NewProject, Project, ProjectName, Source,
+};
 use serde::Deserialize;
 
 use super::answer::{read, write};
-use super::view::project::show;
+use super::view::project::{show, show_recycled};
 use crate::auth::Actor;
 use crate::db::event::{self, About};
 use crate::db::{deployment, project};
 use crate::error::{Result, invalid};
 use crate::git;
+use crate::lifecycle::{change as changes, duplicate, recycle};
 use crate::state::App;
 
 /// The deployment that every project begins with.
 const FIRST: &str = "production";
 
-/// `?confirm=NAME`: whoever deletes names the thing again.
+/// `?confirm=NAME&now=true`: whoever deletes names the thing again, and may want it gone for good.
 #[derive(Deserialize)]
 pub struct Confirm {
     confirm: Option<String>,
+    /// Without a way back.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// `?deleted=true`: what was deleted and can be restored, instead of what is there.
+#[derive(Deserialize)]
+pub struct Listed {
+    /// Whether to.
+    #[serde(default)]
+    pub deleted: bool,
 }
 
 impl Confirm {
@@ -29,13 +42,20 @@ impl Confirm {
         if self.confirm.as_deref() == Some(name) {
             return Ok(());
         }
-        Err(invalid(format!("deleting the {noun} \"{name}\" removes its volumes too and cannot be undone"))
+        let when = if self.now { "now" } else { "when its recycle period ends" };
+        Err(invalid(format!("deleting the {noun} \"{name}\" removes it and its volumes, {when}"))
             .hint(format!("Confirm it by name: ?confirm={name}")))
     }
 }
 
-pub async fn list(app: Data<App>) -> Result<Json<Vec<Project>>> {
-    read(&app, |c, app| project::list(c)?.into_iter().map(|row| show(c, app, row)).collect()).await
+pub async fn list(app: Data<App>, listed: Query<Listed>) -> Result<Json<Vec<Project>>> {
+    read(&app, move |c, app| {
+        if listed.deleted {
+            return project::with_recycled(c)?.into_iter().map(|row| show_recycled(c, app, row)).collect();
+        }
+        project::list(c)?.into_iter().map(|row| show(c, app, row)).collect()
+    })
+    .await
 }
 
 pub async fn get(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Project>> {
@@ -69,9 +89,18 @@ pub async fn change(
             let message = format!("{} changed the source of {name}", actor.label());
             event::record(tx, &actor.label(), "project.changed", about(&name), &message)?;
         }
+        if let Some(display_name) = &body.display_name {
+            project::set_display_name(tx, row.id, changes::shown(display_name))?;
+            let message = format!("{} renamed {name} to \"{display_name}\"", actor.label());
+            event::record(tx, &actor.label(), "project.changed", about(&name), &message)?;
+        }
         show(tx, app, project::by_id(tx, row.id)?)
     })
     .await
+}
+
+pub async fn deletion(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Deletion>> {
+    read(&app, move |c, app| recycle::preview(c, app, &deployment::of_project(c, project::find(c, &name)?.id)?)).await
 }
 
 pub async fn delete(
@@ -79,17 +108,40 @@ pub async fn delete(
     actor: Actor,
     name: Path<ProjectName>,
     query: Query<Confirm>,
-) -> Result<HttpResponse> {
+) -> Result<Json<Deletion>> {
     query.check("project", name.as_str())?;
-    write(&app, move |tx, _| {
-        let row = project::by_name(tx, &name)?;
-        project::delete(tx, row.id)?;
-        let message = format!("{} deleted the project {name}", actor.label());
-        event::record(tx, &actor.label(), "project.deleted", about(&name), &message)
+    let answer = write(&app, move |tx, app| {
+        let order = recycle::Order { actor: &actor.label(), now: query.now };
+        recycle::delete_project(tx, app, &project::find(tx, &name)?, order)
     })
     .await?;
     super::deployment::wake(&app);
-    Ok(HttpResponse::NoContent().finish())
+    Ok(answer)
+}
+
+pub async fn restore(app: Data<App>, actor: Actor, name: Path<ProjectName>) -> Result<Json<Project>> {
+    let answer = write(&app, move |tx, app| {
+        let row = project::find(tx, &name)?;
+        recycle::restore_project(tx, &row, &actor.label())?;
+        show(tx, app, project::by_id(tx, row.id)?)
+    })
+    .await?;
+    super::deployment::wake(&app);
+    Ok(answer)
+}
+
+pub async fn duplicate(
+    app: Data<App>,
+    actor: Actor,
+    name: Path<ProjectName>,
+    body: Json<DuplicateProject>,
+) -> Result<Json<Project>> {
+    write(&app, move |tx, app| {
+        let from = project::by_name(tx, &name)?;
+        let id = duplicate::project(tx, app, &from, &body.name, &actor.label())?;
+        show(tx, app, project::by_id(tx, id)?)
+    })
+    .await
 }
 
 pub async fn make_deploy_key(app: Data<App>, actor: Actor, name: Path<ProjectName>) -> Result<Json<Project>> {

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
-use boathouse_types::{DeploymentName, NewRelease, ProjectName, Release, ReleaseId};
+use boathouse_types::{DeploymentName, NewRelease, ProjectName, Promote, PromotedRelease, Release, ReleaseId};
 use serde::Deserialize;
 
 use super::answer::{read, write};
@@ -11,7 +11,7 @@ use super::view::release::show;
 use crate::auth::Actor;
 use crate::db::release::{self as rows, ReleaseRow};
 use crate::db::{Connection, Transaction};
-use crate::error::Result;
+use crate::error::{Result, conflict};
 use crate::release::{self, Request};
 use crate::state::App;
 
@@ -67,6 +67,29 @@ pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRe
     .await?;
     app.pokes.release.poke();
     Ok(HttpResponse::Accepted().json(answer))
+}
+
+pub async fn promote(app: Data<App>, actor: Actor, at: Path<At>, body: Json<Promote>) -> Result<HttpResponse> {
+    let answer = write(&app, move |tx, app| {
+        let deployment = at.find(tx)?;
+        let from = promoted(tx, &at.project, &body.from)?;
+        by_id(tx, release::promote(tx, app, &deployment, &from, &actor.label())?)
+    })
+    .await?;
+    app.pokes.release.poke();
+    Ok(HttpResponse::Accepted().json(answer))
+}
+
+fn promoted(connection: &Connection, project: &ProjectName, from: &PromotedRelease) -> Result<ReleaseRow> {
+    let at = At { project: project.clone(), deployment: from.deployment.clone() };
+    let deployment = at.find(connection)?;
+    match from.number {
+        Some(number) => rows::by_number(connection, deployment.id, number),
+        None => rows::live(connection, deployment.id)?.ok_or_else(|| {
+            conflict(format!("{} has no live release to promote", from.deployment))
+                .hint("Deploy it first, or name the release: `boathouse release list` shows them.")
+        }),
+    }
 }
 
 pub async fn cancel(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result<Json<Release>> {

@@ -25,7 +25,12 @@ const DEPLOYMENT: &str = "/projects/{project}/deployments/{deployment}";
 const RELEASES: &str = "/projects/{project}/deployments/{deployment}/releases";
 const ENV: &str = "/projects/{project}/deployments/{deployment}/env";
 const HOSTS: &str = "/projects/{project}/deployments/{deployment}/hosts";
-const CONFIRM: &[(&str, &str)] = &[("confirm", "The name again; nothing is deleted without it.")];
+const CONFIRM: &[(&str, &str)] = &[
+    ("confirm", "The name again; nothing is deleted without it."),
+    ("now", "`true`: without a way back. Also ends the period of what was deleted before."),
+];
+const DELETED: &[(&str, &str)] =
+    &[("deleted", "`true`: what was deleted and can be restored, instead of what is there.")];
 const ARCHIVES: &[&str] = &["application/x-tar", "application/gzip", "application/zstd", "application/zip"];
 
 /// All routes, in the order of the document.
@@ -60,11 +65,14 @@ fn access() -> Vec<Route> {
 #[rustfmt::skip]
 fn projects() -> Vec<Route> {
     vec![
-        route(GET, "/projects", VIEWER, project::list).says("All projects with their deployments").answers_many::<Project>(),
+        route(GET, "/projects", VIEWER, project::list).says("All projects with their deployments").query(DELETED).answers_many::<Project>(),
         route(POST, "/projects", MEMBER, project::create).says("Create a project and its deployment `production`").takes::<NewProject>().answers::<Project>(),
         route(GET, PROJECT, VIEWER, project::get).says("One project").answers::<Project>(),
-        route(PATCH, PROJECT, MEMBER, project::change).says("Change a project's source; the next release uses it").takes::<ChangeProject>().answers::<Project>(),
-        route(DELETE, PROJECT, MEMBER, project::delete).says("Delete a project with all its deployments and volumes").query(CONFIRM).with_status(204),
+        route(PATCH, PROJECT, MEMBER, project::change).says("Change a project's display name, or its source: the next release uses it").takes::<ChangeProject>().answers::<Project>(),
+        route(DELETE, PROJECT, MEMBER, project::delete).says("Delete a project with all its deployments: they stop, and go with their volumes when the recycle period ends").query(CONFIRM).answers::<Deletion>(),
+        route(GET, "/projects/{project}/deletion", VIEWER, project::deletion).says("What a deletion of the project would take").answers::<Deletion>(),
+        route(POST, "/projects/{project}/restore", MEMBER, project::restore).says("Bring a deleted project back, with the deployments that were deleted with it").answers::<Project>(),
+        route(POST, "/projects/{project}/duplicate", MEMBER, project::duplicate).says("A new project with this one's source, deployments and variables; without data, releases and hosts").takes::<DuplicateProject>().answers::<Project>(),
         route(POST, "/projects/{project}/deploy-key", MEMBER, project::make_deploy_key).says("Make an ed25519 deploy key for ssh remotes, replacing the one before").answers::<Project>(),
     ]
 }
@@ -72,11 +80,14 @@ fn projects() -> Vec<Route> {
 #[rustfmt::skip]
 fn deployments() -> Vec<Route> {
     vec![
-        route(GET, DEPLOYMENTS, VIEWER, deployment::list).says("A project's deployments").answers_many::<Deployment>(),
+        route(GET, DEPLOYMENTS, VIEWER, deployment::list).says("A project's deployments").query(DELETED).answers_many::<Deployment>(),
         route(POST, DEPLOYMENTS, MEMBER, deployment::create).says("Create a deployment").takes::<NewDeployment>().answers::<Deployment>(),
         route(GET, DEPLOYMENT, VIEWER, deployment::get).says("One deployment with its health, hosts and containers").answers::<Deployment>(),
-        route(PATCH, DEPLOYMENT, MEMBER, deployment::change).says("Change branch or stage").takes::<ChangeDeployment>().answers::<Deployment>(),
-        route(DELETE, DEPLOYMENT, MEMBER, deployment::delete).says("Delete a deployment with its volumes").query(CONFIRM).with_status(204),
+        route(PATCH, DEPLOYMENT, MEMBER, deployment::change).says("Change display name, branch, stage or protection; branch and stage count from the next release on").takes::<ChangeDeployment>().answers::<Deployment>(),
+        route(DELETE, DEPLOYMENT, MEMBER, deployment::delete).says("Delete a deployment: it stops, and goes with its volumes when the recycle period ends").query(CONFIRM).answers::<Deletion>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/deletion", VIEWER, deployment::deletion).says("What a deletion of the deployment would take").answers::<Deletion>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/restore", MEMBER, deployment::restore).says("Bring a deleted deployment back as it was").answers::<Deployment>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/move", MEMBER, deployment::relocate).says("Give a deployment to another project, or another name; what runs goes on running").takes::<MoveDeployment>().answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/logs", VIEWER, log::of_containers).says("What the containers print")
@@ -90,6 +101,7 @@ fn releases() -> Vec<Route> {
         route(GET, RELEASES, VIEWER, release::list).says("Releases, newest first").query(&[("before", "Only numbers below this."), ("limit", "At most so many; 20 where absent, at most 200.")]).answers_many::<Release>(),
         route(POST, RELEASES, MEMBER, release::create).says("Deploy from git or an image").takes::<NewRelease>().answers::<Release>().with_status(202),
         route(POST, "/projects/{project}/deployments/{deployment}/releases/upload", MEMBER, upload::create).says("Deploy an archive, at most 2 GiB").query(&[("name", "What the archive is called.")]).takes_bytes(ARCHIVES).answers::<Release>().with_status(202),
+        route(POST, "/projects/{project}/deployments/{deployment}/releases/promote", MEMBER, release::promote).says("Deploy the manifest and images of another deployment's release with this one's environment; nothing is built").takes::<Promote>().answers::<Release>().with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/releases/{number}", VIEWER, release::get).says("One release with stages and failure").answers::<Release>(),
         route(POST, "/projects/{project}/deployments/{deployment}/releases/{number}/cancel", MEMBER, release::cancel).says("Cancel a release that is not live yet").answers::<Release>(),
         route(POST, "/projects/{project}/deployments/{deployment}/releases/{number}/rollback", MEMBER, release::roll_back).says("Make a new release of an earlier one's manifest, images and environment").answers::<Release>().with_status(202),

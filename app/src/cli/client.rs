@@ -97,6 +97,11 @@ impl Client {
         self.send(self.request(Method::DELETE, path)).await.map(drop)
     }
 
+    /// Deletes and reads what that does.
+    pub async fn delete_and_tell<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        decode(self.send(self.request(Method::DELETE, path)).await?).await
+    }
+
     /// The raw answer to a request; errors are the server's own words.
     pub async fn raw(
         &self,

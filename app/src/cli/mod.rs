@@ -9,6 +9,7 @@ mod completions;
 mod credentials;
 mod delete;
 mod deploy;
+mod deployment;
 mod domain;
 mod edge;
 mod env;
@@ -23,6 +24,7 @@ mod output;
 mod pack;
 mod place;
 mod project;
+mod promote;
 mod prompt;
 mod registry;
 mod release;
@@ -38,6 +40,7 @@ mod stop;
 mod system;
 mod tasks;
 mod token;
+mod undelete;
 mod user;
 
 use std::path::PathBuf;
@@ -96,9 +99,11 @@ enum Command {
     Login(login::Args),
     Logout(logout::Args),
     Project(project::Args),
+    Deployment(deployment::Args),
     Deploy(deploy::Args),
     Release(release::Args),
     Rollback(rollback::Args),
+    Promote(promote::Args),
     Status(status::Args),
     Logs(logs::Args),
     Env(env::Args),
@@ -106,6 +111,7 @@ enum Command {
     Start(start::Args),
     Stop(stop::Args),
     Delete(delete::Args),
+    Undelete(undelete::Args),
     Token(token::Args),
     User(user::Args),
     Registry(registry::Args),
@@ -169,9 +175,11 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Login(args) => login::run(args, context).await,
         Command::Logout(args) => logout::run(args, context).await,
         Command::Project(args) => project::run(args, context).await,
+        Command::Deployment(args) => deployment::run(args, context).await,
         Command::Deploy(args) => deploy::run(args, context).await,
         Command::Release(args) => release::run(args, context).await,
         Command::Rollback(args) => rollback::run(args, context).await,
+        Command::Promote(args) => promote::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
@@ -179,6 +187,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Start(args) => start::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Delete(args) => delete::run(args, context).await,
+        Command::Undelete(args) => undelete::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::User(args) => user::run(args, context).await,
         Command::Registry(args) => registry::run(args, context).await,

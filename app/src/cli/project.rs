@@ -1,13 +1,14 @@
 //! `boathouse project`.
 
-use boathouse_types::{GitRef, GitUrl, ImageRef, NewProject, Project, ProjectName, Source};
+use boathouse_types::{
+    ChangeProject, DisplayName, DuplicateProject, GitRef, GitUrl, ImageRef, NewProject, Project, ProjectName, Source,
+};
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::json;
 
 use super::failure::{Failure, Result};
 use super::output::table;
-use super::{Context, prompt, status};
+use super::{Context, delete, status};
 
 /// Manage projects
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,11 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List all projects
-    List,
+    List {
+        /// What was deleted and can be restored
+        #[arg(long)]
+        deleted: bool,
+    },
     /// Create a project with its deployment `production`
     Create(Create),
     /// Show one project
@@ -27,13 +32,31 @@ enum Action {
         /// Its name
         name: ProjectName,
     },
-    /// Delete a project with all its deployments and volumes
+    /// Change what people call a project; its name stays
+    Rename {
+        /// Its name
+        name: ProjectName,
+        /// What people call it; empty for its name
+        display_name: DisplayName,
+    },
+    /// Make a project like this one: source, deployments, variables; no data, no releases, no hosts
+    Duplicate {
+        /// The project
+        name: ProjectName,
+        /// The name of the new one
+        new: ProjectName,
+    },
+    /// Delete a project: its deployments stop, and go with their volumes when the recycle period ends
     Delete {
         /// Its name
         name: ProjectName,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
+        #[command(flatten)]
+        how: delete::How,
+    },
+    /// Bring a deleted project back, with the deployments that were deleted with it
+    Undelete {
+        /// Its name
+        name: ProjectName,
     },
     /// Make an ed25519 deploy key and print its public half for the git host
     DeployKey {
@@ -74,18 +97,41 @@ impl Create {
 
 pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
-        Action::List => list(context).await,
+        Action::List { deleted } => list(deleted, context).await,
         Action::Create(create) => make(create, context).await,
         Action::Show { name } => status::show_project(&name, context).await,
-        Action::Delete { name, yes } => delete(&name, yes, context).await,
+        Action::Rename { name, display_name } => {
+            let change = ChangeProject { display_name: Some(display_name), ..Default::default() };
+            let path = format!("/projects/{name}");
+            let project: Project = context.client()?.call(Method::PATCH, &path, &change).await?;
+            let called = project.display_name.as_ref().map_or(name.as_str(), |called| called.as_str());
+            context.out.result(&project, || format!("{name} is called \"{called}\" now."))
+        }
+        Action::Duplicate { name, new } => {
+            let (path, body) = (format!("/projects/{name}/duplicate"), DuplicateProject { name: new });
+            let project: Project = context.client()?.call(Method::POST, &path, &body).await?;
+            context.out.result(&project, || format!("Created {0}. Next: boathouse deploy --project {0}", project.name))
+        }
+        Action::Delete { name, how } => {
+            let (path, what) = (format!("/projects/{name}"), format!("the project {name}"));
+            let restore = format!("boathouse project undelete {name}");
+            delete::delete(&path, &what, name.as_str(), &restore, how, context).await
+        }
+        Action::Undelete { name } => {
+            let project: Project = context.client()?.post(&format!("/projects/{name}/restore")).await?;
+            context.out.result(&project, || format!("Restored {name}."))
+        }
         Action::DeployKey { name } => deploy_key(&name, context).await,
     }
 }
 
 /// Prints all projects.
-pub async fn list(context: &Context) -> Result<()> {
-    let projects: Vec<Project> = context.client()?.get("/projects").await?;
+pub async fn list(deleted: bool, context: &Context) -> Result<()> {
+    let projects: Vec<Project> = context.client()?.get(&format!("/projects?deleted={deleted}")).await?;
     context.out.result(&projects, || {
+        if projects.is_empty() && deleted {
+            return "Nothing that was deleted can be restored.".into();
+        }
         if projects.is_empty() {
             return "There are no projects yet: boathouse project create NAME".into();
         }
@@ -107,12 +153,6 @@ async fn make(create: Create, context: &Context) -> Result<()> {
     let (name, source) = create.source();
     let project: Project = context.client()?.call(Method::POST, "/projects", &NewProject { name, source }).await?;
     context.out.result(&project, || format!("Created {0}. Next: boathouse deploy --project {0}", project.name))
-}
-
-async fn delete(name: &ProjectName, yes: bool, context: &Context) -> Result<()> {
-    prompt::confirm(&format!("the project {name}"), name.as_str(), yes)?;
-    context.client()?.delete(&format!("/projects/{name}?confirm={name}")).await?;
-    context.out.result(&json!({ "deleted": name }), || format!("Deleted {name}."))
 }
 
 async fn deploy_key(name: &ProjectName, context: &Context) -> Result<()> {

@@ -48,12 +48,17 @@ pub fn read_line() -> Result<String> {
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-/// Makes whoever deletes type the name, unless told `--yes`.
+/// Whether a person reads what is asked.
+pub fn somebody_reads() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Makes whoever deletes type the name, unless told `--yes`; `what` is a sentence.
 pub fn confirm(what: &str, name: &str, yes: bool) -> Result<()> {
     if yes {
         return Ok(());
     }
-    if line(&format!("This removes {what} with its volumes for ever. Type {name} to go on: "))? == name {
+    if line(&format!("{what} Type {name} to go on: "))? == name {
         return Ok(());
     }
     Err(Failure::invalid("nothing was deleted: the name was not typed"))

@@ -11,6 +11,9 @@ use super::{Context, project};
 pub struct Args {
     /// The project
     name: Option<ProjectName>,
+    /// What was deleted and can be restored
+    #[arg(long, conflicts_with = "name")]
+    deleted: bool,
     /// The same, as elsewhere
     #[arg(long, short, conflicts_with = "name", hide = true)]
     project: Option<ProjectName>,
@@ -19,7 +22,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.name.or(args.project) {
         Some(name) => show_project(&name, context).await,
-        None => project::list(context).await,
+        None => project::list(args.deleted, context).await,
     }
 }
 

@@ -1,11 +1,14 @@
 //! Deployments.
 
-use boathouse_types::{DeploymentId, DeploymentName, DeploymentStage, GitRef, Intent, Millis, ProjectId, ProjectName};
+use boathouse_types::{
+    DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Intent, Millis, ProjectId, ProjectName,
+    Recycled,
+};
 use rusqlite::{Row, params};
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, on_unique, parsed};
 use crate::clock;
-use crate::error::{Result, conflict, not_found};
+use crate::error::{Error, Result, conflict, not_found};
 
 /// A deployment's row with its project's name.
 #[derive(Debug, Clone)]
@@ -18,19 +21,37 @@ pub struct DeploymentRow {
     pub project: ProjectName,
     /// Its name.
     pub name: DeploymentName,
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
+    /// The part of its objects' names at the engine that is its own; fixed when it is created.
+    pub slug: String,
     /// What it is for.
     pub stage: DeploymentStage,
     /// What the user wants of it.
     pub intent: Intent,
     /// The branch it follows.
     pub branch: Option<GitRef>,
+    /// It was deleted and can be restored; its intent is `stopped` meanwhile.
+    pub recycled: Option<Recycled>,
+    /// It may not be deleted.
+    pub protected: bool,
     /// When it was created.
     pub created_at: Millis,
+}
+
+impl DeploymentRow {
+    /// Deleted, whether or not it can be restored: nothing of it may start.
+    pub fn is_gone(&self) -> bool {
+        self.recycled.is_some() || self.intent == Intent::Deleted
+    }
 }
 
 const SELECT: &str = "select d.*, p.name as project from deployment d join project p on p.id = d.project_id";
 
 /// Creates it, running.
+///
+/// Its slug is the project's name and its own; one that another deployment has, which was moved away or adds up to the same,
+/// gets the row's number as a tail. An underscore is in no name.
 pub fn create(
     tx: &Transaction<'_>,
     project: ProjectId,
@@ -42,13 +63,57 @@ pub fn create(
         "insert into deployment (project_id, name, stage, intent, branch, created_at) values (?1, ?2, ?3, 'running', ?4, ?5)",
         params![project.0, name.as_str(), stage.as_str(), branch.map(|b| b.as_str()), clock::now()],
     )
-    .map_err(|error| on_unique(error, || conflict(format!("this project already has a deployment named \"{name}\""))))?;
-    Ok(DeploymentId(tx.last_insert_rowid()))
+    .map_err(|error| on_unique(error, || taken(tx, project, name)))?;
+    let id = DeploymentId(tx.last_insert_rowid());
+    tx.execute(
+        "update deployment set slug = (
+           select plain || iif(exists (select 1 from deployment where slug = plain), '_' || ?1, '')
+           from (select name || '-' || ?3 as plain from project where id = ?2))
+         where id = ?1",
+        params![id.0, project.0, name.as_str()],
+    )?;
+    Ok(id)
 }
 
-/// The deployment of that name; one that is being deleted is gone already.
+fn taken(connection: &Connection, project: ProjectId, name: &DeploymentName) -> Error {
+    let said = || format!("this project already has a deployment named \"{name}\"");
+    let Ok(rows) = list_where(connection, "where d.project_id = ?1 and d.name = ?2", params![project.0, name.as_str()])
+    else {
+        return conflict(said());
+    };
+    match rows.first() {
+        Some(DeploymentRow { recycled: Some(recycled), project, .. }) => conflict(format!(
+            "a deployment named \"{name}\" was deleted and can be restored until {}",
+            clock::words(recycled.until)
+        ))
+        .hint(format!(
+            "Restore it: `boathouse undelete --project {project} --deployment {name}`; or end that: `boathouse delete --now …`."
+        )),
+        Some(row) if row.intent == Intent::Deleted => {
+            conflict(format!("a deployment named \"{name}\" is still being deleted"))
+                .hint("Try again in a few seconds, when its containers are gone.")
+        }
+        _ => conflict(said()).hint("Choose another name, or deploy to that one."),
+    }
+}
+
+/// The deployment of that name; one that was deleted is gone already.
 pub fn by_name(connection: &Connection, project: &ProjectName, name: &DeploymentName) -> Result<DeploymentRow> {
     super::project::by_name(connection, project)?;
+    let row = find(connection, project, name)?;
+    match row.recycled {
+        None => Ok(row),
+        Some(recycled) => Err(not_found(format!(
+            "the deployment \"{name}\" of project \"{project}\" was deleted; it can be restored until {}",
+            clock::words(recycled.until)
+        ))
+        .hint(format!("`boathouse undelete --project {project} --deployment {name}` brings it back."))),
+    }
+}
+
+/// The deployment of that name, also one that was deleted and can be restored.
+pub fn find(connection: &Connection, project: &ProjectName, name: &DeploymentName) -> Result<DeploymentRow> {
+    super::project::find(connection, project)?;
     let found = list_where(
         connection,
         "where p.name = ?1 and d.name = ?2 and d.intent <> 'deleted'",
@@ -68,9 +133,63 @@ pub fn by_id(connection: &Connection, id: DeploymentId) -> Result<DeploymentRow>
         .ok_or_else(|| not_found("the deployment was deleted"))
 }
 
-/// The deployments of a project, oldest first, without those that are being deleted.
+/// The deployments of a project, oldest first, without those that were deleted.
 pub fn of_project(connection: &Connection, project: ProjectId) -> Result<Vec<DeploymentRow>> {
-    list_where(connection, "where d.project_id = ?1 and d.intent <> 'deleted' order by d.id", [project.0])
+    let tail = "where d.project_id = ?1 and d.intent <> 'deleted' and d.recycled_at is null order by d.id";
+    list_where(connection, tail, [project.0])
+}
+
+/// The deployments of a project that were deleted and can be restored, oldest first.
+pub fn recycled(connection: &Connection, project: ProjectId) -> Result<Vec<DeploymentRow>> {
+    let tail = "where d.project_id = ?1 and d.intent <> 'deleted' and d.recycled_at is not null order by d.id";
+    list_where(connection, tail, [project.0])
+}
+
+/// Deleted deployments whose period has ended at `now`.
+pub fn due(connection: &Connection, now: Millis) -> Result<Vec<DeploymentRow>> {
+    list_where(connection, "where d.recycled_until <= ?1 and d.intent <> 'deleted' order by d.id", [now])
+}
+
+/// Deletes it with a way back: stops it, and hides it from those who look for its name.
+pub fn recycle(tx: &Transaction<'_>, id: DeploymentId, recycled: Recycled) -> Result<()> {
+    tx.execute(
+        "update deployment set ran = (intent = 'running'), intent = 'stopped', recycled_at = ?2, recycled_until = ?3
+         where id = ?1 and recycled_at is null and intent <> 'deleted'",
+        params![id.0, recycled.at, recycled.until],
+    )?;
+    Ok(())
+}
+
+/// Takes [`recycle`] back.
+pub fn restore(tx: &Transaction<'_>, id: DeploymentId) -> Result<()> {
+    tx.execute(
+        "update deployment set intent = iif(ran = 1, 'running', 'stopped'), recycled_at = null, recycled_until = null
+         where id = ?1 and recycled_at is not null and intent <> 'deleted'",
+        [id.0],
+    )?;
+    Ok(())
+}
+
+/// Sets what people call it; nothing for its name.
+pub fn set_display_name(tx: &Transaction<'_>, id: DeploymentId, name: Option<&DisplayName>) -> Result<()> {
+    tx.execute("update deployment set display_name = ?2 where id = ?1", params![id.0, name.map(|n| n.as_str())])?;
+    Ok(())
+}
+
+/// Sets whether it may not be deleted.
+pub fn set_protected(tx: &Transaction<'_>, id: DeploymentId, protected: bool) -> Result<()> {
+    tx.execute("update deployment set protected = ?2 where id = ?1", params![id.0, protected])?;
+    Ok(())
+}
+
+/// Gives it to another project, under that name. Its objects at the engine keep their names.
+pub fn relocate(tx: &Transaction<'_>, id: DeploymentId, project: ProjectId, name: &DeploymentName) -> Result<()> {
+    tx.execute(
+        "update deployment set project_id = ?2, name = ?3 where id = ?1",
+        params![id.0, project.0, name.as_str()],
+    )
+    .map_err(|error| on_unique(error, || taken(tx, project, name)))?;
+    Ok(())
 }
 
 /// All deployments, also those that are being deleted.
@@ -112,9 +231,13 @@ struct Raw {
     project_id: i64,
     project: String,
     name: String,
+    display_name: Option<String>,
+    slug: String,
     stage: String,
     intent: String,
     branch: Option<String>,
+    recycled: Option<Recycled>,
+    protected: bool,
     created_at: i64,
 }
 
@@ -124,9 +247,13 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         project_id: row.get("project_id")?,
         project: row.get("project")?,
         name: row.get("name")?,
+        display_name: row.get("display_name")?,
+        slug: row.get("slug")?,
         stage: row.get("stage")?,
         intent: row.get("intent")?,
         branch: row.get("branch")?,
+        recycled: super::recycled(row)?,
+        protected: row.get("protected")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -137,9 +264,13 @@ fn resolve(raw: Raw) -> Result<DeploymentRow> {
         project_id: ProjectId(raw.project_id),
         project: parsed("project name", raw.project)?,
         name: parsed("deployment name", raw.name)?,
+        display_name: raw.display_name.map(|text| parsed("display name", text)).transpose()?,
+        slug: raw.slug,
         stage: DeploymentStage::parse(&raw.stage).ok_or_else(|| bad_column("stage", &raw.stage))?,
         intent: Intent::parse(&raw.intent).ok_or_else(|| bad_column("intent", &raw.intent))?,
         branch: raw.branch.map(|text| parsed("branch", text)).transpose()?,
+        recycled: raw.recycled,
+        protected: raw.protected,
         created_at: raw.created_at,
     })
 }

@@ -18,6 +18,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0008_replaces", include_str!("../../../migrations/0008_replaces.sql")),
     ("0009_release_networks", include_str!("../../../migrations/0009_release_networks.sql")),
     ("0010_registries", include_str!("../../../migrations/0010_registries.sql")),
+    ("0011_recycle", include_str!("../../../migrations/0011_recycle.sql")),
+    ("0012_display_names", include_str!("../../../migrations/0012_display_names.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -176,6 +176,12 @@ pub(crate) fn bad_column(noun: &str, text: &str) -> Error {
     internal(format!("the stored {noun} \"{}\" cannot be read", text.escape_debug()))
 }
 
+/// Since when a row is deleted, and until when it can be restored.
+pub(crate) fn recycled(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<boathouse_types::Recycled>> {
+    let (at, until) = (row.get::<_, Option<i64>>("recycled_at")?, row.get::<_, Option<i64>>("recycled_until")?);
+    Ok(at.zip(until).map(|(at, until)| boathouse_types::Recycled { at, until }))
+}
+
 /// Parses a stored name.
 pub(crate) fn parsed<T: std::str::FromStr>(noun: &str, text: String) -> Result<T> {
     text.parse().map_err(|_| bad_column(noun, &text))

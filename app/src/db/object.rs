@@ -54,14 +54,14 @@ pub struct VolumeRow {
     pub name: String,
 }
 
-/// A container's name: readable, and unique over all instances on one engine.
-pub fn container_name(instance: &str, project: &str, deployment: &str, number: i64, identifier: &Identifier) -> String {
-    format!("bh-{instance}-{project}-{deployment}-{number}-{identifier}")
+/// A container's name: readable, and unique over all instances on one engine. `slug` is the deployment's.
+pub fn container_name(instance: &str, slug: &str, number: i64, identifier: &Identifier) -> String {
+    format!("bh-{instance}-{slug}-{number}-{identifier}")
 }
 
 /// The name of a deployment's network.
-pub fn network_name(instance: &str, project: &str, deployment: &str) -> String {
-    format!("bh-{instance}-{project}-{deployment}")
+pub fn network_name(instance: &str, slug: &str) -> String {
+    format!("bh-{instance}-{slug}")
 }
 
 /// The name of a release's network. A dot is in no name of a deployment, so it is nobody else's.
@@ -70,8 +70,8 @@ pub fn release_network_name(of_deployment: &str, number: i64) -> String {
 }
 
 /// A volume's name.
-pub fn volume_name(instance: &str, project: &str, deployment: &str, identifier: &Identifier) -> String {
-    format!("bh-{instance}-{project}-{deployment}-{identifier}")
+pub fn volume_name(instance: &str, slug: &str, identifier: &Identifier) -> String {
+    format!("bh-{instance}-{slug}-{identifier}")
 }
 
 /// Records a container that is about to be made; again is no error.

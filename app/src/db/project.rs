@@ -1,6 +1,6 @@
 //! Projects.
 
-use boathouse_types::{Millis, ProjectId, ProjectName, Source};
+use boathouse_types::{DisplayName, Millis, ProjectId, ProjectName, Recycled, Source};
 use rusqlite::{Row, params};
 
 use super::{Connection, OptionalExtension, Transaction, on_unique, parsed};
@@ -14,10 +14,14 @@ pub struct ProjectRow {
     pub id: ProjectId,
     /// Its name.
     pub name: ProjectName,
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
     /// Where its code comes from.
     pub source: Source,
     /// Public half of its deploy key.
     pub deploy_key_public: Option<String>,
+    /// It was deleted and can be restored.
+    pub recycled: Option<Recycled>,
     /// When it was created.
     pub created_at: Millis,
 }
@@ -33,18 +37,55 @@ pub fn create(tx: &Transaction<'_>, name: &ProjectName, source: &Source) -> Resu
 }
 
 fn taken(connection: &Connection, name: &ProjectName) -> Error {
-    if by_name(connection, name).is_err() {
-        return conflict(format!("the project \"{name}\" is still being deleted"))
-            .hint("Try again in a few seconds, when its containers are gone.");
+    match find(connection, name) {
+        Err(_) => {
+            return conflict(format!("the project \"{name}\" is still being deleted"))
+                .hint("Try again in a few seconds, when its containers are gone.");
+        }
+        Ok(ProjectRow { recycled: Some(recycled), .. }) => {
+            return conflict(format!(
+                "a project named \"{name}\" was deleted and can be restored until {}",
+                clock::words(recycled.until)
+            ))
+            .hint(format!(
+                "Restore it: `boathouse project undelete {name}`; or end that: `boathouse project delete {name} --now`."
+            ));
+        }
+        Ok(_) => {}
     }
     conflict(format!("a project named \"{name}\" exists already"))
         .hint("Choose another name, or deploy to the existing project.")
 }
 
-/// All projects by name, without those that are being deleted.
+/// All projects by name, without those that were deleted.
 pub fn list(connection: &Connection) -> Result<Vec<ProjectRow>> {
-    let mut statement = connection.prepare_cached("select * from project where deleted_at is null order by name")?;
-    let rows = statement.query_map([], raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    list_where(connection, "recycled_at is null order by name", [])
+}
+
+/// Projects that can be restored, and those that have deployments that can be restored, by name.
+pub fn with_recycled(connection: &Connection) -> Result<Vec<ProjectRow>> {
+    let having = "recycled_at is not null or exists (select 1 from deployment d
+      where d.project_id = project.id and d.recycled_at is not null and d.intent <> 'deleted')";
+    list_where(connection, &format!("({having}) order by name"), [])
+}
+
+/// Deleted projects whose period has ended at `now`.
+pub fn due(connection: &Connection, now: Millis) -> Result<Vec<ProjectRow>> {
+    list_where(connection, "recycled_until <= ?1 order by id", [now])
+}
+
+/// When the next period of a deleted project or deployment ends.
+pub fn next_due(connection: &Connection) -> Result<Option<Millis>> {
+    let sql = "select min(until) from (
+      select recycled_until as until from project where deleted_at is null
+      union all select recycled_until from deployment where intent <> 'deleted')";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+fn list_where(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<ProjectRow>> {
+    let mut statement =
+        connection.prepare_cached(&format!("select * from project where deleted_at is null and {tail}"))?;
+    let rows = statement.query_map(params, raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
     rows.into_iter().map(resolve).collect()
 }
 
@@ -55,15 +96,23 @@ pub fn ids(connection: &Connection) -> Result<Vec<ProjectId>> {
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The project of that name; one that is being deleted is gone already.
+/// The project of that name; one that was deleted is gone already.
 pub fn by_name(connection: &Connection, name: &ProjectName) -> Result<ProjectRow> {
-    let row = connection
-        .prepare_cached("select * from project where name = ?1 and deleted_at is null")?
-        .query_row([name.as_str()], raw)
-        .optional()?;
-    row.map(resolve).unwrap_or_else(|| {
-        Err(not_found(format!("there is no project named \"{name}\""))
-            .hint("`boathouse project list` shows the projects."))
+    let row = find(connection, name)?;
+    match row.recycled {
+        None => Ok(row),
+        Some(recycled) => Err(not_found(format!(
+            "the project \"{name}\" was deleted; it can be restored until {}",
+            clock::words(recycled.until)
+        ))
+        .hint(format!("`boathouse project undelete {name}` brings it back."))),
+    }
+}
+
+/// The project of that name, also one that was deleted and can be restored.
+pub fn find(connection: &Connection, name: &ProjectName) -> Result<ProjectRow> {
+    list_where(connection, "name = ?1", [name.as_str()])?.into_iter().next().ok_or_else(|| {
+        not_found(format!("there is no project named \"{name}\"")).hint("`boathouse project list` shows the projects.")
     })
 }
 
@@ -76,6 +125,27 @@ pub fn by_id(connection: &Connection, id: ProjectId) -> Result<ProjectRow> {
 /// Changes its source.
 pub fn set_source(tx: &Transaction<'_>, id: ProjectId, source: &Source) -> Result<()> {
     tx.execute("update project set source = ?2 where id = ?1", params![id.0, serde_json::to_string(source)?])?;
+    Ok(())
+}
+
+/// Sets what people call it; nothing for its name.
+pub fn set_display_name(tx: &Transaction<'_>, id: ProjectId, name: Option<&DisplayName>) -> Result<()> {
+    tx.execute("update project set display_name = ?2 where id = ?1", params![id.0, name.map(|n| n.as_str())])?;
+    Ok(())
+}
+
+/// Deletes it with a way back; its deployments are the caller's business.
+pub fn recycle(tx: &Transaction<'_>, id: ProjectId, recycled: Recycled) -> Result<()> {
+    tx.execute(
+        "update project set recycled_at = ?2, recycled_until = ?3 where id = ?1 and recycled_at is null",
+        params![id.0, recycled.at, recycled.until],
+    )?;
+    Ok(())
+}
+
+/// Takes [`recycle`] back.
+pub fn restore(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
+    tx.execute("update project set recycled_at = null, recycled_until = null where id = ?1", [id.0])?;
     Ok(())
 }
 
@@ -121,7 +191,9 @@ pub fn remove_if_empty(tx: &Transaction<'_>, id: ProjectId) -> Result<()> {
 struct Raw {
     id: i64,
     name: String,
+    display_name: Option<String>,
     source: String,
+    recycled: Option<Recycled>,
     deploy_key_public: Option<String>,
     created_at: i64,
 }
@@ -130,7 +202,9 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok(Raw {
         id: row.get("id")?,
         name: row.get("name")?,
+        display_name: row.get("display_name")?,
         source: row.get("source")?,
+        recycled: super::recycled(row)?,
         deploy_key_public: row.get("deploy_key_public")?,
         created_at: row.get("created_at")?,
     })
@@ -140,6 +214,8 @@ fn resolve(raw: Raw) -> Result<ProjectRow> {
     Ok(ProjectRow {
         id: ProjectId(raw.id),
         name: parsed("project name", raw.name)?,
+        display_name: raw.display_name.map(|text| parsed("display name", text)).transpose()?,
+        recycled: raw.recycled,
         source: serde_json::from_str(&raw.source)?,
         deploy_key_public: raw.deploy_key_public,
         created_at: raw.created_at,

@@ -22,6 +22,8 @@ pub struct ReleaseRow {
     pub project: ProjectName,
     /// Its deployment's name.
     pub deployment: DeploymentName,
+    /// The deployment's part of names at the engine.
+    pub slug: String,
     /// Counts from 1 per deployment.
     pub number: i64,
     /// Where it stands.
@@ -73,7 +75,7 @@ pub struct NewRow<'a> {
     pub upload: Option<&'a str>,
 }
 
-const SELECT: &str = "select r.*, d.name as deployment, p.name as project
+const SELECT: &str = "select r.*, d.name as deployment, d.slug, p.name as project
   from release r join deployment d on d.id = r.deployment_id join project p on p.id = d.project_id";
 
 /// What a release's environment snapshot is bound to.
@@ -438,6 +440,7 @@ fn from_row(row: &Row<'_>) -> Result<ReleaseRow> {
         deployment_id: DeploymentId(row.get("deployment_id")?),
         project: parsed("project name", row.get("project")?)?,
         deployment: parsed("deployment name", row.get("deployment")?)?,
+        slug: row.get("slug")?,
         number: row.get("number")?,
         state: ReleaseState::parse(&state).ok_or_else(|| bad_column("state", &state))?,
         stage: stage.map(|word| Stage::parse(&word).ok_or_else(|| bad_column("stage", &word))).transpose()?,

@@ -30,7 +30,7 @@ pub type Exposed = BTreeMap<Identifier, Vec<u16>>;
 
 /// The name that an image of ours has at the engine: keeps it from being pruned, and is all that clean-up removes.
 pub fn image_name(instance: &str, row: &ReleaseRow, identifier: &Identifier) -> String {
-    format!("boathouse-{instance}/{}-{}-{identifier}:{}", row.project, row.deployment, row.number)
+    format!("boathouse-{instance}/{}-{identifier}:{}", row.slug, row.number)
 }
 
 /// The container that files are read from an image through.
@@ -234,16 +234,16 @@ async fn record(run: &Run, part: &Component, serves: Serves, digest: String) -> 
     run.app.db.write(move |tx| release::set_digest(tx, id, &identifier, serves, &digest)).await
 }
 
-/// A rollback builds nothing: everything must be here, which is found out before anything changes. Then names the images for
+/// A rollback or a promotion builds nothing: everything must be here, which is found out before anything changes. Then names the images for
 /// the new release.
-pub async fn check_kept(run: &Run, row: &ReleaseRow, to: i64) -> Step<Exposed> {
+pub async fn check_kept(run: &Run, row: &ReleaseRow, repeated: &str) -> Step<Exposed> {
     let id = row.id;
     let parts = run.app.db.read(move |c| release::components(c, id)).await?;
     let mut found = Vec::new();
     for part in parts {
         let gone = |what: &str| {
             conflict(format!(
-                "release #{to} cannot be rolled back to: the {what} of {} is gone from this server, though Boathouse did not remove it",
+                "{repeated} cannot be deployed again: the {what} of {} is gone from this server, though Boathouse did not remove it",
                 part.identifier
             ))
             .hint("Nothing was changed. Deploy the commit of that release again instead.")

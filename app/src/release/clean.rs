@@ -217,6 +217,7 @@ mod tests {
             deployment_id: DeploymentId(deployment),
             project: "shop".parse().unwrap(),
             deployment: "production".parse().unwrap(),
+            slug: "shop-production".to_owned(),
             number,
             state,
             stage: None,

@@ -23,7 +23,7 @@ mod worker;
 use std::sync::Arc;
 
 pub use hosts::tls_for;
-pub use request::{Request, cancel, request, rollback};
+pub use request::{Request, cancel, promote, request, rollback};
 
 use crate::docker::Containers;
 use crate::state::App;

@@ -176,11 +176,21 @@ async fn take(run: &Run, row: &ReleaseRow) -> Step<()> {
 }
 
 async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
-    if let Trigger::Rollback { to } = row.trigger {
-        run.log.say(format!("rolling back to release #{to}: same images, same files, same environment"));
-        let exposed = build::check_kept(run, row, to).await?;
-        fault::point("rollback.checked");
-        return record::start(run, row, exposed).await;
+    match &row.trigger {
+        Trigger::Manual => {}
+        Trigger::Rollback { to } => {
+            run.log.say(format!("rolling back to release #{to}: same images, same files, same environment"));
+            let exposed = build::check_kept(run, row, &format!("release #{to}")).await?;
+            fault::point("rollback.checked");
+            return record::start(run, row, exposed).await;
+        }
+        Trigger::Promote { deployment, number } => {
+            let what = format!("release #{number} of {deployment}");
+            run.log.say(format!("promoting {what}: same images, same files; the environment is this deployment's own"));
+            let exposed = build::check_kept(run, row, &what).await?;
+            fault::point("promote.checked");
+            return record::start(run, row, exposed).await;
+        }
     }
     let source = source::fetch(run, row).await?;
     run.enter(Stage::Build).await?;

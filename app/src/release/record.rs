@@ -1,6 +1,6 @@
 //! The transaction `building → starting`: containers, volumes and environment are fixed before anything is made of them.
 
-use boathouse_types::{Intent, ReleaseState, Stage, TlsMode};
+use boathouse_types::{ReleaseState, Stage, TlsMode};
 
 use super::build::Exposed;
 use super::hosts::{self, Names, Planned};
@@ -42,7 +42,7 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
         return Ok(Outcome::Cancelled(why));
     }
     let deployment = deployment::by_id(tx, row.deployment_id)?;
-    if deployment.intent == Intent::Deleted {
+    if deployment.is_gone() {
         return Ok(Outcome::Cancelled(DELETED.to_owned()));
     }
     let stack = fresh.manifest.as_ref().ok_or_else(|| internal("a release starts without its stack"))?;
@@ -60,12 +60,11 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
 }
 
 fn record_objects(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, stack: &Stack) -> Result<()> {
-    let (project, deployment) = (row.project.as_str(), row.deployment.as_str());
     for part in stack.in_start_order().filter(|part| part.files.is_none()) {
-        let name = object::container_name(&app.instance, project, deployment, row.number, &part.identifier);
+        let name = object::container_name(&app.instance, &row.slug, row.number, &part.identifier);
         object::record_container(tx, row.id, &part.identifier, &name)?;
         for volume in &part.volumes {
-            let name = object::volume_name(&app.instance, project, deployment, &volume.identifier);
+            let name = object::volume_name(&app.instance, &row.slug, &volume.identifier);
             object::record_volume(tx, row.deployment_id, &volume.identifier, &name)?;
         }
     }

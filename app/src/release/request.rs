@@ -61,8 +61,8 @@ fn check_reference(source: &Source, reference: Option<&str>) -> Result<()> {
 }
 
 fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) -> Result<ReleaseId> {
-    if deployment.intent == Intent::Deleted {
-        return Err(conflict("this deployment is being deleted"));
+    if deployment.is_gone() {
+        return Err(conflict("this deployment was deleted").hint("Restore it first: `boathouse undelete`"));
     }
     let older = release::queued(tx, deployment.id)?;
     let id = release::create(tx, deployment.id, new)?;
@@ -85,6 +85,9 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     let message = match new.trigger {
         Trigger::Manual => format!("Release #{number} was requested"),
         Trigger::Rollback { to } => format!("Release #{number} was requested: a rollback to #{to}"),
+        Trigger::Promote { deployment, number: from } => {
+            format!("Release #{number} was requested: {deployment} #{from}, promoted")
+        }
     };
     record(tx, deployment, new.actor, number, "release.queued", &message)?;
     Ok(id)
@@ -138,31 +141,58 @@ pub fn rollback(
     to: &ReleaseRow,
     actor: &str,
 ) -> Result<ReleaseId> {
-    refuse_unfit(to)?;
-    for part in release::components(tx, to.id)? {
-        let Some(digest) = &part.digest else { return Err(never_built(to.number)) };
+    let id = repeat(tx, app, deployment, to, actor, &Trigger::Rollback { to: to.number })?;
+    // Bound to its row, so it is opened and sealed again.
+    let environment = snapshot::open(&app.key, to)?;
+    release::set_env(tx, id, &snapshot::seal(&app.key, id, &environment)?)?;
+    Ok(id)
+}
+
+/// Queues a release that brings a release of another deployment of the project here: its stack and its digests, with this
+/// deployment's own environment. What the build baked in stays as it was built. The caller pokes.
+pub fn promote(
+    tx: &Transaction<'_>,
+    app: &App,
+    deployment: &DeploymentRow,
+    from: &ReleaseRow,
+    actor: &str,
+) -> Result<ReleaseId> {
+    if from.deployment_id == deployment.id {
+        return Err(invalid(format!("{} cannot be promoted to itself", deployment.name))
+            .hint("Roll back to one of its own releases instead."));
+    }
+    let trigger = Trigger::Promote { deployment: from.deployment.clone(), number: from.number };
+    repeat(tx, app, deployment, from, actor, &trigger)
+}
+
+/// A new release with the stack and the digests of another one; refused here and now where they are gone.
+fn repeat(
+    tx: &Transaction<'_>,
+    app: &App,
+    deployment: &DeploymentRow,
+    of: &ReleaseRow,
+    actor: &str,
+    trigger: &Trigger,
+) -> Result<ReleaseId> {
+    refuse_unfit(of)?;
+    for part in release::components(tx, of.id)? {
+        let Some(digest) = &part.digest else { return Err(never_built(of.number)) };
         if part.serves == Serves::Files && !site::folder(&app.paths.sites(), digest).is_dir() {
             return Err(conflict(format!(
-                "release #{} cannot be rolled back to: the static files of {} are gone from this server",
-                to.number, part.identifier
+                "release #{} cannot be deployed again: the static files of {} are gone from this server",
+                of.number, part.identifier
             ))
             .hint("Deploy the commit of that release again instead."));
         }
     }
-    let trigger = Trigger::Rollback { to: to.number };
-    let new = NewRow {
-        trigger: &trigger,
-        actor,
-        source: &to.source,
-        reference: to.reference.as_deref(),
-        upload: to.upload.as_deref(),
-    };
+    let new =
+        NewRow { trigger, actor, source: &of.source, reference: of.reference.as_deref(), upload: of.upload.as_deref() };
     let id = insert(tx, deployment, &new)?;
-    copy(tx, &app.key, to, id)?;
+    copy(tx, of, id)?;
     Ok(id)
 }
 
-fn copy(tx: &Transaction<'_>, key: &crate::secret::SecretKey, old: &ReleaseRow, id: ReleaseId) -> Result<()> {
+fn copy(tx: &Transaction<'_>, old: &ReleaseRow, id: ReleaseId) -> Result<()> {
     let stack = old.manifest.as_ref().ok_or_else(|| never_built(old.number))?;
     release::set_manifest(tx, id, stack)?;
     if let Some(commit) = &old.commit {
@@ -175,15 +205,13 @@ fn copy(tx: &Transaction<'_>, key: &crate::secret::SecretKey, old: &ReleaseRow, 
             release::set_port(tx, id, &part.identifier, port)?;
         }
     }
-    // Bound to its row, so it is opened and sealed again.
-    let environment = snapshot::open(key, old)?;
-    release::set_env(tx, id, &snapshot::seal(key, id, &environment)?)
+    Ok(())
 }
 
 fn refuse_unfit(row: &ReleaseRow) -> Result<()> {
     if row.discarded_at.is_some() {
         return Err(conflict(format!(
-            "release #{} cannot be rolled back to: its images were cleaned away",
+            "release #{} cannot be deployed again: its images were cleaned away",
             row.number
         ))
         .hint("Deploy its commit again, or keep more releases (--keep)."));
@@ -193,6 +221,6 @@ fn refuse_unfit(row: &ReleaseRow) -> Result<()> {
 }
 
 fn never_built(number: i64) -> crate::error::Error {
-    conflict(format!("release #{number} was never live, so there is nothing to return to"))
+    conflict(format!("release #{number} was never live, so there is nothing to deploy again"))
         .hint("`boathouse release list` shows the releases that were.")
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use boathouse_types::{DeploymentId, Intent, ReleaseId, ReleaseState};
+use boathouse_types::{DeploymentId, ReleaseId, ReleaseState};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,7 @@ impl Worker {
             .db
             .read(|c| {
                 let all = deployment::all(c)?;
-                let deleted = all.into_iter().filter(|row| row.intent == Intent::Deleted).map(|row| row.id);
+                let deleted = all.into_iter().filter(deployment::DeploymentRow::is_gone).map(|row| row.id);
                 Ok((release::unfinished(c)?, deleted.collect::<HashSet<_>>()))
             })
             .await?;

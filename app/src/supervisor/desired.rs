@@ -36,6 +36,8 @@ pub(super) struct Desired {
     pub volumes: BTreeMap<DeploymentId, Vec<VolumeRow>>,
     /// Deployments that shall leave nothing behind.
     pub deleted: BTreeSet<DeploymentId>,
+    /// Deployments that were deleted and can be restored: only what can be made again goes.
+    pub recycled: BTreeSet<DeploymentId>,
     /// The name of each deployment's network, recorded or not.
     pub network_names: BTreeMap<DeploymentId, String>,
 }
@@ -133,9 +135,10 @@ impl Reader<'_> {
             if row.intent == Intent::Deleted {
                 desired.deleted.insert(row.id);
             }
-            desired
-                .network_names
-                .insert(row.id, object::network_name(self.instance, row.project.as_str(), row.name.as_str()));
+            if row.recycled.is_some() {
+                desired.recycled.insert(row.id);
+            }
+            desired.network_names.insert(row.id, object::network_name(self.instance, &row.slug));
             desired.volumes.insert(row.id, object::volumes(self.connection, row.id)?);
         }
         for row in release::wanted(self.connection)? {

@@ -105,7 +105,9 @@ pub(super) fn diff(desired: &Desired, seen: &Seen, now: &Now) -> Vec<Action> {
             Some(release) => !desired.recorded.iter().any(|row| row.release_id == release),
             None => desired.deleted.contains(&network.deployment_id) && picture.is_empty(network.deployment_id),
         };
-        if is_left {
+        // Subnets are few: what may never come back keeps none.
+        let is_idle = desired.recycled.contains(&network.deployment_id) && !picture.runs(network.deployment_id);
+        if is_left || is_idle {
             actions.push(Action::RemoveNetwork(network.name.clone()));
         }
     }
@@ -281,6 +283,10 @@ impl<'a> Picture<'a> {
     fn is_addon(&self, row: &ContainerRow) -> bool {
         let labelled = self.container(&row.name).is_some_and(|one| one.labels.contains_key(ADDON_LABEL));
         labelled || self.desired.wanted(&row.name).is_some_and(|wanted| wanted.addon)
+    }
+
+    fn runs(&self, deployment: DeploymentId) -> bool {
+        self.present.iter().any(|(row, _)| row.deployment_id == deployment)
     }
 
     fn is_empty(&self, deployment: DeploymentId) -> bool {

@@ -32,9 +32,10 @@ pub fn ReleaseSpan(release: Release) -> impl IntoView {
 
 fn details(release: &Release) -> String {
     let commit = release.commit.as_ref().map(|commit| format::short_sha(&commit.sha));
-    let trigger = match release.trigger {
+    let trigger = match &release.trigger {
         Trigger::Manual => None,
         Trigger::Rollback { to } => Some(format!("roll back to #{to}")),
+        Trigger::Promote { deployment, number } => Some(format!("promoted from {deployment} #{number}")),
     };
     commit.into_iter().chain(trigger).chain([format!("by {}", release.actor)]).collect::<Vec<_>>().join(" · ")
 }

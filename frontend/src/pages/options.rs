@@ -51,7 +51,8 @@ fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: 
             Ok(branch) => branch,
             Err(problem) => return attempt.refuse(format!("{problem}.")),
         };
-        let change = ChangeDeployment { branch, stage: DeploymentStage::parse(&stage.get_untracked()) };
+        let stage = DeploymentStage::parse(&stage.get_untracked());
+        let change = ChangeDeployment { branch, stage, ..Default::default() };
         let place = place.get_value();
         attempt.run(async move {
             live.put(api.change_deployment(&place, &change).await?);

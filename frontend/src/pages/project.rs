@@ -121,7 +121,9 @@ fn ChangeSourceForm(project: Signal<Project>, live: Live<Project>, open: RwSigna
         let name = project.with_untracked(|project| project.name.clone());
         match form.source() {
             Ok(source) => attempt.run(async move {
-                live.put(api.change_project(&name, &ChangeProject { source: Some(source) }).await?);
+                live.put(
+                    api.change_project(&name, &ChangeProject { source: Some(source), ..Default::default() }).await?,
+                );
                 open.try_set(false);
                 Ok(())
             }),

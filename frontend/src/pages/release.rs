@@ -72,9 +72,12 @@ fn facts(release: &Release) -> String {
         .as_ref()
         .map(|commit| format!("{} by {} · ", format::short_sha(&commit.sha), commit.author))
         .unwrap_or_default();
-    let trigger = match release.trigger {
+    let trigger = match &release.trigger {
         boathouse_types::Trigger::Manual => format!("deployed by {}", release.actor),
         boathouse_types::Trigger::Rollback { to } => format!("rolled back to #{to} by {}", release.actor),
+        boathouse_types::Trigger::Promote { deployment, number } => {
+            format!("promoted from {deployment} #{number} by {}", release.actor)
+        }
     };
     format!("{commit}{trigger}")
 }

@@ -4,6 +4,7 @@ use boathouse_types::{ContainerStatus, Deployment, Health, ReleaseState};
 
 use super::{host, release};
 use crate::api::health::{self, Facts};
+use crate::clock;
 use crate::db::deployment::DeploymentRow;
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::ReleaseRow;
@@ -16,7 +17,7 @@ pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<De
     let live = releases::live(connection, row.id)?;
     let pending = releases::pending(connection, row.id)?;
     let containers = containers(connection, app, &row)?;
-    let (health, reason) = health::roll_up(&Facts {
+    let mut rolled_up = health::roll_up(&Facts {
         intent: row.intent,
         live: live.as_ref().map(|live| (live.number, app.observed.is_routed(live.id))),
         pending: pending.as_ref().map(|pending| (pending.number, pending.state)),
@@ -24,6 +25,10 @@ pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<De
         containers: &containers,
         engine_reachable: app.observed.engine().reachable,
     });
+    if let Some(recycled) = row.recycled {
+        rolled_up = (Health::Off, format!("deleted; can be restored until {}", clock::words(recycled.until)));
+    }
+    let (health, reason) = rolled_up;
     let shown = |row: Option<ReleaseRow>| row.map(|row| release::show(connection, row)).transpose();
     Ok(Deployment {
         hosts: host::of_deployment(connection, app, row.id)?,
@@ -31,8 +36,11 @@ pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<De
         pending: shown(pending)?,
         project: row.project,
         name: row.name,
+        display_name: row.display_name,
         stage: row.stage,
         intent: row.intent,
+        recycled: row.recycled,
+        protected: row.protected,
         branch: row.branch,
         health,
         reason,

@@ -1,0 +1,138 @@
+//! `boathouse deployment`.
+
+use boathouse_types::{
+    ChangeDeployment, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, MoveDeployment, NewDeployment,
+    ProjectName,
+};
+use clap::Subcommand;
+use reqwest::Method;
+
+use super::failure::{Failure, Result};
+use super::output::table;
+use super::place::{Place, PlaceArgs};
+use super::{Context, status};
+
+/// Manage the deployments of a project
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List a project's deployments
+    List {
+        /// The project, as elsewhere
+        #[arg(long, short, value_name = "NAME")]
+        project: Option<ProjectName>,
+        /// Those that were deleted and can be restored
+        #[arg(long)]
+        deleted: bool,
+    },
+    /// Create a deployment
+    Create {
+        /// Its name
+        name: DeploymentName,
+        /// The project, as elsewhere
+        #[arg(long, short, value_name = "NAME")]
+        project: Option<ProjectName>,
+        /// development, staging, production or preview
+        #[arg(long, default_value = "production", value_parser = stage)]
+        stage: DeploymentStage,
+        /// The branch it follows; the project's where absent
+        #[arg(long)]
+        branch: Option<GitRef>,
+    },
+    /// Change what a deployment is called, follows or is for
+    Change(Change),
+    /// Give a deployment to another project, or another name
+    Move {
+        /// The project that it is to belong to
+        #[arg(long, value_name = "NAME")]
+        to: ProjectName,
+        /// Its name there
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<DeploymentName>,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+/// What to change.
+#[derive(Debug, clap::Args)]
+struct Change {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// What people call it; empty for its name
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<DisplayName>,
+    /// The branch it follows from the next release on
+    #[arg(long)]
+    branch: Option<GitRef>,
+    /// What it is for from the next release on
+    #[arg(long, value_parser = stage)]
+    stage: Option<DeploymentStage>,
+    /// It may not be deleted
+    #[arg(long, conflicts_with = "unprotect")]
+    protect: bool,
+    /// It may be deleted again
+    #[arg(long)]
+    unprotect: bool,
+}
+
+/// The stage of that word.
+pub fn stage(word: &str) -> std::result::Result<DeploymentStage, String> {
+    DeploymentStage::parse(word).ok_or_else(|| "use development, staging, production or preview".to_owned())
+}
+
+pub async fn run(args: Args, context: &Context) -> Result<()> {
+    match args.action {
+        Action::List { project, deleted } => list(project, deleted, context).await,
+        Action::Create { name, project, stage, branch } => {
+            let place = PlaceArgs { project, deployment: Some(name.clone()) }.resolve()?;
+            let path = format!("/projects/{}/deployments", place.project);
+            let body = NewDeployment { name, stage, branch };
+            let made: Deployment = context.client()?.call(Method::POST, &path, &body).await?;
+            context.out.result(&made, || status::describe(&made))
+        }
+        Action::Change(change) => apply(change, context).await,
+        Action::Move { to, name, place } => relocate(&place.resolve()?, to, name, context).await,
+    }
+}
+
+async fn list(project: Option<ProjectName>, deleted: bool, context: &Context) -> Result<()> {
+    let project = PlaceArgs { project, deployment: None }.resolve()?.project;
+    let all: Vec<Deployment> =
+        context.client()?.get(&format!("/projects/{project}/deployments?deleted={deleted}")).await?;
+    let row = |one: &Deployment| {
+        let called = one.display_name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let branch = one.branch.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        vec![one.name.to_string(), called, one.stage.as_str().to_owned(), branch, one.reason.clone()]
+    };
+    context.out.result(&all, || {
+        table(&["deployment", "called", "stage", "branch", "why"], &all.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+async fn apply(change: Change, context: &Context) -> Result<()> {
+    let body = ChangeDeployment {
+        display_name: change.display_name,
+        protected: change.protect.then_some(true).or(change.unprotect.then_some(false)),
+        branch: change.branch,
+        stage: change.stage,
+    };
+    if body == ChangeDeployment::default() {
+        return Err(Failure::invalid("nothing to change was named")
+            .hint("Give --display-name, --branch, --stage, --protect or --unprotect."));
+    }
+    let path = change.place.resolve()?.path();
+    let changed: Deployment = context.client()?.call(Method::PATCH, &path, &body).await?;
+    context.out.result(&changed, || status::describe(&changed))
+}
+
+async fn relocate(place: &Place, project: ProjectName, name: Option<DeploymentName>, context: &Context) -> Result<()> {
+    let body = MoveDeployment { project, name };
+    let moved: Deployment = context.client()?.call(Method::POST, &place.below("move"), &body).await?;
+    context.out.result(&moved, || format!("{place} is {}/{} now.", moved.project, moved.name))
+}

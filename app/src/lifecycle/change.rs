@@ -1,0 +1,66 @@
+//! Changes of a deployment that touch no container: its display name, branch, stage and protection.
+
+use boathouse_types::{ChangeDeployment, DeploymentStage, DisplayName, Source};
+
+use crate::db::deployment::{self, DeploymentRow};
+use crate::db::event::{self, About};
+use crate::db::{Transaction, project, release};
+use crate::error::{Result, conflict};
+
+/// Makes the changes, and one event that names them.
+pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeployment, actor: &str) -> Result<()> {
+    let mut said = Vec::new();
+    if let Some(name) = &change.display_name {
+        deployment::set_display_name(tx, row.id, shown(name))?;
+        said.push(match shown(name) {
+            Some(name) => format!("is called \"{name}\""),
+            None => "is called by its name again".to_owned(),
+        });
+    }
+    if let Some(protected) = change.protected {
+        deployment::set_protected(tx, row.id, protected)?;
+        said.push(if protected { "is protected against deletion" } else { "may be deleted" }.to_owned());
+    }
+    let stage = change.stage.unwrap_or(row.stage);
+    if stage != row.stage {
+        refuse_stage(tx, row, stage)?;
+        said.push(format!("is for {} from the next release on", stage.as_str()));
+    }
+    let branch = change.branch.as_ref().or(row.branch.as_ref());
+    if branch != row.branch.as_ref()
+        && let Some(branch) = branch
+    {
+        said.push(format!("follows the branch {branch} from the next release on"));
+    }
+    deployment::change(tx, row.id, stage, branch)?;
+    if said.is_empty() {
+        return Ok(());
+    }
+    let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
+    let message = format!("{}/{} {} (by {actor})", row.project, row.name, said.join(", "));
+    event::record(tx, actor, "deployment.changed", about, &message)?;
+    Ok(())
+}
+
+/// An empty one stands for the name itself.
+pub fn shown(name: &DisplayName) -> Option<&DisplayName> {
+    Some(name).filter(|name| !name.as_str().is_empty())
+}
+
+/// A release is made for one stage from its first step to its last; and only code can be developed.
+fn refuse_stage(tx: &Transaction<'_>, row: &DeploymentRow, to: DeploymentStage) -> Result<()> {
+    if let Some(pending) = release::pending(tx, row.id)? {
+        return Err(conflict(format!(
+            "release #{} is {}, so the stage cannot change now",
+            pending.number,
+            pending.state.as_str()
+        ))
+        .hint("Wait for its end, or cancel it; then change the stage."));
+    }
+    let source = project::by_id(tx, row.project_id)?.source;
+    if to == DeploymentStage::Development && matches!(source, Source::Image { .. }) {
+        return Err(conflict("a ready image has no code to develop")
+            .hint("Give the project a git repository or upload its code, or choose staging, production or preview."));
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! A second project like the first: source, deploy key, deployments and variables; no data, no releases, no hosts.
+
+use boathouse_types::{DeploymentId, ProjectId, ProjectName};
+
+use crate::db::event::{self, About};
+use crate::db::project::{self, ProjectRow};
+use crate::db::{Transaction, deployment, env};
+use crate::error::Result;
+use crate::snapshot;
+use crate::state::App;
+
+/// Makes it. Nothing is deployed: whoever asked looks first, then deploys.
+pub fn project(
+    tx: &Transaction<'_>,
+    app: &App,
+    from: &ProjectRow,
+    name: &ProjectName,
+    actor: &str,
+) -> Result<ProjectId> {
+    let id = project::create(tx, name, &from.source)?;
+    deploy_key(tx, app, from, id)?;
+    for row in deployment::of_project(tx, from.id)? {
+        let copy = deployment::create(tx, id, &row.name, row.stage, row.branch.as_ref())?;
+        deployment::set_display_name(tx, copy, row.display_name.as_ref())?;
+        variables(tx, app, row.id, copy)?;
+    }
+    let about = About { project: Some(name), ..About::default() };
+    let message = format!("{actor} made the project {name} as a duplicate of {}", from.name);
+    event::record(tx, actor, "project.created", about, &message)?;
+    Ok(id)
+}
+
+/// The remote knows the key already; sealed values are bound to their row, so it is opened and sealed again.
+fn deploy_key(tx: &Transaction<'_>, app: &App, from: &ProjectRow, to: ProjectId) -> Result<()> {
+    let (Some(public), Some(sealed)) = (&from.deploy_key_public, project::deploy_key(tx, from.id)?) else {
+        return Ok(());
+    };
+    let private = app.key.open(&project::deploy_key_aad(from.id), &sealed)?;
+    project::set_deploy_key(tx, to, public, &app.key.seal(&project::deploy_key_aad(to), &private))
+}
+
+/// Copies the variables of one deployment to another, secrets too; what cannot be opened refuses the copy.
+pub fn variables(tx: &Transaction<'_>, app: &App, from: DeploymentId, to: DeploymentId) -> Result<()> {
+    for row in env::list(tx, from)? {
+        let value = snapshot::open_variable(&app.key, from, &row)?;
+        let sealed = app.key.seal(&env::aad(to, row.component.as_ref(), &row.key), value.as_bytes());
+        env::set(tx, to, row.component.as_ref(), &row.key, &sealed, row.secret)?;
+    }
+    Ok(())
+}
