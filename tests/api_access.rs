@@ -45,6 +45,11 @@ member POST /projects/{project}/deployments/{deployment}/restore
 member POST /projects/{project}/deployments/{deployment}/move
 member POST /projects/{project}/deployments/{deployment}/start
 member POST /projects/{project}/deployments/{deployment}/stop
+viewer GET /projects/{project}/deployments/{deployment}/status
+member POST /projects/{project}/deployments/{deployment}/restart
+viewer GET /projects/{project}/deployments/{deployment}/containers/{component}
+member POST /projects/{project}/deployments/{deployment}/containers/{component}/restart
+viewer GET /projects/{project}/deployments/{deployment}/volumes
 viewer GET /projects/{project}/deployments/{deployment}/logs
 viewer GET /projects/{project}/deployments/{deployment}/releases
 member POST /projects/{project}/deployments/{deployment}/releases
@@ -84,6 +89,7 @@ fn doors() -> Vec<Door> {
         ("{user}", "nobody"),
         ("{token}", "999999"),
         ("{registry}", "nowhere.example.com:5000"),
+        ("{component}", "web"),
         ("{key}", "KEY"),
         ("{host}", "nowhere.example.com"),
     ];

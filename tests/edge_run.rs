@@ -77,7 +77,9 @@ fn go_live(app: &App, id: DeploymentId, backend: &Backend, digest: &str) -> (Rel
         port: Some(backend.address.port()),
         started_at: None,
         restarts: 0,
+        next_start_at: None,
         problem: None,
+        config: None,
         in_flight: Arc::clone(&in_flight),
     };
     app.observed.put(&format!("api-{release}"), container);

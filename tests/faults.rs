@@ -57,6 +57,11 @@ fn story(point: &str) -> Story {
     }
 }
 
+/// Walked by stories of their own, which can tell what must be true there: `status`.
+fn is_elsewhere(point: &str) -> bool {
+    point.starts_with("restart.")
+}
+
 #[test]
 fn there_are_points_enough() {
     assert!(POINTS.len() >= 30);
@@ -64,14 +69,16 @@ fn there_are_points_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_boundary_of_a_redeploy_it_recovers() {
-    let points: Vec<&str> = POINTS.iter().copied().filter(|point| story(point) == Story::Redeploy).collect();
+    let points: Vec<&str> =
+        POINTS.iter().copied().filter(|point| story(point) == Story::Redeploy && !is_elsewhere(point)).collect();
     let (first, second) = points.split_at(points.len() / 2);
     tokio::join!(walk(first), walk(second));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_other_boundary_it_recovers() {
-    let points: Vec<&str> = POINTS.iter().copied().filter(|point| story(point) != Story::Redeploy).collect();
+    let points: Vec<&str> =
+        POINTS.iter().copied().filter(|point| story(point) != Story::Redeploy && !is_elsewhere(point)).collect();
     walk(&points).await;
 }
 

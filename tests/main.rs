@@ -46,4 +46,5 @@ mod registry;
 mod release;
 mod repositories;
 mod state;
+mod status;
 mod tidy;

@@ -139,6 +139,33 @@ async fn a_failed_release_leaves_the_old_one_alone() {
 }
 
 #[tokio::test]
+async fn a_restart_that_was_asked_for_is_done_once_and_one_after_the_other() {
+    let (fake, stage) = stage().await;
+    let (port, _open) = open_port().await;
+    let answering = |name: &str| {
+        let mut part = component(name, &[]);
+        part.port = Some(port);
+        part
+    };
+    let id = stage.release(Plan::of(IMAGE, vec![answering("a"), answering("b")])).await;
+    stage.go_live(id).await;
+    let healthy = |name: &str| stage.phase(1, name) == Some(Phase::Healthy);
+    stage.until("both to answer", async || healthy("a") && healthy("b")).await;
+    fake.clear_calls();
+    // The engine in memory counts its starts from zero: everything was asked for after them, until it starts anew.
+    let after = stage.observed(1, "b").unwrap().started_at.unwrap();
+    stage.write(move |tx| object::want_restart(tx, id, None, after)).await;
+    stage.until("both to answer again", async || fake.calls().len() >= 4 && healthy("a") && healthy("b")).await;
+    stage.settle().await;
+    let order: Vec<String> = fake.calls().into_iter().filter(|call| !call.starts_with("connect")).collect();
+    let expected = ["stop", "start"].map(|verb| verb.to_owned());
+    let verbs: Vec<String> = order.iter().map(|call| call.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(verbs, [expected.clone(), expected].concat(), "{order:?}");
+    assert!(order[1].ends_with("-a") && order[3].ends_with("-b"), "{order:?}");
+    assert_eq!(stage.observed(1, "a").unwrap().restarts, 0, "it is no crash");
+}
+
+#[tokio::test]
 async fn addons_come_first() {
     let (fake, stage) = stage().await;
     let closed = with_volume(component("db", &[]));

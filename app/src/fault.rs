@@ -31,6 +31,7 @@ pub const POINTS: &[&str] = &[
     "switch.before_commit",
     "switch.committed",
     "switch.routed",
+    "restart.stopped",
     "drain.closed",
     "drain.stopped",
     "drain.removed",

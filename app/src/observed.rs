@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use boathouse_types::{DeploymentId, EngineStatus, Identifier, Millis, ReleaseId};
+use boathouse_types::{ContainerConfig, DeploymentId, EngineStatus, Identifier, Millis, ReleaseId};
 use tokio::sync::{Notify, watch};
 
 /// A container of ours as last seen.
@@ -31,8 +31,12 @@ pub struct Container {
     pub started_at: Option<Millis>,
     /// How often it was restarted after a crash.
     pub restarts: u32,
+    /// When it is started again, where it ended and waits for that.
+    pub next_start_at: Option<Millis>,
     /// The last failed probe or exit, in words.
     pub problem: Option<String>,
+    /// How the engine has it, secrets masked; once it was looked at closely.
+    pub config: Option<Arc<ContainerConfig>>,
     /// Requests that are on their way through it.
     pub in_flight: Arc<InFlight>,
 }
@@ -59,6 +63,15 @@ pub enum Phase {
     Draining,
 }
 
+/// What a volume takes on the disk, as last counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeSize {
+    /// Bytes on the disk; or why they could not be counted.
+    pub counted: Result<u64, String>,
+    /// When that was.
+    pub at: Millis,
+}
+
 /// The shared picture. Cheap to clone.
 #[derive(Clone)]
 pub struct Observed(Arc<Inner>);
@@ -73,6 +86,9 @@ struct State {
     containers: BTreeMap<String, Container>,
     routed: Option<BTreeSet<ReleaseId>>,
     engine: Option<EngineStatus>,
+    sizes: BTreeMap<String, VolumeSize>,
+    // Deployments whose volumes somebody wants to know the size of.
+    asked: BTreeSet<DeploymentId>,
 }
 
 impl Default for Observed {
@@ -173,6 +189,27 @@ impl Observed {
         self.lock().routed.clone()
     }
 
+    /// What the volume of that name takes, as last counted.
+    pub fn size(&self, volume: &str) -> Option<VolumeSize> {
+        self.lock().sizes.get(volume).cloned()
+    }
+
+    /// Notes what a volume takes.
+    pub fn set_size(&self, volume: &str, size: VolumeSize) {
+        self.lock().sizes.insert(volume.to_owned(), size);
+        self.changed();
+    }
+
+    /// Somebody wants the volumes of a deployment counted; whoever says so pokes.
+    pub fn ask_sizes(&self, deployment: DeploymentId) {
+        self.lock().asked.insert(deployment);
+    }
+
+    /// The deployments whose volumes are to be counted, once.
+    pub fn take_asked_sizes(&self) -> BTreeSet<DeploymentId> {
+        std::mem::take(&mut self.lock().asked)
+    }
+
     /// Wakes at each change. Wait for a condition, not for a change: check, then await.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.version.subscribe()
@@ -257,8 +294,27 @@ impl Drop for InFlightGuard {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A container of release 1 that answers.
+    pub fn healthy(identifier: &str) -> Container {
+        Container {
+            identifier: identifier.parse().unwrap(),
+            release_id: ReleaseId(1),
+            deployment_id: DeploymentId(1),
+            engine_id: Some("id".into()),
+            phase: Phase::Healthy,
+            address: Some([10, 0, 0, 2].into()),
+            port: Some(3000),
+            started_at: Some(1),
+            restarts: 0,
+            next_start_at: None,
+            problem: None,
+            config: None,
+            in_flight: InFlight::new(),
+        }
+    }
 
     #[tokio::test]
     async fn closing_waits_for_the_last_request_and_takes_no_new_one() {

@@ -50,6 +50,8 @@ pub struct Pokes {
     pub recycle: Poke,
     /// The supervisor.
     pub supervisor: Poke,
+    /// Whoever counts what volumes take.
+    pub sizes: Poke,
     /// The edge's routes.
     pub edge: Poke,
     /// The edge's certificates.

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod deletion;
+pub mod container;
 pub mod deployment;
 pub mod env;
 pub mod error;
@@ -16,9 +17,12 @@ pub mod path;
 pub mod project;
 pub mod registry;
 pub mod release;
+pub mod status;
 pub mod system;
+pub mod volume;
 
 pub use access::*;
+pub use container::*;
 pub use deletion::*;
 pub use deployment::*;
 pub use env::*;
@@ -31,7 +35,9 @@ pub use name::*;
 pub use project::*;
 pub use registry::*;
 pub use release::*;
+pub use status::*;
 pub use system::*;
+pub use volume::*;
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type Millis = i64;

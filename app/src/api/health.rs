@@ -1,7 +1,8 @@
 //! How a deployment does, in one colour and one sentence: derived from intent and observation, never stored.
 
-use boathouse_types::{ContainerStatus, Health, Intent, ReleaseState};
+use boathouse_types::{ContainerStatus, Health, Intent, Millis, ReleaseState};
 
+use crate::clock;
 use crate::observed::{Container, Phase};
 
 /// What the roll-up looks at.
@@ -63,8 +64,8 @@ fn running(facts: &Facts<'_>, number: i64, routed: bool) -> (Health, String) {
     }
 }
 
-/// One container's health and why.
-pub fn of_container(container: &Container, state: ReleaseState) -> (Health, String) {
+/// One container's health at that time, and why.
+pub fn of_container(container: &Container, state: ReleaseState, now: Millis) -> (Health, String) {
     let because = container.problem.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
     match container.phase {
         Phase::Missing if state == ReleaseState::Live => {
@@ -75,11 +76,12 @@ pub fn of_container(container: &Container, state: ReleaseState) -> (Health, Stri
         Phase::Healthy => (Health::Healthy, "running".into()),
         Phase::Unhealthy => (Health::Down, format!("runs but does not answer{because}")),
         Phase::Exited { out_of_memory: true, .. } => {
-            (Health::Down, format!("ran out of memory and was killed, {}", restarts(container.restarts)))
+            (Health::Down, format!("ran out of memory and was killed; {}", restarting(container, now)))
         }
         Phase::Exited { code, .. } => {
-            (Health::Down, format!("exited with code {code}, {}", restarts(container.restarts)))
+            (Health::Down, format!("exited with code {code}; {}", restarting(container, now)))
         }
+        Phase::Draining if state == ReleaseState::Live => (Health::Degraded, format!("restarting{because}")),
         Phase::Draining => {
             let requests = usize::try_from(container.in_flight.count()).unwrap_or(usize::MAX);
             (Health::Degraded, format!("draining {}", count(requests, "request")))
@@ -87,8 +89,12 @@ pub fn of_container(container: &Container, state: ReleaseState) -> (Health, Stri
     }
 }
 
-fn restarts(restarts: u32) -> String {
-    format!("restart {} follows", restarts + 1)
+/// `restarting, attempt 3, next in 8 s`.
+fn restarting(container: &Container, now: Millis) -> String {
+    let wait =
+        container.next_start_at.map(|at| (at - now + clock::SECOND - 1) / clock::SECOND).filter(|wait| *wait > 0);
+    let next = wait.map_or_else(String::new, |seconds| format!(", next in {seconds} s"));
+    format!("restarting, attempt {}{next}", container.restarts)
 }
 
 fn count(number: usize, noun: &str) -> String {
@@ -109,6 +115,23 @@ mod tests {
             started_at: None,
             restarts: 0,
         }
+    }
+
+    #[test]
+    fn what_ended_says_when_it_comes_back() {
+        let ended = Container {
+            phase: Phase::Exited { code: 1, out_of_memory: false },
+            restarts: 3,
+            next_start_at: Some(10_000),
+            ..crate::observed::tests::healthy("database")
+        };
+        let words = |one: &Container, now| of_container(one, ReleaseState::Live, now);
+        let expected = "exited with code 1; restarting, attempt 3, next in 8 s";
+        assert_eq!(words(&ended, 2_001), (Health::Down, expected.to_owned()));
+        assert_eq!(words(&ended, 10_000).1, "exited with code 1; restarting, attempt 3");
+        let asked = Container { phase: Phase::Draining, problem: Some("asked".into()), ..ended };
+        assert_eq!(words(&asked, 0), (Health::Degraded, "restarting: asked".to_owned()));
+        assert_eq!(of_container(&asked, ReleaseState::Retired, 0).1, "draining 0 requests");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod access;
 mod answer;
 mod backup;
 mod client;
+mod container;
 mod deployment;
 mod env;
 mod error;
@@ -21,12 +22,17 @@ mod route;
 mod session;
 mod setup;
 mod sse;
+mod status;
 mod system;
 mod table;
 mod token;
+mod tree;
+#[cfg(test)]
+mod tree_test;
 mod upload;
 mod user;
 mod view;
+mod volume;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;

@@ -108,6 +108,10 @@ fn content(body: &Body, schemas: &mut Schemas) -> Result<Option<Value>> {
         Body::Empty => return Ok(None),
         Body::One(shape) => json!({ "application/json": { "schema": named(shape, schemas)? } }),
         Body::Many(shape) => json!({ "application/json": { "schema": list(shape, schemas)? } }),
+        Body::StreamOne(shape) => json!({
+            "application/json": { "schema": named(shape, schemas)? },
+            "text/event-stream": { "schema": { "type": "string" } }
+        }),
         Body::Stream(shape) => json!({
             "application/json": { "schema": list(shape, schemas)? },
             "text/event-stream": { "schema": { "type": "string" } }

@@ -49,6 +49,8 @@ pub enum Body {
     Many(Shape),
     /// JSON array of them, or a stream of server-sent events that carry one each.
     Stream(Shape),
+    /// One JSON value, or a stream of server-sent events that carry it anew.
+    StreamOne(Shape),
     /// Bytes of these media types.
     Bytes(&'static [&'static str]),
 }
@@ -119,6 +121,11 @@ impl Route {
     /// It answers a JSON array or a stream.
     pub fn streams<T: ToSchema>(self) -> Self {
         Self { answers: Body::Stream(Shape::of::<T>()), ..self }
+    }
+
+    /// It answers JSON of that type, or a stream of it.
+    pub fn streams_one<T: ToSchema>(self) -> Self {
+        Self { answers: Body::StreamOne(Shape::of::<T>()), ..self }
     }
 
     /// It answers bytes.

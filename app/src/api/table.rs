@@ -5,8 +5,8 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    backup, deployment, env, event, host, log, openapi, project, registry, release, session, setup, system, token,
-    upload, user,
+    backup, container, deployment, env, event, host, log, openapi, project, registry, release, session, setup, status,
+    system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -90,6 +90,11 @@ fn deployments() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/move", MEMBER, deployment::relocate).says("Give a deployment to another project, or another name; what runs goes on running").takes::<MoveDeployment>().answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/status", VIEWER, status::show).says("The status tree: storage, images, containers, services, endpoints; as a stream, anew with each change").streams_one::<StatusTree>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/restart", MEMBER, container::restart_all).says("Restart all containers of the live release, one after the other, add-ons first").answers::<Deployment>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/containers/{component}", VIEWER, container::describe).says("A container with its full configuration as the engine has it; secrets are masked").answers::<ContainerDescription>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/containers/{component}/restart", MEMBER, container::restart).says("Restart the container of one component or add-on of the live release").answers::<Deployment>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/volumes", VIEWER, volume::list).says("Volumes and what they take on the disk, as last counted").query(&[("fresh", "`true`: wait, at most 10 s, until they are counted anew.")]).answers_many::<Volume>(),
         route(GET, "/projects/{project}/deployments/{deployment}/logs", VIEWER, log::of_containers).says("What the containers print")
             .query(&[("component", "Only of this component."), ("tail", "How many lines to begin with; 200 where absent."), ("after", "Go on after this line's id.")]).streams::<LogLine>(),
     ]

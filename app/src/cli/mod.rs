@@ -10,6 +10,7 @@ mod credentials;
 mod delete;
 mod deploy;
 mod deployment;
+mod describe;
 mod domain;
 mod edge;
 mod env;
@@ -28,6 +29,7 @@ mod promote;
 mod prompt;
 mod registry;
 mod release;
+mod restart;
 mod restore;
 mod rollback;
 mod serve;
@@ -42,6 +44,7 @@ mod tasks;
 mod token;
 mod undelete;
 mod user;
+mod volume;
 
 use std::path::PathBuf;
 
@@ -105,6 +108,9 @@ enum Command {
     Rollback(rollback::Args),
     Promote(promote::Args),
     Status(status::Args),
+    Describe(describe::Args),
+    Restart(restart::Args),
+    Volume(volume::Args),
     Logs(logs::Args),
     Env(env::Args),
     Domain(domain::Args),
@@ -181,6 +187,9 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Rollback(args) => rollback::run(args, context).await,
         Command::Promote(args) => promote::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Describe(args) => describe::run(args, context).await,
+        Command::Restart(args) => restart::run(args, context).await,
+        Command::Volume(args) => volume::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
         Command::Domain(args) => domain::run(args, context).await,

@@ -1,10 +1,11 @@
 //! `boathouse status`.
 
-use boathouse_types::{Deployment, Health, Project, ProjectName, Release};
+use boathouse_types::{Deployment, DeploymentName, Health, Project, ProjectName, Release, StatusTree};
 
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::output::{table, time};
-use super::{Context, project};
+use super::place::PlaceArgs;
+use super::{Context, follow, project};
 
 /// Show how everything does, or one project in detail
 #[derive(Debug, clap::Args)]
@@ -17,13 +18,60 @@ pub struct Args {
     /// The same, as elsewhere
     #[arg(long, short, conflicts_with = "name", hide = true)]
     project: Option<ProjectName>,
+    /// As a tree: storage, images, containers, services, endpoints of one deployment
+    #[arg(long)]
+    tree: bool,
+    /// The deployment of the tree [default: production]
+    #[arg(long, short, requires = "tree", value_name = "NAME")]
+    deployment: Option<DeploymentName>,
+    /// Print the tree anew with each change
+    #[arg(long, short, requires = "tree")]
+    follow: bool,
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<()> {
-    match args.name.or(args.project) {
+    let named = args.name.or(args.project);
+    if args.tree {
+        return show_tree(PlaceArgs { project: named, deployment: args.deployment }, args.follow, context).await;
+    }
+    match named {
         Some(name) => show_project(&name, context).await,
         None => project::list(args.deleted, context).await,
     }
+}
+
+async fn show_tree(place: PlaceArgs, follow: bool, context: &Context) -> Result<()> {
+    let (client, path) = (context.client()?, place.resolve()?.below("status"));
+    if !follow {
+        let tree: StatusTree = client.get(&path).await?;
+        return context.out.result(&tree, || tree_words(&tree));
+    }
+    follow::stream(&client, &path, None, |event| {
+        if event.event != "state" {
+            return Ok(());
+        }
+        let tree: StatusTree =
+            serde_json::from_str(&event.data).map_err(|error| Failure::internal(error.to_string()))?;
+        context.out.item(&tree, || tree_words(&tree) + "\n")
+    })
+    .await
+}
+
+/// A tree in words: a line for each group, and below it a line for each of its nodes.
+fn tree_words(tree: &StatusTree) -> String {
+    let head = format!("{}/{}  {}  {}", tree.project, tree.deployment, health_word(tree.health), tree.reason);
+    let mut lines = vec![head];
+    for (at, group) in tree.groups.iter().enumerate() {
+        let (fork, stem) = if at + 1 == tree.groups.len() { ("└─", "  ") } else { ("├─", "│ ") };
+        lines.push(format!("{fork} {:<10}  {:<8}  {}", group.kind.as_str(), health_word(group.health), group.reason));
+        for (at, node) in group.nodes.iter().enumerate() {
+            let fork = if at + 1 == group.nodes.len() { "└─" } else { "├─" };
+            let release = node.release.map_or_else(String::new, |number| format!(" #{number}"));
+            let name = format!("{}{release}", node.name);
+            lines.push(format!("{stem} {fork} {name:<20}  {:<8}  {}", health_word(node.health), node.reason));
+        }
+    }
+    lines.join("\n")
 }
 
 /// Prints one project with its deployments.

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0010_registries", include_str!("../../../migrations/0010_registries.sql")),
     ("0011_recycle", include_str!("../../../migrations/0011_recycle.sql")),
     ("0012_display_names", include_str!("../../../migrations/0012_display_names.sql")),
+    ("0013_restarts", include_str!("../../../migrations/0013_restarts.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -1,6 +1,6 @@
 //! Objects at the engine: networks, volumes, containers. Recorded before they are made, forgotten after they are gone.
 
-use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseId, ReleaseState, VolumeId};
+use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState, VolumeId};
 use rusqlite::params;
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
@@ -24,6 +24,8 @@ pub struct ContainerRow {
     pub deployment_id: DeploymentId,
     /// What the user wants of the deployment.
     pub intent: Intent,
+    /// Somebody asked then for a restart; done once it was started later.
+    pub restart_wanted_at: Option<Millis>,
 }
 
 /// A network of a deployment, or of one release of it.
@@ -52,6 +54,8 @@ pub struct VolumeRow {
     pub identifier: Identifier,
     /// Its name at the engine.
     pub name: String,
+    /// When it was recorded.
+    pub created_at: Millis,
 }
 
 /// A container's name: readable, and unique over all instances on one engine. `slug` is the deployment's.
@@ -89,19 +93,37 @@ pub fn forget_container(tx: &Transaction<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Asks for a restart of a release's container, or of all of them; returns how many that are.
+pub fn want_restart(
+    tx: &Transaction<'_>,
+    release: ReleaseId,
+    identifier: Option<&Identifier>,
+    at: Millis,
+) -> Result<usize> {
+    let changed = tx.execute(
+        "update container set restart_wanted_at = ?3 where release_id = ?1 and (?2 is null or identifier = ?2)",
+        params![release.0, identifier.map(Identifier::as_str), at],
+    )?;
+    Ok(changed)
+}
+
+/// Name, identifier, (release, number, state), deployment, intent, restart.
+type RawContainer = (String, String, (i64, i64, String), i64, String, Option<i64>);
+
 /// All recorded containers.
 pub fn containers(connection: &Connection) -> Result<Vec<ContainerRow>> {
     let mut statement = connection.prepare_cached(
-        "select c.name, c.identifier, r.id, r.number, r.state, d.id, d.intent
+        "select c.name, c.identifier, r.id, r.number, r.state, d.id, d.intent, c.restart_wanted_at
          from container c join release r on r.id = c.release_id join deployment d on d.id = r.deployment_id order by c.id",
     )?;
     let rows = statement
         .query_map([], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
+            let release = (row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok((row.get(0)?, row.get(1)?, release, row.get(5)?, row.get(6)?, row.get(7)?))
         })?
-        .collect::<rusqlite::Result<Vec<(String, String, i64, i64, String, i64, String)>>>()?;
+        .collect::<rusqlite::Result<Vec<RawContainer>>>()?;
     rows.into_iter()
-        .map(|(name, identifier, release, number, state, deployment, intent)| {
+        .map(|(name, identifier, (release, number, state), deployment, intent, restart_wanted_at)| {
             Ok(ContainerRow {
                 name,
                 identifier: parsed("identifier", identifier)?,
@@ -110,6 +132,7 @@ pub fn containers(connection: &Connection) -> Result<Vec<ContainerRow>> {
                 release_state: ReleaseState::parse(&state).ok_or_else(|| bad_column("state", &state))?,
                 deployment_id: DeploymentId(deployment),
                 intent: Intent::parse(&intent).ok_or_else(|| bad_column("intent", &intent))?,
+                restart_wanted_at,
             })
         })
         .collect()
@@ -175,18 +198,19 @@ pub fn forget_volume(tx: &Transaction<'_>, name: &str) -> Result<()> {
 
 /// The volumes of a deployment.
 pub fn volumes(connection: &Connection, deployment: DeploymentId) -> Result<Vec<VolumeRow>> {
-    let mut statement =
-        connection.prepare_cached("select id, identifier, name from volume where deployment_id = ?1 order by id")?;
+    let mut statement = connection
+        .prepare_cached("select id, identifier, name, created_at from volume where deployment_id = ?1 order by id")?;
     let rows = statement
-        .query_map([deployment.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, String, String)>>>()?;
+        .query_map([deployment.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<Vec<(i64, String, String, i64)>>>()?;
     rows.into_iter()
-        .map(|(id, identifier, name)| {
+        .map(|(id, identifier, name, created_at)| {
             Ok(VolumeRow {
                 id: VolumeId(id),
                 deployment_id: deployment,
                 identifier: parsed("identifier", identifier)?,
                 name,
+                created_at,
             })
         })
         .collect()

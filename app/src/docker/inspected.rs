@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use boathouse_types::ContainerConfig;
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings,
     HealthStatusEnum,
@@ -85,6 +86,8 @@ pub struct Inspected {
     pub labels: BTreeMap<String, String>,
     /// The image's own health check.
     pub health: Option<Health>,
+    /// Its effective configuration, with secrets in the clear: mask before showing.
+    pub config: ContainerConfig,
 }
 
 impl Summary {
@@ -104,6 +107,7 @@ impl Summary {
 
 impl Inspected {
     pub(super) fn from_engine(answer: ContainerInspectResponse) -> Self {
+        let effective = super::config::from_engine(&answer);
         let state = answer.state.unwrap_or_default();
         let config = answer.config.unwrap_or_default();
         let networks = answer.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
@@ -121,6 +125,7 @@ impl Inspected {
             addresses: addresses(networks),
             exposed_ports: tcp_ports(config.exposed_ports.unwrap_or_default()),
             labels: config.labels.unwrap_or_default().into_iter().collect(),
+            config: effective,
         }
     }
 

@@ -4,6 +4,7 @@
 //! socket, [`Fake`] keeps everything in memory so that the logic above can be tested with injected faults.
 
 pub mod build;
+mod config;
 mod engine;
 mod error;
 mod events;

@@ -169,10 +169,12 @@ async fn target(
     }
 }
 
-/// Whether one may answer in a moment: it starts, or nobody has looked since this process did.
+/// Whether one may answer in a moment: it starts, is being restarted, or nobody has looked since this process did.
 fn is_coming(containers: &[Container]) -> bool {
     containers.is_empty()
-        || containers.iter().any(|container| matches!(container.phase, Phase::Missing | Phase::Starting))
+        || containers
+            .iter()
+            .any(|container| matches!(container.phase, Phase::Missing | Phase::Starting | Phase::Draining))
 }
 
 /// Where the healthy containers of a component listen; those that run but fail their probes only where there is no
@@ -222,19 +224,8 @@ mod tests {
     use super::*;
 
     fn container(phase: Phase, last: u8, port: Option<u16>) -> Container {
-        Container {
-            identifier: "web".parse().unwrap(),
-            release_id: ReleaseId(1),
-            deployment_id: DeploymentId(1),
-            engine_id: None,
-            phase,
-            address: Some([10, 0, 0, last].into()),
-            port,
-            started_at: None,
-            restarts: 0,
-            problem: None,
-            in_flight: InFlight::new(),
-        }
+        let address = Some([10, 0, 0, last].into());
+        Container { phase, address, port, ..crate::observed::tests::healthy("web") }
     }
 
     #[test]
@@ -245,7 +236,7 @@ mod tests {
             (vec![container(Healthy, 1, Some(80)), container(Unhealthy, 2, Some(80))], vec!["10.0.0.1:80"], false),
             (vec![container(Unhealthy, 2, Some(80)), container(Starting, 3, Some(80))], vec!["10.0.0.2:80"], true),
             (vec![container(Starting, 3, Some(80))], vec![], true),
-            (vec![container(Draining, 4, Some(80))], vec![], false),
+            (vec![container(Draining, 4, Some(80))], vec![], true),
             (vec![container(Healthy, 5, None)], vec!["10.0.0.5:3000"], false),
         ] {
             assert_eq!(is_coming(&containers), coming);

@@ -43,6 +43,7 @@ impl Supervisor {
             let result = match (action, wanted) {
                 (Action::Create { .. }, Some(wanted)) => supervisor.create(&wanted).await,
                 (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted).await,
+                (Action::Restart { id, .. }, Some(wanted)) => supervisor.restart(&wanted, &id).await,
                 (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
                 (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,
                 (Action::Adopt { id, from, to }, _) => supervisor.adopt(&id, from, to).await,
@@ -75,12 +76,14 @@ impl Supervisor {
         made
     }
 
-    async fn start_container(&self, wanted: &Wanted) -> Result<(), DockerError> {
+    pub(super) async fn start_container(&self, wanted: &Wanted) -> Result<(), DockerError> {
         let name = wanted.name.as_str();
         match self.join_and_start(wanted).await {
             Ok(()) => {
                 fault::point("container.started");
                 self.backoff().started(name, Instant::now());
+                self.app.observed.ask_sizes(wanted.deployment);
+                self.app.pokes.sizes.poke();
                 tracing::info!(container = name, "container started");
                 Ok(())
             }

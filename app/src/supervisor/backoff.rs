@@ -4,6 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use boathouse_types::Millis;
+
+use crate::clock;
+
 /// After the first end.
 const FIRST: Duration = Duration::from_millis(200);
 /// After the second; doubled from then on.
@@ -28,6 +32,8 @@ pub(super) struct Entry {
     pub problem: String,
     /// Not before this.
     pub next: Instant,
+    /// The same for people.
+    pub next_at: Millis,
     /// Since the end was noted, it was started again.
     pub started: Option<Instant>,
 }
@@ -38,8 +44,9 @@ impl Backoff {
         let before = self.0.get(name);
         let was_stable = before.and_then(|entry| entry.started).is_some_and(|started| now - started >= STABLE);
         let restarts = before.filter(|_| !was_stable).map_or(0, |entry| entry.restarts) + 1;
-        let next = now + delay(restarts);
-        self.0.insert(name.to_owned(), Entry { restarts, exit, problem, next, started: None });
+        let delay = delay(restarts);
+        let (next, next_at) = (now + delay, clock::now() + delay.as_millis() as i64);
+        self.0.insert(name.to_owned(), Entry { restarts, exit, problem, next, next_at, started: None });
         next
     }
 

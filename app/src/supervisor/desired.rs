@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseId, ReleaseState, Serves};
+use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState, Serves};
 
 use crate::db::object::{self, ContainerRow, NetworkRow, VolumeRow};
 use crate::db::release::{self, ReleaseRow};
@@ -71,6 +71,8 @@ pub(super) struct Wanted {
     pub siblings: Option<Siblings>,
     /// Its release is live; otherwise it is starting.
     pub live: bool,
+    /// Somebody asked then for a restart.
+    pub restart_wanted_at: Option<Millis>,
     /// An add-on: no host leads to it, and releases that do not change it share it.
     pub addon: bool,
     /// How it is made, or why it cannot be.
@@ -191,6 +193,7 @@ impl Reader<'_> {
                 network,
                 siblings,
                 live: row.state == ReleaseState::Live,
+                restart_wanted_at: recorded.restart_wanted_at,
                 addon,
                 spec,
                 health: component.health.clone(),

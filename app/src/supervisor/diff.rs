@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{DeploymentId, Identifier, Intent, ReleaseId, ReleaseState};
+use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState};
 
 use super::desired::{ADDON_LABEL, Desired, SPEC_LABEL, Wanted};
 use crate::db::object::ContainerRow;
@@ -25,6 +25,8 @@ pub(super) struct Now {
     pub waiting: BTreeSet<String>,
     /// Containers that answer.
     pub healthy: BTreeSet<String>,
+    /// When each container was started last.
+    pub started: BTreeMap<String, Millis>,
     /// The releases that the edge routes to; before its first table that may be any.
     pub routed: Option<BTreeSet<ReleaseId>>,
 }
@@ -40,6 +42,8 @@ pub(super) enum Action {
     Create { name: String },
     /// It exists and does not run.
     Start { name: String },
+    /// It runs, and somebody asked for a restart since it was started.
+    Restart { name: String, id: String },
     /// It exists in a state from which it cannot serve.
     Discard { name: String, id: String, why: &'static str },
     /// An add-on that did not change goes over to the next release.
@@ -75,9 +79,11 @@ impl Action {
     /// The container that it is about.
     pub fn container(&self) -> Option<&str> {
         match self {
-            Self::Rename { name, .. } | Self::Create { name } | Self::Start { name } | Self::Discard { name, .. } => {
-                Some(name)
-            }
+            Self::Rename { name, .. }
+            | Self::Create { name }
+            | Self::Start { name }
+            | Self::Restart { name, .. }
+            | Self::Discard { name, .. } => Some(name),
             Self::Retire(Retirement { name, .. }) | Self::Forget { name } => Some(name),
             Self::Adopt { to, .. } => Some(to),
             Self::MakeNetwork(_) | Self::RemoveNetwork(_) | Self::RemoveVolumes(_) => None,
@@ -207,6 +213,9 @@ impl<'a> Picture<'a> {
                 actions.push(discard("it was cut off from its network"))
             }
             RunState::Paused => actions.push(discard("it was paused")),
+            RunState::Running if self.is_restart_due(wanted, now) => {
+                actions.push(Action::Restart { name, id: container.id.clone() });
+            }
             RunState::Running | RunState::Removing => {}
             RunState::Created | RunState::Exited { .. } if may_start && self.is_its_turn(wanted, now) => {
                 self.need_network(wanted, actions);
@@ -214,6 +223,16 @@ impl<'a> Picture<'a> {
             }
             RunState::Created | RunState::Exited { .. } => {}
         }
+    }
+
+    /// Of several that were asked for at once, each waits until those before it are back and answer.
+    fn is_restart_due(&self, wanted: &Wanted, now: &Now) -> bool {
+        let Some(asked) = wanted.restart_wanted_at else { return false };
+        let is_done = |name: &str| now.started.get(name).is_none_or(|started| *started > asked);
+        let together = |other: &&Wanted| other.release == wanted.release && other.restart_wanted_at == Some(asked);
+        let before = self.desired.wanted.iter().take_while(|other| other.name != wanted.name);
+        !is_done(&wanted.name)
+            && before.filter(together).all(|other| is_done(&other.name) && now.healthy.contains(&other.name))
     }
 
     fn need_network(&self, wanted: &Wanted, actions: &mut Vec<Action>) {

@@ -37,7 +37,7 @@ impl Supervisor {
 
     /// Closes it, now that the edge no longer routes to its release, and waits until it is idle, at most as long as the
     /// configured deadline.
-    async fn drain(&self, name: &str) {
+    pub(super) async fn drain(&self, name: &str) {
         let deadline = Duration::from_secs(self.app.config.drain_timeout);
         let Some(container) = self.app.observed.container(name) else { return };
         container.in_flight.close();

@@ -9,6 +9,7 @@
 
 mod act;
 mod backoff;
+mod describe;
 mod desired;
 mod diff;
 mod drain;
@@ -16,6 +17,8 @@ mod health;
 mod jobs;
 mod observe;
 mod probe;
+mod restart;
+mod sizes;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +47,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// Starts the supervisor's tasks.
 pub fn start(supervisor: Arc<Supervisor>) {
+    sizes::start(&supervisor);
     let app = supervisor.app.clone();
     let description = "makes containers, networks and volumes match what is wanted";
     let passes = supervisor.clone();
@@ -112,6 +116,7 @@ impl Supervisor {
         let now = diff::Now {
             waiting: self.backoff().waiting(Instant::now()),
             healthy: self.healthy(),
+            started: self.started(),
             routed: self.app.observed.routed(),
         };
         for action in diff::diff(&desired, &seen, &now) {

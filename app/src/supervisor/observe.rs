@@ -1,10 +1,12 @@
 //! What was seen, published: every recorded container with its phase, address and last problem. An entry changes only
 //! when something changed, and each change wakes the edge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+
+use boathouse_types::{ContainerConfig, Millis};
 
 use super::Supervisor;
 use super::desired::{Desired, Wanted};
@@ -60,9 +62,16 @@ impl Supervisor {
         all.into_iter().filter(|(_, one)| one.phase == Phase::Healthy).map(|(name, _)| name).collect()
     }
 
+    /// When each container was started last.
+    pub(super) fn started(&self) -> BTreeMap<String, Millis> {
+        let all = self.app.observed.containers();
+        all.into_iter().filter_map(|(name, one)| Some((name, one.started_at?))).collect()
+    }
+
     /// A container that exists; none while a job is about to change what the list said.
     async fn entry(self: &Arc<Self>, wanted: &Wanted, container: &Summary, recent: &Recent) -> Option<Container> {
         match container.state {
+            _ if recent.busy.contains(&wanted.name) && self.is_restarting(&wanted.name) => None,
             RunState::Running => Some(self.running(wanted, container, recent).await),
             _ if recent.busy.contains(&wanted.name) => None,
             RunState::Exited { .. } => Some(self.exited(wanted, container).await),
@@ -79,26 +88,38 @@ impl Supervisor {
         if let Some(old) = before.as_ref().filter(|old| is_same(old) && !recent.touched.contains(&container.id)) {
             return Container { release_id: wanted.release, ..old.clone() };
         }
-        let started_at = self.engine.inspect(&container.id).await.ok().and_then(|about| about.started_at_ms);
+        let about = self.engine.inspect(&container.id).await.ok();
+        let started_at = about.as_ref().and_then(|about| about.started_at_ms);
         if let Some(old) = before.as_ref().filter(|old| is_same(old) && old.started_at == started_at) {
             return old.clone();
         }
         self.backoff().started(&wanted.name, Instant::now());
+        let config = self.shown(wanted, about).await;
         let fresh = self.blank(wanted, Phase::Starting);
-        Container { engine_id: Some(container.id.clone()), address, started_at, ..fresh }
+        Container { engine_id: Some(container.id.clone()), address, started_at, config, ..fresh }
     }
 
     /// Notes each end once: it counts, and sets when the next start is due.
     async fn exited(self: &Arc<Self>, wanted: &Wanted, container: &Summary) -> Container {
+        let mut config = None;
         let is_noted = self.backoff().get(&wanted.name).is_some_and(|entry| entry.started.is_none());
         if !is_noted {
             let about = self.engine.inspect(&container.id).await.ok();
+            if about.as_ref().is_some_and(|about| is_ordered(wanted, about)) {
+                return Container { engine_id: Some(container.id.clone()), ..self.blank(wanted, Phase::Missing) };
+            }
             let exit = about.as_ref().map_or((-1, false), exit_of);
             self.note_end(&wanted.name, exit, about.as_ref().map_or_else(|| "it ended".to_owned(), describe_end));
+            config = self.shown(wanted, about).await;
         }
         let exit = self.backoff().get(&wanted.name).map_or((-1, false), |entry| entry.exit);
         let phase = Phase::Exited { code: exit.0, out_of_memory: exit.1 };
-        Container { engine_id: Some(container.id.clone()), ..self.blank(wanted, phase) }
+        let blank = self.blank(wanted, phase);
+        Container { engine_id: Some(container.id.clone()), config: config.or(blank.config.clone()), ..blank }
+    }
+
+    async fn shown(&self, wanted: &Wanted, about: Option<Inspected>) -> Option<Arc<ContainerConfig>> {
+        self.masked(wanted.release, about?.config).await
     }
 
     /// Counts an end or a failed start, and wakes the supervisor when the next start is due.
@@ -143,8 +164,10 @@ impl Supervisor {
             address: None,
             port: None,
             started_at: None,
-            restarts: known.map_or(0, |entry| entry.restarts),
+            restarts: known.as_ref().map_or(0, |entry| entry.restarts),
+            next_start_at: known.as_ref().filter(|entry| entry.started.is_none()).map(|entry| entry.next_at),
             problem,
+            config: before.as_ref().and_then(|old| old.config.clone()),
             // A closed one belongs to a drained start: what is wanted again gets a new one.
             in_flight: before.map(|old| old.in_flight).filter(|in_flight| !in_flight.is_closed()).unwrap_or_default(),
         }
@@ -167,7 +190,9 @@ impl Supervisor {
             port: None,
             started_at: None,
             restarts: 0,
+            next_start_at: None,
             problem: None,
+            config: None,
             in_flight: InFlight::new(),
         }
     }
@@ -216,6 +241,12 @@ fn facts(one: &Container) -> Facts<'_> {
         one.started_at,
         one.release_id.0,
     )
+}
+
+/// The end of a restart that somebody asked for, which a process of ours did not live to finish: no crash.
+fn is_ordered(wanted: &Wanted, about: &Inspected) -> bool {
+    let Some(asked) = wanted.restart_wanted_at else { return false };
+    about.started_at_ms.is_some_and(|at| at <= asked) && about.finished_at_ms.is_some_and(|at| at >= asked)
 }
 
 fn exit_of(about: &Inspected) -> (i64, bool) {

@@ -17,18 +17,8 @@ pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<De
     let live = releases::live(connection, row.id)?;
     let pending = releases::pending(connection, row.id)?;
     let containers = containers(connection, app, &row)?;
-    let mut rolled_up = health::roll_up(&Facts {
-        intent: row.intent,
-        live: live.as_ref().map(|live| (live.number, app.observed.is_routed(live.id))),
-        pending: pending.as_ref().map(|pending| (pending.number, pending.state)),
-        failed: newest_failed(connection, &row)?,
-        containers: &containers,
-        engine_reachable: app.observed.engine().reachable,
-    });
-    if let Some(recycled) = row.recycled {
-        rolled_up = (Health::Off, format!("deleted; can be restored until {}", clock::words(recycled.until)));
-    }
-    let (health, reason) = rolled_up;
+    let failed = newest_failed(connection, &row)?;
+    let (health, reason) = roll_up(app, &row, live.as_ref(), pending.as_ref(), failed.as_ref(), &containers);
     let shown = |row: Option<ReleaseRow>| row.map(|row| release::show(connection, row)).transpose();
     Ok(Deployment {
         hosts: host::of_deployment(connection, app, row.id)?,
@@ -49,9 +39,32 @@ pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<De
     })
 }
 
-fn newest_failed(connection: &Connection, row: &DeploymentRow) -> Result<Option<i64>> {
+/// How a deployment does, from its releases and containers.
+pub fn roll_up(
+    app: &App,
+    row: &DeploymentRow,
+    live: Option<&ReleaseRow>,
+    pending: Option<&ReleaseRow>,
+    failed: Option<&ReleaseRow>,
+    containers: &[ContainerStatus],
+) -> (Health, String) {
+    if let Some(recycled) = &row.recycled {
+        return (Health::Off, format!("deleted; can be restored until {}", clock::words(recycled.until)));
+    }
+    health::roll_up(&Facts {
+        intent: row.intent,
+        live: live.map(|live| (live.number, app.observed.is_routed(live.id))),
+        pending: pending.map(|pending| (pending.number, pending.state)),
+        failed: failed.map(|failed| failed.number),
+        containers,
+        engine_reachable: app.observed.engine().reachable,
+    })
+}
+
+/// The newest release, where it failed.
+pub fn newest_failed(connection: &Connection, row: &DeploymentRow) -> Result<Option<ReleaseRow>> {
     let newest = releases::of_deployment(connection, row.id, None, 1)?.into_iter().next();
-    Ok(newest.filter(|newest| newest.state == ReleaseState::Failed).map(|newest| newest.number))
+    Ok(newest.filter(|newest| newest.state == ReleaseState::Failed))
 }
 
 fn containers(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<Vec<ContainerStatus>> {
@@ -59,10 +72,11 @@ fn containers(connection: &Connection, app: &App, row: &DeploymentRow) -> Result
     Ok(recorded.into_iter().filter(|c| c.deployment_id == row.id).map(|c| status(app, c)).collect())
 }
 
-fn status(app: &App, row: ContainerRow) -> ContainerStatus {
+/// One container.
+pub fn status(app: &App, row: ContainerRow) -> ContainerStatus {
     let seen = app.observed.container(&row.name);
     let (health, reason) = match &seen {
-        Some(container) => health::of_container(container, row.release_state),
+        Some(container) => health::of_container(container, row.release_state, clock::now()),
         None => (Health::Degraded, "not looked at yet".to_owned()),
     };
     ContainerStatus {

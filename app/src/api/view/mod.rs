@@ -4,3 +4,5 @@ pub mod deployment;
 pub mod host;
 pub mod project;
 pub mod release;
+pub mod status;
+pub mod volume;

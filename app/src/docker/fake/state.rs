@@ -173,6 +173,7 @@ impl Container {
             exposed_ports: image.map(|image| image.exposed_ports.clone()).unwrap_or_default(),
             labels: self.spec.labels.clone(),
             health: None,
+            config: crate::docker::config::from_spec(&self.spec),
         }
     }
 

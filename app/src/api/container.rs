@@ -1,0 +1,114 @@
+//! `…/deployments/{deployment}/containers/{component}`: describe and restart.
+
+use actix_web::web::{Data, Json, Path};
+use boathouse_types::{ContainerDescription, ContainerStatus, Deployment, DeploymentName, Identifier, ProjectName};
+use serde::Deserialize;
+
+use super::answer::{read, write};
+use super::deployment::At;
+use super::view;
+use crate::auth::Actor;
+use crate::clock;
+use crate::db::deployment::DeploymentRow;
+use crate::db::{Connection, deployment, object, release};
+use crate::error::{Error, Result, conflict, not_found};
+use crate::observed::{Container, Phase};
+use crate::state::App;
+
+/// The path of a container.
+#[derive(Deserialize, Clone)]
+pub struct AtContainer {
+    project: ProjectName,
+    deployment: DeploymentName,
+    component: Identifier,
+}
+
+impl AtContainer {
+    fn split(self) -> (At, Identifier) {
+        (At { project: self.project, deployment: self.deployment }, self.component)
+    }
+}
+
+pub async fn describe(app: Data<App>, path: Path<AtContainer>) -> Result<Json<ContainerDescription>> {
+    read(&app, move |connection, app| {
+        let (at, component) = path.into_inner().split();
+        let row = at.find(connection)?;
+        let (status, seen) = newest(connection, app, &row, &component)?;
+        Ok(description(status, seen))
+    })
+    .await
+}
+
+pub async fn restart(app: Data<App>, actor: Actor, path: Path<AtContainer>) -> Result<Json<Deployment>> {
+    let (at, component) = path.into_inner().split();
+    order(app, actor, at, Some(component)).await
+}
+
+pub async fn restart_all(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
+    order(app, actor, at.into_inner(), None).await
+}
+
+async fn order(app: Data<App>, actor: Actor, at: At, component: Option<Identifier>) -> Result<Json<Deployment>> {
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        let live = release::live(tx, row.id)?.ok_or_else(|| nothing_live(&at))?;
+        if object::want_restart(tx, live.id, component.as_ref(), clock::now())? == 0 {
+            return Err(component.as_ref().map_or_else(|| nothing_live(&at), |name| unknown(&at, name)));
+        }
+        let what = component.as_ref().map_or_else(
+            || "ordered the restart of all containers".to_owned(),
+            |name| format!("ordered the restart of {name}"),
+        );
+        at.record(tx, &actor, "container.restart_wanted", &what)?;
+        view::deployment::show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await?;
+    app.pokes.supervisor.poke();
+    Ok(answer)
+}
+
+/// The container of the live release, else of the newest that has one.
+fn newest(
+    connection: &Connection,
+    app: &App,
+    row: &DeploymentRow,
+    component: &Identifier,
+) -> Result<(ContainerStatus, Option<Container>)> {
+    let live = release::live(connection, row.id)?.map(|live| live.number);
+    let all = view::status::containers(connection, app, row)?;
+    let of_it = all.into_iter().filter(|(status, _)| status.identifier == *component);
+    let found = of_it.max_by_key(|(status, _)| (Some(status.release) == live, status.release));
+    found.ok_or_else(|| unknown(&At { project: row.project.clone(), deployment: row.name.clone() }, component))
+}
+
+fn description(status: ContainerStatus, seen: Option<Container>) -> ContainerDescription {
+    let (exit_code, out_of_memory) = match seen.as_ref().map(|one| one.phase) {
+        Some(Phase::Exited { code, out_of_memory }) => (Some(code), out_of_memory),
+        _ => (None, false),
+    };
+    let seen = seen.as_ref();
+    ContainerDescription {
+        identifier: status.identifier,
+        release: status.release,
+        name: status.name,
+        health: status.health,
+        reason: status.reason,
+        address: seen.and_then(|one| one.address).map(|address| address.to_string()),
+        port: seen.and_then(|one| one.port),
+        restarts: status.restarts,
+        exit_code,
+        out_of_memory,
+        next_start_at: seen.and_then(|one| one.next_start_at),
+        config: seen.and_then(|one| one.config.as_deref().cloned()),
+    }
+}
+
+fn nothing_live(at: &At) -> Error {
+    conflict(format!("no container of {}/{} serves, so there is none to restart", at.project, at.deployment))
+        .hint("Deploy or start it first.")
+}
+
+fn unknown(at: &At, component: &Identifier) -> Error {
+    not_found(format!("{}/{} has no container of \"{component}\"", at.project, at.deployment))
+        .hint(format!("`boathouse status {} --tree` shows its containers; static files have none.", at.project))
+}

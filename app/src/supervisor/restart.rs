@@ -1,0 +1,30 @@
+//! A restart that somebody asked for: drained like an end, then started again as it is. It is due as long as the container
+//! was started before it was asked for, so a process that dies in between leaves nothing to undo.
+
+use super::Supervisor;
+use super::desired::{STOP_GRACE, Wanted};
+use crate::docker::DockerError;
+use crate::fault;
+use crate::observed::Phase;
+
+impl Supervisor {
+    /// As a job: a pass never waits for it. Requests that come meanwhile wait at the edge for a moment.
+    pub(super) async fn restart(&self, wanted: &Wanted, id: &str) -> Result<(), DockerError> {
+        self.app.observed.update(&wanted.name, |one| {
+            (one.phase, one.problem) = (Phase::Draining, Some("somebody asked for a restart".to_owned()));
+        });
+        self.app.pokes.edge.poke();
+        if !wanted.addon {
+            self.drain(&wanted.name).await;
+        }
+        self.engine.stop(id, STOP_GRACE).await?;
+        fault::point("restart.stopped");
+        tracing::info!(container = wanted.name, "container stopped for its restart");
+        self.start_container(wanted).await
+    }
+
+    /// True while its restart is on its way: what a look finds then is older than what its job knows.
+    pub(super) fn is_restarting(&self, name: &str) -> bool {
+        self.app.observed.container(name).is_some_and(|one| one.phase == Phase::Draining)
+    }
+}
