@@ -1,13 +1,12 @@
 //! The edge as the server runs it: rows and observations in, answers out, release after release.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use boathouse::db::{deployment, host, project, release};
 use boathouse::edge::run;
 use boathouse::observed::{Container, InFlight, Phase};
-use boathouse::stack::{Component, Files, HealthCheck, Origin, Resources, Stack};
+use boathouse::stack::{Component, Files, Origin, Stack};
 use boathouse::state::App;
 use boathouse_types::{
     DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source, TlsMode, Trigger,
@@ -17,19 +16,8 @@ use crate::edge_acme::{free_port, open, status_and_text, wait_for};
 use crate::edge_support::{Backend, PATIENCE, backend, text};
 
 fn component(identifier: &str, files: Option<Files>) -> Component {
-    Component {
-        identifier: identifier.parse().unwrap(),
-        name: identifier.to_owned(),
-        origin: Origin::Folder { folder: ".".to_owned() },
-        files,
-        port: None,
-        health: HealthCheck::default(),
-        env: BTreeMap::new(),
-        volumes: Vec::new(),
-        command: None,
-        resources: Resources::default(),
-        hosts: Vec::new(),
-    }
+    let origin = Origin::Folder { folder: ".".to_owned() };
+    Component { files, ..Component::new(identifier.parse().unwrap(), origin) }
 }
 
 /// A deployment `shop` with a container component `api` and a files component `web`.

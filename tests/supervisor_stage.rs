@@ -11,7 +11,7 @@ use boathouse::db::{Transaction, deployment, object, project, release};
 use boathouse::docker::Containers;
 use boathouse::observed::{Container, Phase};
 use boathouse::serve;
-use boathouse::stack::{Component, HealthCheck, Origin, Resources, Stack, Volume};
+use boathouse::stack::{Component, Origin, Stack, Volume};
 use boathouse::state::App;
 use boathouse::supervisor::Supervisor;
 use boathouse_types::{
@@ -54,18 +54,10 @@ pub fn identifier(text: &str) -> Identifier {
 /// A component that is a container.
 pub fn component(name: &str, command: &[&str]) -> Component {
     Component {
-        identifier: identifier(name),
-        name: name.to_owned(),
-        origin: Origin::Folder { folder: ".".to_owned() },
-        files: None,
         // Nobody listens there, so probes of the engine in memory fail at once.
         port: Some(9),
-        health: HealthCheck::default(),
-        env: BTreeMap::new(),
-        volumes: Vec::new(),
         command: (!command.is_empty()).then(|| command.iter().map(|word| (*word).to_owned()).collect()),
-        resources: Resources::default(),
-        hosts: Vec::new(),
+        ..Component::new(identifier(name), Origin::Folder { folder: ".".to_owned() })
     }
 }
 
@@ -80,7 +72,7 @@ pub async fn open_port() -> (u16, JoinSet<()>) {
 
 /// With a volume at `/data`.
 pub fn with_volume(mut component: Component) -> Component {
-    component.volumes = vec![Volume { identifier: identifier("data"), path: "/data".to_owned() }];
+    component.volumes = vec![Volume::new(identifier("data"), "/data".to_owned())];
     component
 }
 

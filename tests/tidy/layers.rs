@@ -29,8 +29,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "release",
         &[
-            "config", "db", "docker", "fault", "git", "logs", "observed", "secret", "site", "snapshot", "stack",
-            "state", "task",
+            "catalog", "config", "db", "docker", "fault", "git", "logs", "observed", "secret", "site", "snapshot",
+            "stack", "state", "task",
         ],
     ),
     ("lifecycle", &["db", "fault", "snapshot", "state"]),

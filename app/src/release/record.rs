@@ -1,6 +1,6 @@
 //! The transaction `building → starting`: containers, volumes and environment are fixed before anything is made of them.
 
-use boathouse_types::{ReleaseState, Stage, TlsMode};
+use boathouse_types::{DeploymentStage, ReleaseState, Stage, TlsMode};
 
 use super::build::Exposed;
 use super::hosts::{self, Names, Planned};
@@ -50,7 +50,7 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
         let environment = environment(tx, app, &deployment, stack, exposed)?;
         release::set_env(tx, row.id, &snapshot::seal(&app.key, row.id, &environment)?)?;
     }
-    record_objects(tx, app, &fresh, stack)?;
+    record_objects(tx, app, &fresh, deployment.stage, stack)?;
     if !release::transition(tx, row.id, ReleaseState::Building, ReleaseState::Starting)? {
         return Ok(Outcome::Changed);
     }
@@ -59,11 +59,17 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
     Ok(Outcome::Started)
 }
 
-fn record_objects(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, stack: &Stack) -> Result<()> {
+fn record_objects(
+    tx: &Transaction<'_>,
+    app: &App,
+    row: &ReleaseRow,
+    stage: DeploymentStage,
+    stack: &Stack,
+) -> Result<()> {
     for part in stack.in_start_order().filter(|part| part.files.is_none()) {
         let name = object::container_name(&app.instance, &row.slug, row.number, &part.identifier);
         object::record_container(tx, row.id, &part.identifier, &name)?;
-        for volume in &part.volumes {
+        for volume in part.volumes.iter().filter(|volume| volume.exists_at(stage)) {
             let name = object::volume_name(&app.instance, &row.slug, &volume.identifier);
             object::record_volume(tx, row.deployment_id, &volume.identifier, &name)?;
         }

@@ -1,6 +1,7 @@
 //! Stage source: the tree of the release in its work folder, and the stack that its manifest describes.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use boathouse_types::{GitRef, GitUrl, Source, Stage};
@@ -8,11 +9,13 @@ use boathouse_types::{GitRef, GitUrl, Source, Stage};
 use super::pipeline::{Run, record_event};
 use super::stop::{Step, Stop};
 use super::{blocking, unpack};
+use crate::catalog;
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, project, release};
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::fault;
 use crate::git;
+use crate::stack::provided::ProvidedFile;
 use crate::stack::{self, Stack};
 
 /// A manifest longer than this is not one, in bytes.
@@ -176,7 +179,7 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
 /// A folder below `root`, also after all links are followed.
 pub fn subfolder(root: &Path, folder: &str, what: &str) -> Result<PathBuf> {
     let shown = if folder.is_empty() { "." } else { folder };
-    let clean = stack::manifest::clean_path(folder).map_err(|why| invalid(format!("{what}: {why}")))?;
+    let clean = stack::paths::inside(folder).map_err(|why| invalid(format!("{what}: {why}")))?;
     let missing = |error: std::io::Error| {
         invalid(format!("{what} \"{shown}\" does not exist in the source")).hint(neighbours(root)).caused_by(error)
     };
@@ -202,6 +205,7 @@ fn neighbours(root: &Path) -> String {
 }
 
 fn read_stack(root: &Path) -> Result<(Stack, String)> {
+    let is_file = |path: &str| fs::symlink_metadata(root.join(path)).is_ok_and(|about| about.is_file());
     for name in stack::FILE_NAMES {
         let path = root.join(name);
         let Ok(about) = fs::symlink_metadata(&path) else { continue };
@@ -215,18 +219,33 @@ fn read_stack(root: &Path) -> Result<(Stack, String)> {
             invalid(format!("{name} is not UTF-8 text: the byte at {at} does not belong to any character"))
                 .hint("Save the file as UTF-8.")
         })?;
-        let stack = stack::parse(name, &text)?;
+        let manifest = stack::read_manifest(name, &text)?;
+        let mut stack = stack::resolve(&manifest, &|url| catalog::find(&url.to_string()))?;
+        let provided = stack::provided::settle(&mut stack, is_file);
         let parts: Vec<&str> = stack.in_start_order().map(|part| part.identifier.as_str()).collect();
-        let told = format!("{name}: {}", parts.join(", "));
+        let mut told = format!("{name}: {}", parts.join(", "));
+        for file in provided {
+            provide(root, &file)?;
+            told.push_str(&format!("; the package's {} in {}", file.name, file.folder));
+        }
         return Ok((stack, told));
     }
-    let is_file = |path: &str| fs::symlink_metadata(root.join(path)).is_ok_and(|about| about.is_file());
     let stack = stack::default::without_manifest(is_file)?;
     let told = match &stack.components[0].origin {
         stack::Origin::Build { .. } => "no manifest; the Dockerfile makes the component \"web\"",
         _ => "no manifest; the index.html makes the static component \"web\"",
     };
     Ok((stack, told.to_owned()))
+}
+
+/// Puts a package's file into the checkout. It is made anew: a link of that name, wherever it leads, refuses the release.
+fn provide(root: &Path, file: &ProvidedFile) -> Result<()> {
+    let folder = subfolder(root, &file.folder, "the component's folder")?;
+    let made = fs::OpenOptions::new().write(true).create_new(true).open(folder.join(file.name));
+    let mut made = made.map_err(|error| {
+        invalid(format!("the package's {} cannot be put into {}: {error}", file.name, file.folder)).caused_by(error)
+    })?;
+    Ok(made.write_all(file.text.as_bytes())?)
 }
 
 impl From<boathouse_types::InvalidName> for Stop {

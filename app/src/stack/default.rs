@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Component, Files, HealthCheck, HostSpec, Origin, Resources, Stack};
+use super::{Component, Files, HostSpec, Origin, Stack};
 use crate::error::{Result, invalid};
 
 /// The only component's identifier.
@@ -44,16 +44,9 @@ fn of_one(origin: Origin, files: Option<Files>) -> Stack {
     let identifier: boathouse_types::Identifier = WEB.parse().expect("`web` is an identifier");
     let component = Component {
         name: "Web".into(),
-        origin,
         files,
-        port: None,
-        health: HealthCheck::default(),
-        env: BTreeMap::new(),
-        volumes: Vec::new(),
-        command: None,
-        resources: Resources::default(),
-        hosts: vec![HostSpec { identifier: identifier.clone(), path: "/".into() }],
-        identifier,
+        hosts: vec![HostSpec::of(&identifier)],
+        ..Component::new(identifier, origin)
     };
     Stack { name: None, components: vec![component], addons: Vec::new() }
 }

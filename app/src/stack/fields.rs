@@ -3,11 +3,9 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use super::nearest::nearest;
 use super::yaml::{Key, Node, Place, Value};
 use crate::error::{Error, Result};
-
-/// A known key this many edits away is suggested.
-const NEAR: usize = 2;
 
 /// The entries of one mapping that are not read yet.
 pub struct Fields<'a> {
@@ -84,26 +82,11 @@ impl<'a> Fields<'a> {
         self.take(key).map(|node| Fields::of(self.file, key, node)).transpose()
     }
 
-    /// All entries as text to text, for mappings whose keys are free.
-    pub fn texts(self) -> Result<Vec<(Key, String)>> {
-        let file = self.file;
-        self.entries
-            .into_iter()
-            .map(|(key, node)| {
-                let value = match node.value {
-                    Value::Null => String::new(),
-                    _ => text(file, &key.text, node)?.0,
-                };
-                Ok((key, value))
-            })
-            .collect()
-    }
-
     /// Ends the reading: an entry that nobody took is an error.
     pub fn finish(self) -> Result<()> {
         let Some((key, _)) = self.entries.first() else { return Ok(()) };
         let mut message = format!("unknown key \"{}\"", key.text.escape_debug());
-        match nearest(&key.text, &self.known) {
+        match nearest(&key.text, self.known.iter().copied()) {
             Some(known) => message.push_str(&format!("; did you mean \"{known}\"?")),
             None => message.push_str(&format!("; known here: {}", self.known.join(", "))),
         }
@@ -122,30 +105,4 @@ pub fn text(file: &str, what: &str, node: Node) -> Result<(String, Place)> {
         Value::Scalar { text, .. } => Ok((text, node.place)),
         _ => Err(node.place.error(file, format!("{what} must be one word or text"))),
     }
-}
-
-fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
-    let lower = word.to_ascii_lowercase();
-    known
-        .iter()
-        .map(|known| (distance(&lower, &known.to_ascii_lowercase()), *known))
-        .filter(|(edits, known)| *edits <= NEAR && *edits < known.len())
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// Levenshtein's distance; words of a manifest are short.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Identifier, ImageRef, Serves};
+use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, Serves};
 use serde::{Deserialize, Serialize};
+
+use super::import::Import;
+use super::package::{Backup, Commands, ConnectionString, Parameter, Rotate};
+use super::package_url::PackageUrl;
 
 /// The parsed manifest of a project at one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +47,42 @@ pub struct Component {
     pub port: Option<u16>,
     /// How it is found healthy.
     pub health: HealthCheck,
-    /// Static variables of the manifest.
+    /// Static variables of the manifest; templates.
     pub env: BTreeMap<EnvKey, String>,
+    /// Variables of other parts that it gets; later ones win.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<Import>,
+    /// What it includes besides at stage development.
+    #[serde(default, skip_serializing_if = "Development::is_empty")]
+    pub development: Development,
+    /// The package that it instantiates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<PackageUse>,
+    /// Variables that the package gives it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// Ways to reach it, as templates of its variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub connection_strings: Vec<ConnectionString>,
+    /// Files that its package brings for the build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provided: Option<Provided>,
+    /// Parts that must run before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Identifier>,
+    /// How its data is taken and put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// How a credential of it is changed while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<Rotate>,
     /// Volumes that outlive releases.
     pub volumes: Vec<Volume>,
-    /// Replaces the image's command where given.
+    /// Replaces the image's command at every stage where given.
     pub command: Option<Vec<String>>,
+    /// Replace the image's command by stage where `command` does not.
+    #[serde(default, skip_serializing_if = "Commands::is_empty")]
+    pub commands: Commands,
     /// Limits of its container.
     pub resources: Resources,
     /// Public endpoints; none for an add-on.
@@ -56,6 +90,42 @@ pub struct Component {
 }
 
 impl Component {
+    /// A part of which nothing but its origin is known: no host, no volume, no variable.
+    pub fn new(identifier: Identifier, origin: Origin) -> Self {
+        Self {
+            name: identifier.to_string(),
+            identifier,
+            origin,
+            files: None,
+            port: None,
+            health: HealthCheck::default(),
+            env: BTreeMap::new(),
+            imports: Vec::new(),
+            development: Development::default(),
+            package: None,
+            parameters: Vec::new(),
+            connection_strings: Vec::new(),
+            provided: None,
+            depends_on: Vec::new(),
+            backup: None,
+            rotate: None,
+            volumes: Vec::new(),
+            command: None,
+            commands: Commands::default(),
+            resources: Resources::default(),
+            hosts: Vec::new(),
+        }
+    }
+
+    /// What its container starts at that stage; what its image says where absent.
+    pub fn command_at(&self, stage: DeploymentStage) -> Option<&Vec<String>> {
+        let by_stage = match stage {
+            DeploymentStage::Development => &self.commands.development,
+            _ => &self.commands.production,
+        };
+        self.command.as_ref().or(by_stage.as_ref())
+    }
+
     /// Names of the variables that its build reads as secrets.
     pub fn build_secrets(&self) -> impl Iterator<Item = &EnvKey> {
         let secrets = match &self.origin {
@@ -130,6 +200,45 @@ impl Default for HealthCheck {
     }
 }
 
+/// The package of a part, as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageUse {
+    /// Where it comes from and which version.
+    pub url: PackageUrl,
+    /// Its display name; absent where it was not known when the manifest was read.
+    pub name: Option<String>,
+    /// The commit at which a fetched package is pinned; absent for one of the catalog.
+    pub commit: Option<String>,
+}
+
+/// What a part includes at stage development only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Development {
+    /// Static variables; templates.
+    pub env: BTreeMap<EnvKey, String>,
+    /// Variables of other parts.
+    pub imports: Vec<Import>,
+}
+
+impl Development {
+    fn is_empty(&self) -> bool {
+        self.env.is_empty() && self.imports.is_empty()
+    }
+}
+
+/// Files that a package brings for a build. A folder's own Dockerfile always wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provided {
+    /// Text of `Dockerfile`.
+    pub production: String,
+    /// Text of `Dockerfile.dev`.
+    pub development: Option<String>,
+    /// Text of `.dockerignore`.
+    pub ignore: Option<String>,
+    /// The part's `files` are the package's, so that they go with its Dockerfile.
+    pub files: bool,
+}
+
 /// A volume and where it is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
@@ -137,6 +246,30 @@ pub struct Volume {
     pub identifier: Identifier,
     /// Absolute path in the container.
     pub path: String,
+    /// What is expected to be enough, in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_mib: Option<u64>,
+    /// Owner of its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Group of its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    /// Stages that have it; all where empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stages: BTreeSet<DeploymentStage>,
+}
+
+impl Volume {
+    /// A volume of every stage.
+    pub fn new(identifier: Identifier, path: String) -> Self {
+        Self { identifier, path, size_mib: None, uid: None, gid: None, stages: BTreeSet::new() }
+    }
+
+    /// Whether a deployment of that stage has it.
+    pub fn exists_at(&self, stage: DeploymentStage) -> bool {
+        self.stages.is_empty() || self.stages.contains(&stage)
+    }
 }
 
 /// Limits of a container; none where absent.
@@ -155,4 +288,17 @@ pub struct HostSpec {
     pub identifier: Identifier,
     /// Path prefix.
     pub path: String,
+    /// Display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Port of the container that it leads to; the component's where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+impl HostSpec {
+    /// The host that a component has unless the manifest says otherwise.
+    pub fn of(component: &Identifier) -> Self {
+        Self { identifier: component.clone(), path: "/".to_owned(), name: None, port: None }
+    }
 }

@@ -179,6 +179,13 @@ pub struct Commands {
     pub production: Option<Vec<String>>,
 }
 
+impl Commands {
+    /// Whether the image's are used.
+    pub fn is_empty(&self) -> bool {
+        self.development.is_none() && self.production.is_none()
+    }
+}
+
 /// How data is taken and put back. Both run in the part's container, with its environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backup {
@@ -200,4 +207,105 @@ pub struct Rotate {
     pub begin: Vec<String>,
     /// Ends the old one, once nobody uses it.
     pub end: Option<Vec<String>>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A parameter of a package.
+    pub fn parameter(key: &str, value: &str, kind: ParameterKind) -> Parameter {
+        Parameter {
+            key: key.parse().unwrap(),
+            name: key.to_owned(),
+            description: None,
+            group: "Connection".to_owned(),
+            kind,
+            value: value.to_owned(),
+            read_only: false,
+        }
+    }
+
+    /// A package of which only its name and image are known.
+    pub fn package(kind: PackageKind, identifier: &str, image: PackageImage) -> Package {
+        Package {
+            kind,
+            identifier: identifier.parse().unwrap(),
+            name: identifier.to_owned(),
+            description: String::new(),
+            image,
+            port: None,
+            health: HealthCheck::default(),
+            hosts: Vec::new(),
+            parameters: Vec::new(),
+            connection_strings: Vec::new(),
+            storage: Vec::new(),
+            dependencies: Vec::new(),
+            commands: Commands::default(),
+            backup: None,
+            rotate: None,
+        }
+    }
+
+    /// A database as the catalog has it.
+    pub fn postgres() -> Package {
+        let image =
+            PackageImage::Image { image: "postgres:17".parse().unwrap(), versions: Vec::new(), major_migrates: true };
+        let data = Storage {
+            identifier: "data".parse().unwrap(),
+            path: "/var/lib/postgresql/data".to_owned(),
+            size_mib: Some(6144),
+            uid: None,
+            gid: None,
+            stages: BTreeSet::new(),
+        };
+        let url = "postgres://${POSTGRES_USER}:${POSTGRES_PASSWORD}@${POSTGRES_HOST}:5432/${POSTGRES_DB}";
+        Package {
+            name: "PostgreSQL".to_owned(),
+            port: Some(5432),
+            parameters: vec![
+                parameter("POSTGRES_HOST", "${IDENTIFIER}", ParameterKind::String),
+                parameter("POSTGRES_USER", "postgres", ParameterKind::String),
+                parameter("POSTGRES_PASSWORD", "${generate-random-password:24}", ParameterKind::Secret),
+                parameter("POSTGRES_DB", "app", ParameterKind::String),
+                parameter("DATABASE_URL", url, ParameterKind::Secret),
+            ],
+            storage: vec![data],
+            ..package(PackageKind::Addon, "postgres", image)
+        }
+    }
+
+    /// A component that is built from its package and needs a database.
+    pub fn n8n() -> Package {
+        let image = PackageImage::Dockerfile {
+            production: "FROM n8n\n".to_owned(),
+            development: None,
+            ignore: None,
+            files: None,
+            spa: false,
+        };
+        let key = |text: &str| -> EnvKey { text.parse().unwrap() };
+        Package {
+            port: Some(5678),
+            hosts: vec![HostSpec::of(&"app".parse().unwrap())],
+            dependencies: vec![Dependency {
+                identifier: "postgres".parse().unwrap(),
+                package: "postgres#17".to_owned(),
+                imports: BTreeMap::from([(key("POSTGRES_HOST"), key("DB_HOST"))]),
+            }],
+            ..package(PackageKind::Component, "n8n", image)
+        }
+    }
+
+    /// A component whose files the edge serves.
+    pub fn vite() -> Package {
+        let image = PackageImage::Dockerfile {
+            production: "FROM node\n".to_owned(),
+            development: Some("FROM node\n".to_owned()),
+            ignore: Some("node_modules\n".to_owned()),
+            files: Some("/app/dist".to_owned()),
+            spa: true,
+        };
+        package(PackageKind::Component, "vite", image)
+    }
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef};
 
 use super::fields::{Fields, text};
-use super::manifest::clean_path;
 use super::package::{
     Backup, Commands, ConnectionString, Dependency, Package, PackageImage, PackageKind, Parameter, ParameterKind,
     Rotate, Storage,
 };
+use super::paths;
 use super::yaml::{self, Node, Place};
 use super::{HEALTH_TIMEOUT_S, HealthCheck, HostSpec};
 use crate::error::{Error, Result};
@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
                 return Err(place.error(self.file, format!("the host \"{identifier}\" is given twice")));
             }
             first_port = first_port.or(host_port);
-            hosts.push(HostSpec { identifier, path: "/".into() });
+            hosts.push(HostSpec::of(&identifier));
         }
         Ok((hosts, first_port))
     }
@@ -471,7 +471,7 @@ impl<'a> Reader<'a> {
     }
 
     fn inside(self, place: Place, what: &str, path: &str) -> Result<String, Error> {
-        clean_path(path).map_err(|why| place.error(self.file, format!("{what}: {why}")))
+        paths::inside(path).map_err(|why| place.error(self.file, format!("{what}: {why}")))
     }
 }
 

@@ -3,7 +3,10 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use crate::error::{Error, Result, invalid};
+use super::problem::ManifestError;
+use crate::error::Error;
+
+type Result<T> = std::result::Result<T, ManifestError>;
 
 /// Bytes of a manifest.
 const MAX_BYTES: usize = 256 * 1024;
@@ -27,9 +30,15 @@ impl Place {
         Self { line: span.start.line(), column: span.start.col() + 1 }
     }
 
-    /// An error at this place: `boathouse.yaml:3:5: …`.
+    /// A problem at this place, as the only one.
     pub fn error(self, file: &str, message: impl std::fmt::Display) -> Error {
-        invalid(format!("{file}:{}:{}: {message}", self.line, self.column))
+        self.problem(file, message).into()
+    }
+
+    /// A problem at this place: `boathouse.yaml:3:5: …`.
+    pub fn problem(self, file: &str, message: impl std::fmt::Display) -> ManifestError {
+        let (line, column) = (self.line, self.column);
+        ManifestError { file: file.to_owned(), line, column, message: message.to_string(), hint: None }
     }
 }
 
@@ -69,10 +78,31 @@ pub struct Key {
     pub text: String,
 }
 
-/// The one document of `text`.
+/// The one document of `text`. Where published documentation shows a bare `- *`, which is no YAML, it is read as `- '*'`.
 pub fn read(file: &str, text: &str) -> Result<Node> {
+    let strict = strictly(file, text);
+    match with_quoted_stars(text) {
+        Some(mended) if strict.is_err() => strictly(file, &mended).or(strict),
+        _ => strict,
+    }
+}
+
+/// The text with every `- *` and `include: *` quoted; nothing else moves.
+fn with_quoted_stars(text: &str) -> Option<String> {
+    let is_bare = |line: &str| {
+        let code = line.split(" #").next().unwrap_or(line).trim();
+        matches!(code.strip_suffix('*').map(str::trim_end), Some("-" | "include:"))
+    };
+    if !text.lines().any(is_bare) {
+        return None;
+    }
+    let mend = |line: &str| if is_bare(line) { line.replacen('*', "'*'", 1) } else { line.to_owned() };
+    Some(text.split('\n').map(mend).collect::<Vec<_>>().join("\n"))
+}
+
+fn strictly(file: &str, text: &str) -> Result<Node> {
     if text.len() > MAX_BYTES {
-        return Err(Place::START.error(file, format!("a manifest has at most {} KiB", MAX_BYTES / 1024)));
+        return Err(Place::START.problem(file, format!("a manifest has at most {} KiB", MAX_BYTES / 1024)));
     }
     let mut reader = Reader { file, parser: Parser::new_from_str(text), nodes: 0 };
     loop {
@@ -101,7 +131,7 @@ impl<'a> Reader<'a> {
             Some(Ok((event, span))) => Ok((event, Place::of(&span))),
             Some(Err(error)) => {
                 let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
-                Err(place.error(self.file, format!("this is not valid YAML: {}", error.info())))
+                Err(place.problem(self.file, format!("this is not valid YAML: {}", error.info())))
             }
             None => Ok((Event::StreamEnd, Place::START)),
         }
@@ -110,7 +140,7 @@ impl<'a> Reader<'a> {
     fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Result<Node> {
         self.nodes += 1;
         if self.nodes > MAX_NODES || depth > MAX_DEPTH {
-            return Err(place.error(self.file, "the manifest is too large or nested too deeply"));
+            return Err(place.problem(self.file, "the manifest is too large or nested too deeply"));
         }
         let value = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -125,18 +155,23 @@ impl<'a> Reader<'a> {
                 self.refuse(place, anchor, tag.is_some())?;
                 self.map(depth)?
             }
-            Event::Alias(_) => return Err(place.error(self.file, "aliases (`*name`) are not allowed: write it out")),
-            _ => return Err(place.error(self.file, "a value is missing here")),
+            Event::Alias(_) => {
+                return Err(place.problem(
+                    self.file,
+                    "aliases (`*name`) are not allowed: write it out, or in quotes where it is an import",
+                ));
+            }
+            _ => return Err(place.problem(self.file, "a value is missing here")),
         };
         Ok(Node { place, value })
     }
 
     fn refuse(&self, place: Place, anchor: usize, tag: bool) -> Result<()> {
         if anchor != 0 {
-            return Err(place.error(self.file, "anchors (`&name`) are not allowed: write it out"));
+            return Err(place.problem(self.file, "anchors (`&name`) are not allowed: write it out"));
         }
         if tag {
-            return Err(place.error(self.file, "tags (`!name`) are not allowed"));
+            return Err(place.problem(self.file, "tags (`!name`) are not allowed"));
         }
         Ok(())
     }
@@ -159,10 +194,10 @@ impl<'a> Reader<'a> {
                 return Ok(Value::Map(entries));
             }
             let Value::Scalar { text, .. } = self.node(event, place, depth + 1)?.value else {
-                return Err(place.error(self.file, "a key must be a word"));
+                return Err(place.problem(self.file, "a key must be a word"));
             };
             if entries.iter().any(|(key, _)| key.text == text) {
-                return Err(place.error(self.file, format!("the key \"{}\" is given twice", text.escape_debug())));
+                return Err(place.problem(self.file, format!("the key \"{}\" is given twice", text.escape_debug())));
             }
             let (event, value_place) = self.next()?;
             let value = self.node(event, value_place, depth + 1)?;
@@ -175,7 +210,7 @@ impl<'a> Reader<'a> {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentEnd | Event::Nothing, _) => {}
-                (_, place) => return Err(place.error(self.file, "a manifest is one document: remove this one")),
+                (_, place) => return Err(place.problem(self.file, "a manifest is one document: remove this one")),
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState, Serves};
+use boathouse_types::{DeploymentId, DeploymentStage, Identifier, Intent, Millis, ReleaseId, ReleaseState, Serves};
 
 use crate::db::object::{self, ContainerRow, NetworkRow, VolumeRow};
 use crate::db::release::{self, ReleaseRow};
@@ -154,6 +154,7 @@ impl Reader<'_> {
         let Some(stack) = &row.manifest else { return Ok(()) };
         let built = release::components(self.connection, row.id)?;
         let env = self.environment(row);
+        let stage = deployment::by_id(self.connection, row.deployment_id)?.stage;
         let is_container = |component: &&Component| component.serves() == Serves::Container;
         let has_siblings = stack.components.iter().filter(is_container).count() > 1;
         for component in stack.in_start_order().filter(is_container) {
@@ -173,6 +174,7 @@ impl Reader<'_> {
             });
             let making = Making {
                 addon,
+                stage,
                 aliases: if siblings.is_some() { Vec::new() } else { aliases },
                 instance: self.instance,
                 row,
@@ -220,6 +222,7 @@ struct Making<'a> {
     instance: &'a str,
     row: &'a ReleaseRow,
     component: &'a Component,
+    stage: DeploymentStage,
     addon: bool,
     aliases: Vec<String>,
     name: &'a str,
@@ -242,7 +245,7 @@ impl Making<'_> {
         let mut spec = ContainerSpec {
             name: String::new(),
             image,
-            command: self.component.command.clone(),
+            command: self.component.command_at(self.stage).cloned(),
             env: variables,
             labels: BTreeMap::from([
                 (labels::INSTANCE.to_owned(), self.instance.to_owned()),
@@ -277,7 +280,7 @@ impl Making<'_> {
             let recorded = recorded.ok_or_else(|| format!("the volume `{}` is not recorded", volume.identifier))?;
             Ok(Mount { volume: recorded.name.clone(), path: volume.path.clone(), read_only: false })
         };
-        self.component.volumes.iter().map(mount).collect()
+        self.component.volumes.iter().filter(|volume| volume.exists_at(self.stage)).map(mount).collect()
     }
 }
 

@@ -1,0 +1,359 @@
+//! The manifest's keys: the one table that the parser, the schema and the documentation's test read.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use boathouse_types::{EnvKey, Identifier, ImageRef};
+
+use super::import::Import;
+use super::package_url::PackageUrl;
+use super::paths;
+use super::shape::{Form, Items, Key, Rule, Shape, key, required};
+
+/// Seconds that a health check may wait at most.
+const MAX_HEALTH_TIMEOUT_S: u64 = 3600;
+/// Docker refuses less memory, in bytes.
+const MIN_MEMORY: u64 = 6 * 1024 * 1024;
+const MAX_CPUS: f64 = 1024.0;
+/// 16 TiB.
+const MAX_SIZE_MIB: u64 = 16 * 1024 * 1024;
+
+/// The whole file.
+pub static MANIFEST: Shape = Shape {
+    noun: "manifest",
+    says: "The components and add-ons of a project: boathouse.yaml, or diploi.yaml as Diploi reads it.",
+    keys: &[
+        key("diploiVersion", Form::Word(&VERSION), "The version of the format that Diploi's tools write: v1.0."),
+        key("type", Form::Word(&TYPE), "`starter` for a repository that others begin from."),
+        key("name", Form::Text, "Display name of the stack."),
+        key("description", Form::Text, "One sentence about it."),
+        key(
+            "previewImageUrls",
+            Form::List(&Items { one: "a picture", instead: "previewImageUrls must be a list", form: Form::Text }),
+            "Pictures of a starter.",
+        ),
+        key(
+            "components",
+            Form::List(&Items {
+                one: "a component",
+                instead: "components must be a list",
+                form: Form::Map(&COMPONENT),
+            }),
+            "Services that users reach; at least one.",
+        ),
+        key(
+            "addons",
+            Form::List(&Items { one: "an add-on", instead: "addons must be a list", form: Form::Map(&ADDON) }),
+            "Services that only the components reach.",
+        ),
+        key("development", Form::Map(&DEVELOPMENT), "What differs at stage development, for every component."),
+    ],
+};
+
+/// An item of `components`.
+pub static COMPONENT: Shape = Shape {
+    noun: "component",
+    says: "A service that users reach: built from a folder, made from an image, or served as files.",
+    keys: &[
+        IDENTIFIER,
+        NAME,
+        DESCRIPTION,
+        key(
+            "folder",
+            Form::Word(&FOLDER),
+            "Its folder in the repository; the identifier unless given, `/` is the root.",
+        ),
+        PACKAGE,
+        PREBUILD_IMAGE,
+        ENV,
+        PART_DEVELOPMENT,
+        CONTAINER_COMMANDS,
+        key(
+            "hosts",
+            Form::List(&Items { one: "a host", instead: "hosts must be a list", form: Form::Map(&HOST) }),
+            "Public endpoints; one of the component's name unless given, none with `[]`.",
+        ),
+        key(
+            "static",
+            Form::Text,
+            "It is files: a folder of the repository, or after a build an absolute path in the image.",
+        ),
+        key("spa", Form::Flag, "Unknown paths of the files answer index.html, for single-page applications."),
+        key("build", Form::Map(&BUILD), "How its image is built."),
+        IMAGE,
+        PORT,
+        HEALTH_KEY,
+        VOLUMES,
+        COMMAND,
+        RESOURCES_KEY,
+    ],
+};
+
+/// An item of `addons`.
+pub static ADDON: Shape = Shape {
+    noun: "add-on",
+    says: "A service that only the components of the same deployment reach: a database, a cache, a queue.",
+    keys: &[
+        IDENTIFIER,
+        NAME,
+        DESCRIPTION,
+        PACKAGE,
+        PREBUILD_IMAGE,
+        ENV,
+        PART_DEVELOPMENT,
+        CONTAINER_COMMANDS,
+        IMAGE,
+        PORT,
+        HEALTH_KEY,
+        VOLUMES,
+        COMMAND,
+        RESOURCES_KEY,
+    ],
+};
+
+const IDENTIFIER: Key = required(
+    "identifier",
+    Form::Word(&rules::IDENTIFIER),
+    "Unique in the stack: its internal host name and its folder unless `folder` names another.",
+    "identifier: NAME",
+);
+const NAME: Key = key("name", Form::Text, "Display name.");
+const DESCRIPTION: Key = key("description", Form::Text, "One sentence about it.");
+const PACKAGE: Key = key(
+    "package",
+    Form::Word(&rules::PACKAGE),
+    "The package that it instantiates: a git URL with `#TAG`, or a name of the catalog with `#VERSION`.",
+);
+const PREBUILD_IMAGE: Key = key(
+    "prebuildImage",
+    Form::Text,
+    "Where Diploi keeps an image that it built before; read and not used: images are built here.",
+);
+const ENV: Key = key("env", Form::Map(&ENVIRONMENT), "Its variables.");
+const PART_DEVELOPMENT: Key = key("development", Form::Map(&DEVELOPMENT), "What differs at stage development.");
+const CONTAINER_COMMANDS: Key = key("containerCommands", Form::Map(&COMMANDS), "What its container starts, by stage.");
+const IMAGE: Key = key("image", Form::Word(&rules::IMAGE), "A ready image.");
+const PORT: Key = key(
+    "port",
+    Form::Number { low: 1, high: 65535 },
+    "The port that its container listens on; what the image exposes unless given.",
+);
+const HEALTH_KEY: Key = key("health", Form::Map(&HEALTH), "How it is found healthy.");
+const VOLUMES: Key = key("volumes", Form::List(&VOLUME_ITEMS), "Volumes that outlive releases.");
+const COMMAND: Key = key("command", Form::List(&COMMAND_WORDS), "Replaces the image's command, at every stage.");
+const RESOURCES_KEY: Key = key("resources", Form::Map(&RESOURCES), "Limits of its container.");
+
+static VOLUME_ITEMS: Items = Items { one: "a volume", instead: "volumes must be a list", form: Form::Map(&VOLUME) };
+
+static COMMAND_WORDS: Items = Items {
+    one: "a word of command",
+    instead: "command must be a list of words, as in [serve, --port, \"80\"]: no shell reads it",
+    form: Form::Text,
+};
+
+static ENVIRONMENT: Shape = Shape {
+    noun: "env",
+    says: "Variables of a component or add-on.",
+    keys: &[key("include", Form::OneOrList(&INCLUDES), "Imports of other parts' variables, and variables of its own.")],
+};
+
+static INCLUDES: Items = Items {
+    one: "an entry of include",
+    instead: "include must be a list",
+    form: Form::Either(&rules::IMPORT, &INCLUDE),
+};
+
+/// An item of `include` that is a mapping.
+pub static INCLUDE: Shape = Shape {
+    noun: "variable",
+    says: "A variable with its value, or an import under another name.",
+    keys: &[
+        key("name", Form::Word(&rules::ENV_KEY), "Name of the variable."),
+        key(
+            "value",
+            Form::Text,
+            "Its value; `${OTHER}`, `${generate-random-password:16}` and the like are filled in, `$${` is a literal `${`.",
+        ),
+        key("path", Form::Word(&rules::IMPORT), "The variable that is imported: `postgres.POSTGRES_USER`."),
+    ],
+};
+
+static DEVELOPMENT: Shape = Shape {
+    noun: "development",
+    says: "What differs at stage development.",
+    keys: &[key("env", Form::Map(&ENVIRONMENT), "Variables that are added there.")],
+};
+
+static COMMANDS: Shape = Shape {
+    noun: "containerCommands",
+    says: "What a container starts, by stage: a list of words, or a line.",
+    keys: &[
+        key("developmentStart", Form::Words, "At stage development."),
+        key("productionStart", Form::Words, "At all other stages."),
+    ],
+};
+
+static HOST: Shape = Shape {
+    noun: "host",
+    says: "A public endpoint of a component.",
+    keys: &[
+        key("identifier", Form::Word(&rules::IDENTIFIER), "Part of `<HOST>_ENDPOINT`; the component's unless given."),
+        key("name", Form::Text, "Display name."),
+        key(
+            "port",
+            Form::Number { low: 1, high: 65535 },
+            "The port of the container that it leads to; the component's unless given.",
+        ),
+        key("path", Form::Word(&URL_PATH), "Path prefix that it answers; `/` unless given."),
+    ],
+};
+
+static BUILD: Shape = Shape {
+    noun: "build",
+    says: "How an image is built.",
+    keys: &[
+        key("dockerfile", Form::Word(&FILE), "Dockerfile inside the folder; `Dockerfile` unless given."),
+        key("target", Form::Text, "Stage of it to stop at."),
+        key("args", Form::Texts, "Build arguments; never secrets, which would stay in the image's history."),
+        key("secrets", Form::List(&SECRETS), "Names of the deployment's variables that a RUN may read as secrets."),
+    ],
+};
+
+static SECRETS: Items = Items {
+    one: "a build secret",
+    instead: "secrets must be a list of names of variables, as in [NPM_TOKEN]",
+    form: Form::Word(&rules::ENV_KEY),
+};
+
+static HEALTH: Shape = Shape {
+    noun: "health",
+    says: "How a container is found healthy, probed from outside.",
+    keys: &[
+        key(
+            "path",
+            Form::Word(&URL_PATH),
+            "Must answer 2xx or 3xx; any HTTP answer, else an accepted connection, unless given.",
+        ),
+        key("port", Form::Number { low: 1, high: 65535 }, "Port to probe; the component's unless given."),
+        key(
+            "timeout",
+            Form::Number { low: 1, high: MAX_HEALTH_TIMEOUT_S },
+            "Seconds that a new container has to become healthy; 120 unless given.",
+        ),
+    ],
+};
+
+static VOLUME: Shape = Shape {
+    noun: "volume",
+    says: "A volume that outlives releases; parts that name the same identifier share it.",
+    keys: &[
+        required("identifier", Form::Word(&rules::IDENTIFIER), "Unique in the stack.", "identifier: data"),
+        required("path", Form::Word(&MOUNT_PATH), "Absolute folder in the container.", "path: /data"),
+        key(
+            "sizeMiB",
+            Form::Number { low: 1, high: MAX_SIZE_MIB },
+            "What is expected to be enough; shown, not enforced.",
+        ),
+    ],
+};
+
+static RESOURCES: Shape = Shape {
+    noun: "resources",
+    says: "Limits of a container; none unless given.",
+    keys: &[
+        key("memory", Form::Word(&MEMORY), "Memory, as 512MiB or 2GiB."),
+        key("cpus", Form::Word(&CPUS), "Cores, as 0.5 or 2."),
+    ],
+};
+
+/// Rules for names.
+mod rules {
+    use super::*;
+
+    const SLUG: &str = "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$";
+    pub static IDENTIFIER: Rule = Rule { pattern: Some(SLUG), words: &[], check: parses::<Identifier> };
+    pub static ENV_KEY: Rule =
+        Rule { pattern: Some("^[A-Za-z_][A-Za-z0-9_]{0,199}$"), words: &[], check: parses::<EnvKey> };
+    pub static IMAGE: Rule = Rule { pattern: Some("^[A-Za-z0-9][^\\s]*$"), words: &[], check: parses::<ImageRef> };
+    pub static IMPORT: Rule =
+        Rule { pattern: Some("^[a-z0-9*][a-zA-Z0-9_*.:-]*$"), words: &[], check: parses::<Import> };
+    pub static PACKAGE: Rule = Rule { pattern: Some("^[^\\s]+$"), words: &[], check: parses::<PackageUrl> };
+}
+
+static VERSION: Rule = Rule {
+    pattern: Some("^v?1(\\.[0-9]+)*$"),
+    words: &[],
+    check: |text| {
+        let major = text.trim_start_matches('v').split('.').next();
+        if major == Some("1") {
+            Ok(())
+        } else {
+            Err(format!("{} is not a version that is known here: v1.0 is", quoted(text)))
+        }
+    },
+};
+
+static TYPE: Rule = Rule {
+    pattern: None,
+    words: &["starter", "project"],
+    check: |text| match text {
+        "starter" | "project" => Ok(()),
+        "component" | "addon" => Err(format!(
+            "{} marks the manifest of a package, which others name as `package:`; the manifest of a stack has `components:`",
+            quoted(text)
+        )),
+        _ => Err(format!("{} is not a type: write starter, or leave it out", quoted(text))),
+    },
+};
+
+static FOLDER: Rule =
+    Rule { pattern: None, words: &[], check: |text| if text == "/" { Ok(()) } else { paths::inside(text).map(drop) } };
+static FILE: Rule = Rule { pattern: Some("^[^/\\\\]"), words: &[], check: |text| paths::inside(text).map(drop) };
+static MOUNT_PATH: Rule =
+    Rule { pattern: Some("^/[^:,]*[^:,/][^:,]*$"), words: &[], check: |text| paths::mount(text).map(drop) };
+static URL_PATH: Rule = Rule { pattern: Some("^/[!-~]*$"), words: &[], check: paths::url };
+static MEMORY: Rule = Rule {
+    pattern: Some("^[0-9]+ *([KMG](iB|i|B)?|[kmg]|B)?$"),
+    words: &[],
+    check: |text| {
+        let wrong = || format!("{} is not a size of at least 6 MiB: write it as 512MiB or 2GiB", quoted(text));
+        memory(text).map(drop).ok_or_else(wrong)
+    },
+};
+static CPUS: Rule = Rule {
+    pattern: Some("^[0-9]*\\.?[0-9]+$"),
+    words: &[],
+    check: |text| {
+        cpus(text).map(drop).ok_or_else(|| format!("{} is not a number of cores: write it as 0.5 or 2", quoted(text)))
+    },
+};
+
+fn parses<T: FromStr<Err: Display>>(text: &str) -> Result<(), String> {
+    text.parse::<T>().map(drop).map_err(|why| why.to_string())
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.chars().take(80).collect::<String>().escape_debug())
+}
+
+/// Bytes of memory.
+pub fn memory(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "MiB" | "Mi" | "MB" | "M" | "m" => 1 << 20,
+        "GiB" | "Gi" | "GB" | "G" | "g" => 1 << 30,
+        "KiB" | "Ki" | "KB" | "K" | "k" => 1 << 10,
+        "" | "B" => 1,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor).filter(|bytes| *bytes >= MIN_MEMORY)
+}
+
+/// Thousandths of a core.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked before")]
+pub fn cpus(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let cpus: f64 = text.parse().ok()?;
+    (plain && cpus.is_finite() && (0.01..=MAX_CPUS).contains(&cpus)).then_some((cpus * 1000.0).round() as u32)
+}

@@ -1,0 +1,319 @@
+//! The manifest's text → [`Manifest`]. What the table of keys cannot say is checked here: what excludes each other, what is
+//! there twice.
+
+use std::collections::BTreeSet;
+
+use boathouse_types::{EnvKey, Identifier};
+
+use super::entries::{Entries, text};
+use super::manifest::{At, Build, Health, HostEntry, Include, Manifest, Part, Site, VolumeEntry};
+use super::problem::{ManifestErrors, Problems};
+use super::template::Template;
+use super::yaml::{self, Node, Place, Value};
+use super::{Commands, Resources, conform, grammar, paths};
+
+/// Components and add-ons of one stack.
+const MAX_PARTS: usize = 100;
+/// Bytes of one variable's value.
+const MAX_VALUE: usize = 128 * 1024;
+
+/// Reads a manifest. `file` is its name, for the messages.
+///
+/// # Errors
+/// All that is wrong with it, in the order of the text.
+pub fn manifest(file: &str, text: &str) -> Result<Manifest, ManifestErrors> {
+    let mut problems = Problems::of(file);
+    let node = match yaml::read(file, text) {
+        Ok(node) => node,
+        Err(problem) => return Err(ManifestErrors(vec![problem])),
+    };
+    conform::check(&grammar::MANIFEST, &node, &mut problems);
+    if !problems.is_empty() {
+        return problems.finish(Manifest::default());
+    }
+    let manifest = Reader { problems: &mut problems }.manifest(file, Entries::of(&grammar::MANIFEST, node));
+    problems.finish(manifest)
+}
+
+struct Reader<'a> {
+    problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    fn manifest(&mut self, file: &str, mut top: Entries) -> Manifest {
+        let manifest = Manifest {
+            file: file.to_owned(),
+            version: top.word("diploiVersion"),
+            kind: top.word("type"),
+            name: top.word("name"),
+            description: top.word("description"),
+            previews: top.words("previewImageUrls").unwrap_or_default(),
+            components: self.parts(&mut top, "components", true),
+            addons: self.parts(&mut top, "addons", false),
+            development: self.development(&mut top),
+        };
+        let place = top.place;
+        top.finish();
+        if manifest.components.is_empty() {
+            self.problems
+                .add(place, "a stack needs at least one component: add `components:` with one `- identifier:`");
+        }
+        if manifest.parts().count() > MAX_PARTS {
+            self.problems.add(place, format!("a stack has at most {MAX_PARTS} components and add-ons"));
+        }
+        self.refuse_twins(&manifest);
+        manifest
+    }
+
+    fn refuse_twins(&mut self, manifest: &Manifest) {
+        let mut seen = BTreeSet::new();
+        for part in manifest.parts() {
+            if !seen.insert(&part.identifier) {
+                self.twice(part.at.0, &part.identifier);
+            }
+        }
+    }
+
+    fn twice(&mut self, place: Place, identifier: &Identifier) {
+        self.problems
+            .add(place, format!("the identifier \"{identifier}\" is used twice: each must be unique in the stack"));
+    }
+
+    fn parts(&mut self, top: &mut Entries, key: &'static str, component: bool) -> Vec<Part> {
+        let given = top.maps(key).unwrap_or_default();
+        given.into_iter().filter_map(|fields| self.part(fields, component)).collect()
+    }
+
+    fn part(&mut self, mut fields: Entries, component: bool) -> Option<Part> {
+        let at = At(fields.place);
+        let (identifier, _) = fields.parse::<Identifier>("identifier")?;
+        let mut part = Part {
+            at,
+            name: fields.word("name"),
+            description: fields.word("description"),
+            folder: None,
+            package: fields.parse("package").map(|(package, place)| (package, At(place))),
+            prebuild_image: fields.word("prebuildImage"),
+            image: None,
+            build: None,
+            files: None,
+            port: fields.parse("port").map(|(port, _)| port),
+            health: fields.map("health").map(health),
+            include: fields.map("env").map_or_else(Vec::new, |env| self.include(env)),
+            development: self.development(&mut fields),
+            volumes: self.volumes(&mut fields),
+            command: fields.words("command"),
+            commands: fields.map("containerCommands").map_or_else(Commands::default, commands),
+            resources: fields.map("resources").map_or_else(Resources::default, resources),
+            hosts: None,
+            identifier,
+        };
+        let image = fields.parse("image");
+        if component {
+            part.folder = fields.word("folder").and_then(folder);
+            part.hosts = self.hosts(&mut fields, &part.identifier);
+            part.files = self.files(&mut fields);
+            part.build = fields.map("build").map(|build| self.build(build));
+        }
+        if let (Some((_, place)), Some(_)) = (&image, &part.build) {
+            self.problems.add(*place, "give either `image` or `build`, not both");
+        }
+        part.image = image.map(|(image, _)| image);
+        self.check_files(&part);
+        fields.finish();
+        Some(part)
+    }
+
+    fn files(&mut self, fields: &mut Entries) -> Option<Site> {
+        let spa = fields.flag("spa");
+        match fields.text("static") {
+            Some((path, place)) => Some(Site { path, spa, at: At(place) }),
+            None => {
+                if spa {
+                    self.problems.add(fields.place, "`spa` is for static components: add `static: FOLDER`");
+                }
+                None
+            }
+        }
+    }
+
+    /// Without a build or an image the folder is one of the source, else one of the image.
+    fn check_files(&mut self, part: &Part) {
+        let Some(site) = &part.files else { return };
+        let made = part.build.is_some() || part.image.is_some() || site.path.starts_with('/');
+        let checked = if made { paths::in_image(&site.path) } else { paths::inside(&site.path) };
+        if let Err(why) = checked {
+            self.problems.add(site.at.0, format!("static: {why}"));
+        }
+    }
+
+    fn build(&mut self, mut build: Entries) -> Build {
+        let dockerfile = build.word("dockerfile").and_then(|path| paths::inside(&path).ok());
+        let target = build.word("target");
+        let args = build.texts("args").unwrap_or_default().into_iter().collect();
+        let mut read = Build { dockerfile, target, args, secrets: BTreeSet::new() };
+        for node in build.list("secrets").unwrap_or_default() {
+            let place = node.place;
+            let Some(key) = text(node).and_then(|word| word.parse::<EnvKey>().ok()) else { continue };
+            if read.args.contains_key(key.as_str()) {
+                self.problems.add(
+                    place,
+                    format!("{key} is a build argument and a build secret: arguments stay in the image's history, so remove it from `args`"),
+                );
+            }
+            read.secrets.insert(key);
+        }
+        build.finish();
+        read
+    }
+
+    fn development(&mut self, fields: &mut Entries) -> Vec<Include> {
+        let Some(mut development) = fields.map("development") else { return Vec::new() };
+        let include = development.map("env").map_or_else(Vec::new, |env| self.include(env));
+        development.finish();
+        include
+    }
+
+    fn include(&mut self, mut env: Entries) -> Vec<Include> {
+        let nodes = env.list("include").unwrap_or_default();
+        env.finish();
+        nodes.into_iter().filter_map(|node| self.entry(node)).collect()
+    }
+
+    fn entry(&mut self, node: Node) -> Option<Include> {
+        let place = node.place;
+        let node = match node.value {
+            Value::Scalar { text, .. } => {
+                return Some(Include::Import { import: text.parse().ok()?, at: At(place) });
+            }
+            value => Node { place, value },
+        };
+        let mut entry = Entries::of(&grammar::INCLUDE, node);
+        let name = entry.parse::<EnvKey>("name").map(|(name, _)| name);
+        let (value, path) = (entry.text("value"), entry.text("path"));
+        entry.finish();
+        match (name, value, path) {
+            (_, Some((_, at)), Some(_)) => {
+                self.problems.add(at, "give either `value`, for a variable of its own, or `path`, for an import");
+                None
+            }
+            (name, None, Some((path, at))) => self.renamed(name, &path, at),
+            (Some(key), value, None) => {
+                let (value, at) = value.unwrap_or((String::new(), place));
+                self.check_value(&key, &value, at);
+                Some(Include::Static { key, value, at: At(at) })
+            }
+            (None, _, None) => {
+                self.problems.add(place, "this variable has no name: write `- {name: KEY, value: TEXT}`");
+                None
+            }
+        }
+    }
+
+    fn renamed(&mut self, name: Option<EnvKey>, path: &str, at: Place) -> Option<Include> {
+        let import: super::Import = path.parse().ok()?;
+        let named = match name {
+            Some(name) => import.named(name),
+            None => Ok(import),
+        };
+        match named {
+            Ok(import) => Some(Include::Import { import, at: At(at) }),
+            Err(why) => {
+                self.problems.add(at, format!("path: {why}"));
+                None
+            }
+        }
+    }
+
+    fn check_value(&mut self, key: &EnvKey, value: &str, at: Place) {
+        if value.len() > MAX_VALUE || value.contains('\0') {
+            self.problems
+                .add(at, format!("the value of {key} has more than {} KiB or a NUL character", MAX_VALUE / 1024));
+        }
+        if let Err(why) = Template::parse(value) {
+            self.problems.add(at, format!("the value of {key}: {why}"));
+        }
+    }
+
+    fn volumes(&mut self, fields: &mut Entries) -> Vec<VolumeEntry> {
+        let mut volumes: Vec<VolumeEntry> = Vec::new();
+        for mut entry in fields.maps("volumes").unwrap_or_default() {
+            let identifier = entry.parse("identifier");
+            let path = entry.text("path").and_then(|(path, at)| Some((paths::mount(&path).ok()?, at)));
+            let size_mib = entry.parse("sizeMiB").map(|(size, _)| size);
+            entry.finish();
+            let (Some((identifier, _)), Some((path, at))) = (identifier, path) else { continue };
+            if volumes.iter().any(|volume| volume.path == path) {
+                self.problems.add(at, format!("two volumes are mounted at {path}"));
+            }
+            volumes.push(VolumeEntry { identifier, path, size_mib });
+        }
+        volumes
+    }
+
+    fn hosts(&mut self, fields: &mut Entries, component: &Identifier) -> Option<Vec<HostEntry>> {
+        let mut hosts: Vec<HostEntry> = Vec::new();
+        for mut entry in fields.maps("hosts")? {
+            let host = HostEntry {
+                identifier: entry.parse("identifier").map(|(identifier, _)| identifier),
+                name: entry.word("name"),
+                port: entry.parse("port").map(|(port, _)| port),
+                path: entry.word("path"),
+            };
+            let own = |host: &HostEntry| host.identifier.clone().unwrap_or_else(|| component.clone());
+            if hosts.iter().any(|other| own(other) == own(&host)) {
+                self.twice(entry.place, &own(&host));
+            }
+            entry.finish();
+            hosts.push(host);
+        }
+        Some(hosts)
+    }
+}
+
+/// `/` is the root of the source, as in Diploi; everything else is relative to it.
+fn folder(path: String) -> Option<String> {
+    if path == "/" { Some(".".to_owned()) } else { paths::inside(&path).ok() }
+}
+
+fn health(mut given: Entries) -> Health {
+    let health = Health {
+        path: given.word("path"),
+        port: given.parse("port").map(|(port, _)| port),
+        timeout_s: given.parse("timeout").map(|(seconds, _)| seconds),
+    };
+    given.finish();
+    health
+}
+
+fn resources(mut given: Entries) -> Resources {
+    let resources = Resources {
+        memory_bytes: given.word("memory").and_then(|text| grammar::memory(&text)),
+        cpu_millis: given.word("cpus").and_then(|text| grammar::cpus(&text)),
+    };
+    given.finish();
+    resources
+}
+
+fn commands(mut given: Entries) -> Commands {
+    let commands = Commands {
+        development: given.take("developmentStart").and_then(command),
+        production: given.take("productionStart").and_then(command),
+    };
+    given.finish();
+    commands
+}
+
+/// A list is taken as it is. A line of plain words is split; any other line is read by the container's own shell, as the line
+/// of a Dockerfile's CMD would be.
+fn command(node: Node) -> Option<Vec<String>> {
+    match node.value {
+        Value::List(items) => Some(items.into_iter().filter_map(text).collect()),
+        Value::Scalar { text, .. } => {
+            let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || " ./:=@,+-_%".contains(c));
+            let words = text.split_whitespace().map(str::to_owned).collect();
+            Some(if plain { words } else { vec!["/bin/sh".to_owned(), "-c".to_owned(), text] })
+        }
+        _ => None,
+    }
+}
