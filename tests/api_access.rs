@@ -49,6 +49,10 @@ viewer GET /projects/{project}/deployments/{deployment}/status
 member POST /projects/{project}/deployments/{deployment}/restart
 viewer GET /projects/{project}/deployments/{deployment}/containers/{component}
 member POST /projects/{project}/deployments/{deployment}/containers/{component}/restart
+viewer GET /projects/{project}/deployments/{deployment}/addons
+viewer GET /projects/{project}/deployments/{deployment}/addons/{addon}
+member PUT /projects/{project}/deployments/{deployment}/addons/{addon}/public
+member DELETE /projects/{project}/deployments/{deployment}/addons/{addon}/public
 viewer GET /projects/{project}/deployments/{deployment}/volumes
 viewer GET /projects/{project}/deployments/{deployment}/logs
 viewer GET /projects/{project}/deployments/{deployment}/releases
@@ -90,6 +94,7 @@ fn doors() -> Vec<Door> {
         ("{token}", "999999"),
         ("{registry}", "nowhere.example.com:5000"),
         ("{component}", "web"),
+        ("{addon}", "db"),
         ("{key}", "KEY"),
         ("{host}", "nowhere.example.com"),
     ];

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod addons;
 mod api;
 mod api_access;
 mod api_desk;

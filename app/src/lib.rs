@@ -17,6 +17,7 @@ pub mod release;
 pub mod lifecycle;
 pub mod supervisor;
 pub mod edge;
+pub mod port;
 pub mod site;
 pub mod auth;
 pub mod api;

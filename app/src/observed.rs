@@ -72,6 +72,20 @@ pub struct VolumeSize {
     pub at: Millis,
 }
 
+/// What happened on a public port since it was opened.
+#[derive(Debug, Default)]
+pub struct PortCounts {
+    /// Connections that are open.
+    pub open: AtomicU64,
+    /// Connections that were forwarded.
+    pub forwarded: AtomicU64,
+    /// Connections of peers that may not come.
+    pub refused: AtomicU64,
+}
+
+/// A public port as the edge has it.
+pub type PublicPort = Result<Arc<PortCounts>, String>;
+
 /// The shared picture. Cheap to clone.
 #[derive(Clone)]
 pub struct Observed(Arc<Inner>);
@@ -87,6 +101,7 @@ struct State {
     routed: Option<BTreeSet<ReleaseId>>,
     engine: Option<EngineStatus>,
     sizes: BTreeMap<String, VolumeSize>,
+    ports: BTreeMap<u16, PublicPort>,
     // Deployments whose volumes somebody wants to know the size of.
     asked: BTreeSet<DeploymentId>,
 }
@@ -197,6 +212,17 @@ impl Observed {
     /// Notes what a volume takes.
     pub fn set_size(&self, volume: &str, size: VolumeSize) {
         self.lock().sizes.insert(volume.to_owned(), size);
+        self.changed();
+    }
+
+    /// A public port: what happened on it, or why it could not be opened; none before the edge has seen to it.
+    pub fn port(&self, port: u16) -> Option<PublicPort> {
+        self.lock().ports.get(&port).cloned()
+    }
+
+    /// Notes which ports are open, and which could not be opened.
+    pub fn set_ports(&self, ports: BTreeMap<u16, PublicPort>) {
+        self.lock().ports = ports;
         self.changed();
     }
 

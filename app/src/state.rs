@@ -54,6 +54,8 @@ pub struct Pokes {
     pub sizes: Poke,
     /// The edge's routes.
     pub edge: Poke,
+    /// The edge's public ports of add-ons.
+    pub ports: Poke,
     /// The edge's certificates.
     pub certificates: Poke,
     /// Readers of the event stream.

@@ -3,6 +3,8 @@
 //! Server, CLI and console all use these types, so a field has one name everywhere. Nothing here does I/O.
 
 pub mod access;
+pub mod addon;
+pub mod cidr;
 pub mod deletion;
 pub mod container;
 pub mod deployment;
@@ -22,6 +24,8 @@ pub mod system;
 pub mod volume;
 
 pub use access::*;
+pub use addon::*;
+pub use cidr::*;
 pub use container::*;
 pub use deletion::*;
 pub use deployment::*;

@@ -3,6 +3,7 @@
 //! HTTP/1 only and never a TCP port: the console's host name is one more route of the edge.
 
 mod access;
+mod addon;
 mod answer;
 mod backup;
 mod client;

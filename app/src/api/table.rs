@@ -5,8 +5,8 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    backup, container, deployment, env, event, host, log, openapi, project, registry, release, session, setup, status,
-    system, token, upload, user, volume,
+    addon, backup, container, deployment, env, event, host, log, openapi, project, registry, release, session, setup,
+    status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -94,6 +94,10 @@ fn deployments() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/restart", MEMBER, container::restart_all).says("Restart all containers of the live release, one after the other, add-ons first").answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/containers/{component}", VIEWER, container::describe).says("A container with its full configuration as the engine has it; secrets are masked").answers::<ContainerDescription>(),
         route(POST, "/projects/{project}/deployments/{deployment}/containers/{component}/restart", MEMBER, container::restart).says("Restart the container of one component or add-on of the live release").answers::<Deployment>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/addons", VIEWER, addon::list).says("The add-ons of the live release; secrets are masked").answers_many::<Addon>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/addons/{addon}", VIEWER, addon::get).says("One add-on").answers::<Addon>(),
+        route(PUT, "/projects/{project}/deployments/{deployment}/addons/{addon}/public", MEMBER, addon::expose).says("Open a port of this host to an add-on, for the networks that are named").takes::<SetPublicPort>().answers::<Addon>(),
+        route(DELETE, "/projects/{project}/deployments/{deployment}/addons/{addon}/public", MEMBER, addon::unexpose).says("Close the public port of an add-on").with_status(204),
         route(GET, "/projects/{project}/deployments/{deployment}/volumes", VIEWER, volume::list).says("Volumes and what they take on the disk, as last counted").query(&[("fresh", "`true`: wait, at most 10 s, until they are counted anew.")]).answers_many::<Volume>(),
         route(GET, "/projects/{project}/deployments/{deployment}/logs", VIEWER, log::of_containers).says("What the containers print")
             .query(&[("component", "Only of this component."), ("tail", "How many lines to begin with; 200 where absent."), ("after", "Go on after this line's id.")]).streams::<LogLine>(),

@@ -2,6 +2,7 @@
 //!
 //! One command, one file; its doc comment is its help. The server's sentences are printed as they come.
 
+mod addon;
 mod backup;
 mod ca;
 mod client;
@@ -111,6 +112,7 @@ enum Command {
     Describe(describe::Args),
     Restart(restart::Args),
     Volume(volume::Args),
+    Addon(addon::Args),
     Logs(logs::Args),
     Env(env::Args),
     Domain(domain::Args),
@@ -190,6 +192,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Describe(args) => describe::run(args, context).await,
         Command::Restart(args) => restart::run(args, context).await,
         Command::Volume(args) => volume::run(args, context).await,
+        Command::Addon(args) => addon::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
         Command::Domain(args) => domain::run(args, context).await,

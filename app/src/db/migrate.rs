@@ -21,6 +21,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0011_recycle", include_str!("../../../migrations/0011_recycle.sql")),
     ("0012_display_names", include_str!("../../../migrations/0012_display_names.sql")),
     ("0013_restarts", include_str!("../../../migrations/0013_restarts.sql")),
+    ("0014_public_ports", include_str!("../../../migrations/0014_public_ports.sql")),
 ];
 
 /// Brings the file to this binary's schema.

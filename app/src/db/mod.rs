@@ -12,6 +12,7 @@ mod migrate;
 pub mod object;
 mod open;
 pub mod project;
+pub mod public_port;
 pub mod registry;
 pub mod release;
 pub mod session;

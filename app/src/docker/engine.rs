@@ -16,14 +16,14 @@ use bollard::{ClientVersion, Docker};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::build::Place;
 use super::subnet::{Pool, Subnet};
 use super::{
-    BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, ErrorKind, ImageInfo, Inspected,
-    Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, Summary, VolumeInfo, VolumeSpec,
+    BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, ErrorKind, ExecEnd, ExecSpec,
+    ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, Summary, VolumeInfo, VolumeSpec,
 };
 
 /// Connecting and agreeing on a version.
@@ -260,6 +260,16 @@ impl Containers for Engine {
         query: LogQuery,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>> {
         Box::pin(super::logs::read(self, container, query))
+    }
+
+    fn exec<'a>(
+        &'a self,
+        container: &'a str,
+        spec: &'a ExecSpec,
+        input: Option<&'a mut (dyn AsyncRead + Unpin + Send)>,
+        output: &'a mut (dyn AsyncWrite + Unpin + Send),
+    ) -> BoxFuture<'a, Result<ExecEnd>> {
+        Box::pin(super::exec::run(self, container, spec, input, output))
     }
 
     fn free_subnet<'a>(&'a self, reserved: &'a [Subnet]) -> BoxFuture<'a, Result<Subnet>> {

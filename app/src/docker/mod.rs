@@ -8,6 +8,7 @@ mod config;
 mod engine;
 mod error;
 mod events;
+mod exec;
 mod fake;
 mod image;
 mod inspected;
@@ -23,13 +24,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 pub use build::{BuildLimits, BuildRequest, Builder, Proxy};
 pub use engine::{Engine, EngineInfo};
 pub use error::{BuildFailure, DockerError, ErrorKind};
 pub use events::{EngineEvent, EventAction, EventObject};
+pub use exec::{ExecEnd, ExecSpec};
 pub use fake::{Fake, Fault};
 pub use image::{Credentials, ImageInfo};
 pub use inspected::{Health, Inspected, RunState, Summary};
@@ -105,6 +107,15 @@ pub trait Containers: Send + Sync {
         container: &'a str,
         query: LogQuery,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Line>>>>;
+
+    /// Runs a command in a container that runs: `input` is its standard input, its standard output goes to `output`.
+    fn exec<'a>(
+        &'a self,
+        container: &'a str,
+        spec: &'a ExecSpec,
+        input: Option<&'a mut (dyn AsyncRead + Unpin + Send)>,
+        output: &'a mut (dyn AsyncWrite + Unpin + Send),
+    ) -> BoxFuture<'a, Result<ExecEnd>>;
 
     /// A subnet of our own pool that overlaps no network, no route of this machine and none of `reserved`.
     fn free_subnet<'a>(&'a self, reserved: &'a [subnet::Subnet]) -> BoxFuture<'a, Result<subnet::Subnet>>;

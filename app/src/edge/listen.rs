@@ -131,7 +131,12 @@ impl Drop for Edge {
 /// Takes an address for a moment without sharing it, so that another program on it is noticed; with `SO_REUSEPORT`
 /// alone the two would silently share the port. Returns the address with its real port.
 fn probe(address: SocketAddr) -> Result<SocketAddr, StartError> {
-    listen(address, false).and_then(|socket| socket.local_addr()).map_err(|error| explain(address, error))
+    alone(address)?.local_addr().map_err(|error| explain(address, error))
+}
+
+/// Takes an address that no thread shares.
+pub(super) fn alone(address: SocketAddr) -> Result<StdListener, StartError> {
+    listen(address, false).map_err(|error| explain(address, error))
 }
 
 fn explain(address: SocketAddr, error: io::Error) -> StartError {

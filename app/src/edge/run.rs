@@ -72,6 +72,7 @@ pub async fn start(app: &App) -> Result<Running> {
         let keeper = Arc::clone(&routes);
         async move { keeper.reconcile().await }
     });
+    super::public::start(app);
     // Owned by the task: when it ends, they end.
     let orders = Arc::<Orders>::default();
     let poke = Poke::clone(&app.pokes.certificates);

@@ -1,5 +1,6 @@
 //! Rows and observations put together into what the API shows.
 
+pub mod addon;
 pub mod deployment;
 pub mod host;
 pub mod project;

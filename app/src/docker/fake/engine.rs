@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::BroadcastStream;
 
@@ -15,8 +15,8 @@ use super::state::{Container, carries, missing};
 use crate::docker::subnet::Subnet;
 use crate::docker::{
     BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, EngineInfo, ErrorKind, EventAction,
-    ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, RunState, Summary, VolumeInfo,
-    VolumeSpec,
+    ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, RunState,
+    Summary, VolumeInfo, VolumeSpec,
 };
 
 impl Containers for Fake {
@@ -105,6 +105,20 @@ impl Containers for Fake {
             let wanted: Vec<_> = lines.iter().filter(|line| line.at_ms >= query.since_ms).cloned().collect();
             let skipped = query.tail.map_or(0, |tail| wanted.len().saturating_sub(tail as usize));
             Ok(futures_util::stream::iter(wanted.into_iter().skip(skipped).map(Ok)).boxed())
+        })
+    }
+
+    fn exec<'a>(
+        &'a self,
+        container: &'a str,
+        spec: &'a ExecSpec,
+        _input: Option<&'a mut (dyn AsyncRead + Unpin + Send)>,
+        _output: &'a mut (dyn AsyncWrite + Unpin + Send),
+    ) -> BoxFuture<'a, Result<ExecEnd>> {
+        let what = format!("{container} {}", spec.argv.join(" "));
+        self.change("exec", &what, None, |state| {
+            let code = i64::from(state.find(container)?.state != RunState::Running);
+            Ok(ExecEnd { code, stderr: String::new() })
         })
     }
 
