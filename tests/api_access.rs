@@ -43,6 +43,9 @@ member DELETE /projects/{project}/deployments/{deployment}
 viewer GET /projects/{project}/deployments/{deployment}/deletion
 member POST /projects/{project}/deployments/{deployment}/restore
 member POST /projects/{project}/deployments/{deployment}/move
+member POST /projects/{project}/deployments/{deployment}/clone
+viewer GET /projects/{project}/deployments/{deployment}/clone
+member POST /projects/{project}/deployments/{deployment}/clone/cancel
 member POST /projects/{project}/deployments/{deployment}/start
 member POST /projects/{project}/deployments/{deployment}/stop
 viewer GET /projects/{project}/deployments/{deployment}/status

@@ -33,6 +33,7 @@ enum Story {
     Delete,
     Recycle,
     Promote,
+    Clone,
 }
 
 impl Story {
@@ -52,6 +53,7 @@ fn story(point: &str) -> Story {
         _ if point.starts_with("cancel.") => Story::Cancel,
         _ if point.starts_with("delete.") => Story::Delete,
         _ if point.starts_with("recycle.") => Story::Recycle,
+        _ if point.starts_with("clone.") => Story::Clone,
         "promote.checked" => Story::Promote,
         _ => Story::Redeploy,
     }
@@ -133,7 +135,8 @@ impl World {
         self.trigger(point, &project, &text).await;
         wait_for(REACHED, &format!("the process dies at {point}"), || std::future::ready(self.server.ended())).await;
         std::fs::remove_file(&self.fault).unwrap();
-        if story(point).serves() {
+        // One that is just being copied is paused until we are back.
+        if story(point).serves() && story(point) != Story::Clone {
             self.answers_directly(&project, point).await;
         }
         self.server.kill();
@@ -188,6 +191,10 @@ impl World {
                 local.deploy_archive(SHOP, version(&text).archive()).await;
                 (SHOP.to_owned(), text)
             }
+            Story::Clone => {
+                self.server.visit("shop.localhost", "/write?data").await.ok();
+                (SHOP.to_owned(), self.text(SHOP).await)
+            }
             _ => (SHOP.to_owned(), self.text(SHOP).await),
         }
     }
@@ -222,6 +229,12 @@ impl World {
                 })
                 .await;
                 drop(local.try_send(Method::POST, &format!("{releases}/{}/cancel", release.number), None).await);
+            }
+            Story::Clone => {
+                let body =
+                    serde_json::to_vec(&serde_json::json!({ "name": format!("copy-{}", self.versions) })).unwrap();
+                let path = format!("{}/clone", at(project, "production"));
+                drop(local.try_send(Method::POST, &path, Some(("application/json", body))).await);
             }
             Story::Promote => {
                 let body = serde_json::to_vec(&serde_json::json!({ "from": { "deployment": "next" } })).unwrap();
@@ -273,10 +286,36 @@ impl World {
             .await;
             return None;
         }
+        if story(point) == Story::Clone {
+            self.clone_is_whole(project, &format!("copy-{}", self.versions), point).await;
+            return None;
+        }
         let releases = format!("{}/releases", at(project, "production"));
         let newest: Vec<Release> = local.read(&releases).await;
         let newest = newest.into_iter().next()?;
         Some(local.ended_within(RECOVERY, &newest).await)
+    }
+
+    /// It serves the data of its source, and goes again.
+    async fn clone_is_whole(&self, project: &str, name: &str, point: &str) {
+        let (local, path) = (self.server.local(), at(project, name));
+        wait_for(RECOVERY, &format!("{point}: the clone is live"), || async {
+            let releases: Vec<Release> = local.read(&format!("{path}/releases")).await;
+            releases
+                .first()
+                .is_some_and(|one| one.state == ReleaseState::Live && one.finished_at.is_some())
+                .then_some(())
+        })
+        .await;
+        let data = async |host: String| self.server.visit(&host, "/read").await.text();
+        let (source, copy) =
+            (data(format!("{project}.localhost")).await, data(format!("web-{name}-{project}.localhost")).await);
+        assert!(!source.is_empty() && source == copy, "{point}: {source:?} and {copy:?}");
+        local.delete(&format!("{path}?confirm={name}&now=true")).await.ok();
+        wait_for(RECOVERY, &format!("{point}: the clone is gone"), || async {
+            (local.get(&format!("{path}/releases")).await.status == 404).then_some(())
+        })
+        .await;
     }
 
     async fn serves_what_is_live(&self, point: &str, project: &str, before: &str, text: &str, newest: &Release) {

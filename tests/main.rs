@@ -38,6 +38,7 @@ mod edge_run;
 mod edge_standalone;
 mod edge_support;
 mod lifecycle;
+mod lifecycle_clone;
 mod lifecycle_engine;
 mod outgoing;
 mod edge_switch;

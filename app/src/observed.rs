@@ -104,6 +104,27 @@ struct State {
     ports: BTreeMap<u16, PublicPort>,
     // Deployments whose volumes somebody wants to know the size of.
     asked: BTreeSet<DeploymentId>,
+    held: BTreeSet<String>,
+}
+
+/// Containers that are paused on purpose. Dropped, they are no longer: the supervisor resumes those that still are.
+pub struct Hold {
+    observed: Observed,
+    names: Vec<String>,
+}
+
+impl Hold {
+    /// The names of the containers.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.observed.lock().held.retain(|name| !self.names.contains(name));
+        self.observed.changed();
+    }
 }
 
 impl Default for Observed {
@@ -186,6 +207,17 @@ impl Observed {
             self.changed();
         }
         changed
+    }
+
+    /// Says that these containers are about to be paused on purpose, until what it returns is dropped.
+    pub fn hold(&self, names: Vec<String>) -> Hold {
+        self.lock().held.extend(names.iter().cloned());
+        Hold { observed: self.clone(), names }
+    }
+
+    /// The containers that are paused on purpose.
+    pub fn held(&self) -> BTreeSet<String> {
+        self.lock().held.clone()
     }
 
     /// Notes which releases the edge's current table routes to.

@@ -55,8 +55,8 @@ async fn serve(config: ServeArgs) -> Result<()> {
     api::start(&app)?;
     supervisor::start(supervisor);
     logs::collect::start(&app, engine.clone());
-    release::start(&app, engine);
-    lifecycle::start(&app);
+    release::start(&app, engine.clone());
+    lifecycle::start(&app, engine);
     let (http, https) = edge.addresses();
     tracing::info!(?http, ?https, data_dir = %app.paths.root.display(), version = env!("CARGO_PKG_VERSION"), "boathouse is ready");
     notify::tell(app.config.notify_socket.as_deref(), notify::READY);

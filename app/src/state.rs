@@ -46,6 +46,8 @@ pub struct Inner {
 pub struct Pokes {
     /// The release worker.
     pub release: Poke,
+    /// The copies of clones.
+    pub clone: Poke,
     /// The ends of recycle periods.
     pub recycle: Poke,
     /// The supervisor.

@@ -34,7 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "stack", "state", "task",
         ],
     ),
-    ("lifecycle", &["db", "fault", "snapshot", "state"]),
+    ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "state"]),
     (
         "supervisor",
         &["config", "db", "docker", "fault", "logs", "observed", "secret", "snapshot", "stack", "state", "task"],

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeploymentName, DisplayName, GitRef, Host, Identifier, Millis, ProjectName, Recycled, Release};
+use crate::{
+    CloneStatus, DeploymentName, DisplayName, GitRef, Host, Identifier, Millis, ProjectName, Recycled, Release,
+};
 
 /// What a deployment is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -121,6 +123,9 @@ pub struct Deployment {
     /// It was deleted and can be restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recycled: Option<Recycled>,
+    /// How it came about as a clone, while that goes on or where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloning: Option<CloneStatus>,
     /// It cannot be deleted until this is taken off.
     #[serde(default)]
     pub protected: bool,

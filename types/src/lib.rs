@@ -5,6 +5,7 @@
 pub mod access;
 pub mod addon;
 pub mod cidr;
+pub mod cloning;
 pub mod deletion;
 pub mod container;
 pub mod deployment;
@@ -27,6 +28,7 @@ pub use access::*;
 pub use addon::*;
 pub use cidr::*;
 pub use container::*;
+pub use cloning::*;
 pub use deletion::*;
 pub use deployment::*;
 pub use env::*;

@@ -59,7 +59,7 @@ pub async fn remove(app: Data<App>, actor: Actor, at: Path<AtKey>, query: Query<
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn check(variable: &SetEnvVar) -> Result<()> {
+pub(super) fn check(variable: &SetEnvVar) -> Result<()> {
     if variable.value.contains('\0') {
         return Err(invalid(format!(
             "the value of {} contains a NUL byte, which no environment can hold",

@@ -1,6 +1,6 @@
 //! How a deployment does, in one colour and one sentence: derived from intent and observation, never stored.
 
-use boathouse_types::{ContainerStatus, Health, Intent, Millis, ReleaseState};
+use boathouse_types::{CloneStatus, ContainerStatus, Health, Intent, Millis, ReleaseState};
 
 use crate::clock;
 use crate::observed::{Container, Phase};
@@ -86,6 +86,17 @@ pub fn of_container(container: &Container, state: ReleaseState, now: Millis) -> 
             let requests = usize::try_from(container.in_flight.count()).unwrap_or(usize::MAX);
             (Health::Degraded, format!("draining {}", count(requests, "request")))
         }
+    }
+}
+
+/// How a deployment does whose data is being copied, or could not be.
+pub fn of_clone(status: &CloneStatus) -> (Health, String) {
+    match &status.problem {
+        Some(problem) => (Health::Down, format!("its data could not be copied: {problem}")),
+        None => (
+            Health::Degraded,
+            format!("its data is being copied from {}: {} MiB so far", status.source, status.bytes >> 20),
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ mod answer;
 mod backup;
 mod client;
 mod container;
+mod cloning;
 mod deployment;
 mod env;
 mod error;

@@ -5,7 +5,8 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, backup, container, deployment, env, event, host, log, openapi, project, registry, release, session, setup,
+    addon, backup, cloning, container, deployment, env, event, host, log, openapi, project, registry, release, session,
+    setup,
     status, system, token, upload, user, volume,
 };
 
@@ -88,6 +89,9 @@ fn deployments() -> Vec<Route> {
         route(GET, "/projects/{project}/deployments/{deployment}/deletion", VIEWER, deployment::deletion).says("What a deletion of the deployment would take").answers::<Deletion>(),
         route(POST, "/projects/{project}/deployments/{deployment}/restore", MEMBER, deployment::restore).says("Bring a deleted deployment back as it was").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/move", MEMBER, deployment::relocate).says("Give a deployment to another project, or another name; what runs goes on running").takes::<MoveDeployment>().answers::<Deployment>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/clone", MEMBER, cloning::create).says("Make a deployment with this one's configuration and, unless told otherwise, its data; this one stays up").takes::<NewClone>().answers::<Deployment>().with_status(202),
+        route(GET, "/projects/{project}/deployments/{deployment}/clone", VIEWER, cloning::get).says("How the deployment came about as a clone, and how far its copy is").answers::<CloneStatus>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/clone/cancel", MEMBER, cloning::cancel).says("End the copy that makes this deployment; nothing of it is left").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/status", VIEWER, status::show).says("The status tree: storage, images, containers, services, endpoints; as a stream, anew with each change").streams_one::<StatusTree>(),

@@ -6,6 +6,7 @@ mod addon;
 mod backup;
 mod ca;
 mod client;
+mod clone;
 mod completions;
 mod credentials;
 mod delete;
@@ -120,6 +121,7 @@ enum Command {
     Stop(stop::Args),
     Delete(delete::Args),
     Undelete(undelete::Args),
+    Clone(clone::Args),
     Token(token::Args),
     User(user::Args),
     Registry(registry::Args),
@@ -199,6 +201,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Start(args) => start::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Delete(args) => delete::run(args, context).await,
+        Command::Clone(args) => clone::run(args, context).await,
         Command::Undelete(args) => undelete::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::User(args) => user::run(args, context).await,

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0012_display_names", include_str!("../../../migrations/0012_display_names.sql")),
     ("0013_restarts", include_str!("../../../migrations/0013_restarts.sql")),
     ("0014_public_ports", include_str!("../../../migrations/0014_public_ports.sql")),
+    ("0015_clone", include_str!("../../../migrations/0015_clone.sql")),
 ];
 
 /// Brings the file to this binary's schema.

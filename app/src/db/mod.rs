@@ -4,6 +4,7 @@
 //! them into one transaction; those that read take `&Connection`, which a transaction is too.
 
 pub mod certificate;
+pub mod clone;
 pub mod deployment;
 pub mod env;
 pub mod event;

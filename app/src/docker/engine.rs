@@ -245,6 +245,41 @@ impl Containers for Engine {
         Box::pin(self.remove_container(container))
     }
 
+    fn pause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.call(format!("pause container {container}"), CHANGE_DEADLINE, move |docker| async move {
+            docker.pause_container(container).await
+        }))
+    }
+
+    fn resume<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        let resumed = self.call(format!("resume container {container}"), CHANGE_DEADLINE, move |docker| async move {
+            docker.unpause_container(container).await
+        });
+        Box::pin(async {
+            match resumed.await {
+                Err(error) if error.is_not_found() || error.why.contains("is not paused") => Ok(()),
+                other => other,
+            }
+        })
+    }
+
+    fn read_files<'a>(
+        &'a self,
+        container: &'a str,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, std::io::Result<Bytes>>>> {
+        Box::pin(super::archive::read(self, container, path))
+    }
+
+    fn write_files<'a>(
+        &'a self,
+        container: &'a str,
+        path: &'a str,
+        tar: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::archive::write(self, container, path, tar))
+    }
+
     fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>> {
         let options = RenameContainerOptionsBuilder::new().name(name).build();
         Box::pin(self.call(

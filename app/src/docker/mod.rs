@@ -3,6 +3,7 @@
 //! `Containers` is a process boundary with two implementations: [`Engine`] speaks to a Docker engine over its
 //! socket, [`Fake`] keeps everything in memory so that the logic above can be tested with injected faults.
 
+mod archive;
 pub mod build;
 mod config;
 mod engine;
@@ -99,6 +100,24 @@ pub trait Containers: Send + Sync {
     fn kill<'a>(&'a self, container: &'a str, signal: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Removes a container, killing it if need be; its named volumes stay. One that is gone is a success.
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Freezes all programs of a container; they use no processor and do not notice.
+    fn pause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Lets a paused container go on; one that is not paused is left alone.
+    fn resume<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// A folder or file of a container, running or not, as a tar stream with its volumes; the folder itself comes first.
+    fn read_files<'a>(
+        &'a self,
+        container: &'a str,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, std::io::Result<Bytes>>>>;
+    /// Unpacks a tar stream into a folder of a container, running or not; owners and rights as in the stream. It has no deadline of
+    /// its own.
+    fn write_files<'a>(
+        &'a self,
+        container: &'a str,
+        path: &'a str,
+        tar: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> BoxFuture<'a, Result<()>>;
     /// Gives a container another name.
     fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Its output, as lines.

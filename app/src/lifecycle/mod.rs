@@ -3,14 +3,24 @@
 //! Each is one transaction that the API calls; what takes time afterwards is a task that finds it in the database.
 
 pub mod change;
+pub mod clone;
 pub mod duplicate;
 pub mod recycle;
 pub mod relocate;
 
+use std::sync::Arc;
+
+use crate::docker::Containers;
 use crate::state::App;
 
 /// Starts the tasks.
-pub fn start(app: &App) {
+pub fn start(app: &App, engine: Arc<dyn Containers>) {
+    let description = "fills the volumes of clones";
+    let handles = app.clone();
+    app.tasks.when_due("clone", description, app.pokes.clone.clone(), move || {
+        let (app, engine) = (handles.clone(), engine.clone());
+        async move { clone::fill_next(&app, &*engine).await }
+    });
     let description = "removes what was deleted once it can no longer be restored";
     let handles = app.clone();
     app.tasks.when_due("recycle", description, app.pokes.recycle.clone(), move || {

@@ -5,7 +5,7 @@ use boathouse_types::{GitRef, ImageRef, Intent, ReleaseId, ReleaseState, Serves,
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, NewRow, ReleaseRow};
-use crate::db::{Transaction, project};
+use crate::db::{Transaction, clone, project};
 use crate::error::{Result, conflict, invalid};
 use crate::site;
 use crate::snapshot;
@@ -28,6 +28,7 @@ pub struct Request<'a> {
 ///
 /// A stopped deployment is started by it: who deploys wants to see it run.
 pub fn request(tx: &Transaction<'_>, asked: &Request<'_>) -> Result<ReleaseId> {
+    clone::refuse_unfinished(tx, asked.deployment.id)?;
     let project = project::by_id(tx, asked.deployment.project_id)?;
     let newest = release::newest_upload(tx, asked.deployment.id)?;
     let source = if asked.upload.is_some() { Source::Upload } else { project.source };
@@ -64,6 +65,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     if deployment.is_gone() {
         return Err(conflict("this deployment was deleted").hint("Restore it first: `boathouse undelete`"));
     }
+    clone::refuse_unfinished(tx, deployment.id)?;
     let older = release::queued(tx, deployment.id)?;
     let id = release::create(tx, deployment.id, new)?;
     let number = release::by_id(tx, id)?.number;

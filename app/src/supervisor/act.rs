@@ -44,6 +44,7 @@ impl Supervisor {
                 (Action::Create { .. }, Some(wanted)) => supervisor.create(&wanted).await,
                 (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted).await,
                 (Action::Restart { id, .. }, Some(wanted)) => supervisor.restart(&wanted, &id).await,
+                (Action::Resume { name }, _) => supervisor.engine.resume(&name).await,
                 (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
                 (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,
                 (Action::Adopt { id, from, to }, _) => supervisor.adopt(&id, from, to).await,

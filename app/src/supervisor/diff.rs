@@ -27,6 +27,8 @@ pub(super) struct Now {
     pub healthy: BTreeSet<String>,
     /// When each container was started last.
     pub started: BTreeMap<String, Millis>,
+    /// Containers that are paused on purpose.
+    pub held: BTreeSet<String>,
     /// The releases that the edge routes to; before its first table that may be any.
     pub routed: Option<BTreeSet<ReleaseId>>,
 }
@@ -44,6 +46,8 @@ pub(super) enum Action {
     Start { name: String },
     /// It runs, and somebody asked for a restart since it was started.
     Restart { name: String, id: String },
+    /// It is paused, and nobody holds it.
+    Resume { name: String },
     /// It exists in a state from which it cannot serve.
     Discard { name: String, id: String, why: &'static str },
     /// An add-on that did not change goes over to the next release.
@@ -83,6 +87,7 @@ impl Action {
             | Self::Create { name }
             | Self::Start { name }
             | Self::Restart { name, .. }
+            | Self::Resume { name }
             | Self::Discard { name, .. } => Some(name),
             Self::Retire(Retirement { name, .. }) | Self::Forget { name } => Some(name),
             Self::Adopt { to, .. } => Some(to),
@@ -212,7 +217,8 @@ impl<'a> Picture<'a> {
             RunState::Running if !wanted.networks().all(|network| container.addresses.contains_key(network)) => {
                 actions.push(discard("it was cut off from its network"))
             }
-            RunState::Paused => actions.push(discard("it was paused")),
+            RunState::Paused if now.held.contains(&name) => {}
+            RunState::Paused => actions.push(Action::Resume { name }),
             RunState::Running if self.is_restart_due(wanted, now) => {
                 actions.push(Action::Restart { name, id: container.id.clone() });
             }

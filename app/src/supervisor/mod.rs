@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::backoff::Backoff;
 use self::jobs::Jobs;
-use crate::docker::{Containers, DockerError, Label};
+use crate::docker::{Containers, DockerError, Label, RunState};
 use crate::error::{Error, Result, unavailable};
 use crate::observed::{Container, Phase};
 use crate::state::App;
@@ -89,7 +89,13 @@ impl Supervisor {
     /// Publishes what runs of the live releases, and waits until each was probed once.
     async fn find_running(self: &Arc<Self>) -> Result<()> {
         let desired = desired::read(&self.app).await?;
-        let seen = self.look().await.map_err(|error| self.engine_trouble(error))?;
+        let mut seen = self.look().await.map_err(|error| self.engine_trouble(error))?;
+        // A copy that died with the process before us left its source paused: visitors wait for nothing.
+        for container in seen.containers.iter_mut().filter(|one| one.state == RunState::Paused) {
+            if desired.wanted(&container.name).is_some() && self.engine.resume(&container.name).await.is_ok() {
+                container.state = RunState::Running;
+            }
+        }
         self.publish(&desired, &seen, &observe::Recent::default()).await;
         self.watch_health(&desired, &seen);
         let mut changes = self.app.observed.subscribe();
@@ -117,6 +123,7 @@ impl Supervisor {
             waiting: self.backoff().waiting(Instant::now()),
             healthy: self.healthy(),
             started: self.started(),
+            held: self.app.observed.held(),
             routed: self.app.observed.routed(),
         };
         for action in diff::diff(&desired, &seen, &now) {

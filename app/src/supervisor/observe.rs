@@ -72,10 +72,11 @@ impl Supervisor {
     async fn entry(self: &Arc<Self>, wanted: &Wanted, container: &Summary, recent: &Recent) -> Option<Container> {
         match container.state {
             _ if recent.busy.contains(&wanted.name) && self.is_restarting(&wanted.name) => None,
-            RunState::Running => Some(self.running(wanted, container, recent).await),
+            // A paused one keeps its address and its connections: requests wait until it goes on.
+            RunState::Running | RunState::Paused => Some(self.running(wanted, container, recent).await),
             _ if recent.busy.contains(&wanted.name) => None,
             RunState::Exited { .. } => Some(self.exited(wanted, container).await),
-            RunState::Created | RunState::Paused | RunState::Removing => Some(self.missing(wanted)),
+            RunState::Created | RunState::Removing => Some(self.missing(wanted)),
         }
     }
 

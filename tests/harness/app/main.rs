@@ -1,7 +1,8 @@
 //! An HTTP/1.1 server with the habits, good and bad, of the apps that people deploy. Standard library only: it is compiled alone.
 //!
 //! `/` answers the version; `/headers` the request as it arrived; `/env?KEY` a variable; `/delay?MS` late; `/stream?COUNT,MS` in
-//! chunks; `/size?BYTES` that many; `/body` how much was sent; `/write?TEXT` appends to /data/text, `/read` reads it;
+//! chunks; `/size?BYTES` that many; `/body` how much was sent; `/write?TEXT` appends to /data/text, `/read` reads it,
+//! `/fill?BYTES` makes /data/filler of that size;
 //! `/ask?HOST:PORT` answers what that one does to `/`; `/print?TEXT` writes a line to its log, `/print-bytes` one that is no UTF-8,
 //! `/print-long?BYTES` a long one; `/exit?CODE` ends it; an `Upgrade` is echoed.
 
@@ -250,6 +251,10 @@ fn answer(connection: &TcpStream, request: &Request, options: &Options) -> Optio
         "/body" => respond(connection, options, "200 OK", request.body.to_string().as_bytes()),
         "/stream" => stream(connection, query),
         "/write" => write(connection, options, query),
+        "/fill" => match fs::File::create("/data/filler").and_then(|file| file.set_len(query.parse().unwrap_or(0))) {
+            Ok(()) => respond(connection, options, "200 OK", b"filled"),
+            Err(error) => respond(connection, options, "500 Internal Server Error", error.to_string().as_bytes()),
+        },
         "/read" => respond(connection, options, "200 OK", &fs::read("/data/text").unwrap_or_default()),
         "/ask" => match ask(query) {
             Ok(text) => respond(connection, options, "200 OK", text.as_bytes()),

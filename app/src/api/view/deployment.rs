@@ -1,6 +1,6 @@
 //! A deployment as the API shows it: its rows, and what its containers do.
 
-use boathouse_types::{ContainerStatus, Deployment, Health, ReleaseState};
+use boathouse_types::{CloneState, ContainerStatus, Deployment, Health, ReleaseState};
 
 use super::{host, release};
 use crate::api::health::{self, Facts};
@@ -8,7 +8,7 @@ use crate::clock;
 use crate::db::deployment::DeploymentRow;
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::ReleaseRow;
-use crate::db::{Connection, release as releases};
+use crate::db::{Connection, clone, release as releases};
 use crate::error::Result;
 use crate::state::App;
 
@@ -18,7 +18,15 @@ pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<De
     let pending = releases::pending(connection, row.id)?;
     let containers = containers(connection, app, &row)?;
     let failed = newest_failed(connection, &row)?;
-    let (health, reason) = roll_up(app, &row, live.as_ref(), pending.as_ref(), failed.as_ref(), &containers);
+    let cloning = clone::of_target(connection, row.id)?.map(|clone| clone.status);
+    let cloning = cloning.filter(|status| matches!(status.state, CloneState::Copying | CloneState::Failed));
+    let (health, reason) = match (&row.recycled, &cloning) {
+        (Some(recycled), _) => {
+            (Health::Off, format!("deleted; can be restored until {}", clock::words(recycled.until)))
+        }
+        (None, Some(status)) => health::of_clone(status),
+        (None, None) => roll_up(app, &row, live.as_ref(), pending.as_ref(), failed.as_ref(), &containers),
+    };
     let shown = |row: Option<ReleaseRow>| row.map(|row| release::show(connection, row)).transpose();
     Ok(Deployment {
         hosts: host::of_deployment(connection, app, row.id)?,
@@ -30,6 +38,7 @@ pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<De
         stage: row.stage,
         intent: row.intent,
         recycled: row.recycled,
+        cloning,
         protected: row.protected,
         branch: row.branch,
         health,

@@ -85,6 +85,55 @@ impl Containers for Fake {
         })
     }
 
+    fn pause<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.change("pause", container, Some(EventAction::Other("pause".into())), |state| {
+            state.find_mut(container)?.state = RunState::Paused;
+            Ok(())
+        })
+    }
+
+    fn resume<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.change("resume", container, Some(EventAction::Other("unpause".into())), |state| {
+            let found = state.find_mut(container)?;
+            if found.state == RunState::Paused {
+                found.state = RunState::Running;
+            }
+            Ok(())
+        })
+    }
+
+    fn read_files<'a>(
+        &'a self,
+        container: &'a str,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, std::io::Result<Bytes>>>> {
+        self.query("read_files", |state| {
+            let image = state.find(container)?.spec.image.clone();
+            let bytes = state.files.get(&(image, path.to_owned())).cloned().ok_or_else(|| missing("file", path))?;
+            Ok(futures_util::stream::iter([Ok(Bytes::from(bytes))]).boxed())
+        })
+    }
+
+    fn write_files<'a>(
+        &'a self,
+        container: &'a str,
+        path: &'a str,
+        mut tar: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut bytes = Vec::new();
+            while let Some(chunk) = tar.next().await {
+                bytes.extend(chunk.map_err(|error| DockerError::from_io("write files", &error))?);
+            }
+            self.change("write_files", container, None, |state| {
+                let image = state.find(container)?.spec.image.clone();
+                state.files.insert((image, path.to_owned()), bytes);
+                Ok(())
+            })
+            .await
+        })
+    }
+
     fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>> {
         self.change("rename", container, Some(EventAction::Other("rename".into())), |state| {
             let mut found = state.find(container)?.clone();

@@ -1,0 +1,199 @@
+//! The copy of a deployment's volumes: as they are at one moment, while the programs that write them are paused.
+//!
+//! A paused program is frozen between two instructions, so what is copied is what a power cut at that moment would have left: every
+//! database that survives one can be opened. Requests wait meanwhile; the pause has a limit. Files go through two containers that never
+//! run, one with the source's volume read-only, one with the clone's: no program of ours needs to be in any image.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use boathouse_types::Identifier;
+use futures_util::StreamExt;
+
+use crate::docker::{ContainerSpec, Containers, DockerError, Mount, RunState, VolumeSpec, labels};
+use crate::error::{Result, conflict, unavailable};
+use crate::fault;
+use crate::observed::{Hold, Observed};
+use crate::snapshot::engine_error;
+
+/// The source must not stand still for longer: a clone is not worth an outage.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Where the volume lies in the containers that files go through.
+const PLACE: &str = "/boathouse";
+const MOUNT: &str = "/boathouse/volume";
+
+/// One volume that is to be filled.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The source's volume at the engine.
+    pub from: String,
+    /// The clone's.
+    pub to: String,
+}
+
+/// Everything that a copy needs to know.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Names this instance at the engine.
+    pub instance: String,
+    /// Names the containers that files go through.
+    pub clone: i64,
+    /// The clone's deployment.
+    pub target: i64,
+    /// Any image of the source.
+    pub image: String,
+    /// The volumes.
+    pub pairs: Vec<Pair>,
+    /// The source's containers that write to them.
+    pub writers: Vec<(String, Identifier)>,
+}
+
+/// Fills the clone's volumes and answers how long the source's writers were paused.
+pub async fn fill(
+    engine: &dyn Containers,
+    observed: &Observed,
+    plan: &Plan,
+    bytes: &Arc<AtomicU64>,
+) -> Result<Duration> {
+    prepare(engine, plan).await.map_err(engine_error)?;
+    fault::point("clone.prepared");
+    let held = hold(engine, observed, plan).await.map_err(engine_error)?;
+    let begun = Instant::now();
+    fault::point("clone.paused");
+    let copied = tokio::time::timeout(PAUSE_MAX, all(engine, plan, bytes)).await;
+    let others = intruders(engine, plan).await;
+    resume(engine, &held).await;
+    drop(held);
+    let paused = begun.elapsed();
+    fault::point("clone.resumed");
+    copied.map_err(|_| too_long(bytes.load(Ordering::Relaxed)))?.map_err(engine_error)?;
+    if let Some(other) = others.map_err(engine_error)? {
+        return Err(conflict(format!("the container {other} of the source started while its volumes were copied"))
+            .hint("A release or a restart came in between; clone again when it is over."));
+    }
+    clear(engine, plan).await.map_err(engine_error)?;
+    Ok(paused)
+}
+
+fn too_long(bytes: u64) -> crate::error::Error {
+    unavailable(format!(
+        "copying took longer than {} s ({} MiB so far), and the source must not stand still for longer",
+        PAUSE_MAX.as_secs(),
+        bytes >> 20
+    ))
+    .hint("Stop the source first (`boathouse stop`) and clone it then: nothing is paused for a stopped one. Or clone it without data.")
+}
+
+/// Removes the containers that files went through, also those of an earlier try.
+pub async fn clear(engine: &dyn Containers, plan: &Plan) -> Result<(), DockerError> {
+    for (index, _) in plan.pairs.iter().enumerate() {
+        for side in Side::BOTH {
+            engine.remove(&name(plan, index, side)).await?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Side {
+    From,
+    To,
+}
+
+impl Side {
+    const BOTH: [Self; 2] = [Self::From, Self::To];
+}
+
+fn name(plan: &Plan, index: usize, side: Side) -> String {
+    let side = if side == Side::From { "from" } else { "to" };
+    format!("bh-{}-copy-{}-{index}-{side}", plan.instance, plan.clone)
+}
+
+/// Fresh volumes, and the containers that files go through; all before anything is paused.
+async fn prepare(engine: &dyn Containers, plan: &Plan) -> Result<(), DockerError> {
+    clear(engine, plan).await?;
+    for (index, pair) in plan.pairs.iter().enumerate() {
+        // What an earlier try left is not to be mixed with this one's.
+        engine.remove_volume(&pair.to).await?;
+        let labels = BTreeMap::from([
+            (labels::INSTANCE.to_owned(), plan.instance.clone()),
+            (labels::DEPLOYMENT.to_owned(), plan.target.to_string()),
+        ]);
+        engine.create_volume(&VolumeSpec { name: pair.to.clone(), labels }).await?;
+        for side in Side::BOTH {
+            engine.create(&passage(plan, index, pair, side)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn passage(plan: &Plan, index: usize, pair: &Pair, side: Side) -> ContainerSpec {
+    let is_source = side == Side::From;
+    let volume = if is_source { &pair.from } else { &pair.to };
+    ContainerSpec {
+        name: name(plan, index, side),
+        image: plan.image.clone(),
+        // It never runs, but an image of files only has no command, and the engine wants one.
+        entrypoint: Some(vec!["/never-runs".to_owned()]),
+        labels: BTreeMap::from([(labels::INSTANCE.to_owned(), plan.instance.clone())]),
+        mounts: vec![Mount { volume: volume.clone(), path: MOUNT.to_owned(), read_only: is_source }],
+        ..ContainerSpec::default()
+    }
+}
+
+/// The writers, paused. From now on the supervisor leaves them so; once this is dropped it resumes what is still paused.
+async fn hold(engine: &dyn Containers, observed: &Observed, plan: &Plan) -> Result<Hold, DockerError> {
+    let mut running = Vec::new();
+    for (name, _) in &plan.writers {
+        match engine.inspect(name).await {
+            Ok(about) if about.state == RunState::Running => running.push(name.clone()),
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let held = observed.hold(running);
+    for name in held.names() {
+        if let Err(error) = engine.pause(name).await {
+            resume(engine, &held).await;
+            return Err(error);
+        }
+    }
+    Ok(held)
+}
+
+async fn resume(engine: &dyn Containers, held: &Hold) {
+    for name in held.names() {
+        if let Err(error) = engine.resume(name).await {
+            tracing::warn!(container = name, %error, "a paused container could not be resumed; the supervisor tries again");
+        }
+    }
+}
+
+async fn all(engine: &dyn Containers, plan: &Plan, bytes: &Arc<AtomicU64>) -> Result<(), DockerError> {
+    for (index, _) in plan.pairs.iter().enumerate() {
+        let read = engine.read_files(&name(plan, index, Side::From), MOUNT).await?;
+        let counted = bytes.clone();
+        let counting = read.inspect(move |chunk| {
+            let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            counted.fetch_add(length, Ordering::Relaxed);
+        });
+        engine.write_files(&name(plan, index, Side::To), PLACE, counting.boxed()).await?;
+        fault::point("clone.copied");
+    }
+    Ok(())
+}
+
+/// A container of the source that runs and was not paused: it may have written into the copy.
+async fn intruders(engine: &dyn Containers, plan: &Plan) -> Result<Option<String>, DockerError> {
+    for (name, _) in &plan.writers {
+        match engine.inspect(name).await {
+            Ok(about) if about.state == RunState::Running => return Ok(Some(name.clone())),
+            Err(error) if !error.is_not_found() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
