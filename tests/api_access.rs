@@ -47,6 +47,7 @@ member POST /projects/{project}/deployments/{deployment}/clone
 viewer GET /projects/{project}/deployments/{deployment}/clone
 member POST /projects/{project}/deployments/{deployment}/clone/cancel
 member POST /projects/{project}/deployments/{deployment}/start
+member POST /projects/{project}/deployments/{deployment}/extend
 member POST /projects/{project}/deployments/{deployment}/stop
 viewer GET /projects/{project}/deployments/{deployment}/status
 member POST /projects/{project}/deployments/{deployment}/restart

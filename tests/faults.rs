@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use boathouse::db::Db;
 use boathouse::fault::POINTS;
-use boathouse_types::{NewRelease, Project, Release, ReleaseState, Source};
+use boathouse_types::{Intent, NewRelease, Project, Release, ReleaseState, Source};
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use http::Method;
 
@@ -34,12 +35,13 @@ enum Story {
     Recycle,
     Promote,
     Clone,
+    Expire,
 }
 
 impl Story {
     /// Whether somebody is served all the time.
     fn serves(self) -> bool {
-        !matches!(self, Self::First | Self::Delete | Self::Recycle)
+        !matches!(self, Self::First | Self::Delete | Self::Recycle | Self::Expire)
     }
 }
 
@@ -53,6 +55,7 @@ fn story(point: &str) -> Story {
         _ if point.starts_with("cancel.") => Story::Cancel,
         _ if point.starts_with("delete.") => Story::Delete,
         _ if point.starts_with("recycle.") => Story::Recycle,
+        "expiry.stopped" => Story::Expire,
         _ if point.starts_with("clone.") => Story::Clone,
         "promote.checked" => Story::Promote,
         _ => Story::Redeploy,
@@ -161,7 +164,7 @@ impl World {
                 local.create_project(&name, &upload()).await;
                 (name, String::new())
             }
-            Story::Delete | Story::Recycle => {
+            Story::Delete | Story::Recycle | Story::Expire => {
                 let name = format!("gone-{number}");
                 local.create_project(&name, &upload()).await;
                 local.deploy_archive(&name, version("gone").archive()).await;
@@ -230,6 +233,17 @@ impl World {
                 .await;
                 drop(local.try_send(Method::POST, &format!("{releases}/{}/cancel", release.number), None).await);
             }
+            Story::Expire => {
+                let db =
+                    Db::open(&self.server.data().join("boathouse.db"), &self.server.data().join("backups")).unwrap();
+                let sql = format!(
+                    "update deployment set lifetime_ms = 3600000, expires_at = 1 where slug = '{project}-production'"
+                );
+                db.write(move |tx| Ok(tx.execute_batch(&sql)?)).await.unwrap();
+                // The task sleeps until it is told that something has changed.
+                let body = Some(("application/json", b"{}".to_vec()));
+                drop(local.try_send(Method::PATCH, &at(project, "production"), body).await);
+            }
             Story::Clone => {
                 let body =
                     serde_json::to_vec(&serde_json::json!({ "name": format!("copy-{}", self.versions) })).unwrap();
@@ -284,6 +298,15 @@ impl World {
                 (local.get(&format!("/api/v1/projects/{project}")).await.status == 404).then_some(())
             })
             .await;
+            return None;
+        }
+        if story(point) == Story::Expire {
+            wait_for(RECOVERY, &what, || async {
+                let now = local.deployment(project, "production").await;
+                (now.intent == Intent::Stopped).then_some(())
+            })
+            .await;
+            local.delete(&format!("/api/v1/projects/{project}?confirm={project}&now=true")).await.ok();
             return None;
         }
         if story(point) == Story::Clone {

@@ -40,6 +40,7 @@ mod edge_support;
 mod lifecycle;
 mod lifecycle_clone;
 mod lifecycle_engine;
+mod lifecycle_wake;
 mod outgoing;
 mod edge_switch;
 mod people;

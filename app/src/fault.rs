@@ -51,6 +51,7 @@ pub const POINTS: &[&str] = &[
     "clone.copied",
     "clone.resumed",
     "clone.finished",
+    "expiry.stopped",
     "recycle.wanted",
     "recycle.ended",
     "delete.wanted",

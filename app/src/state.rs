@@ -48,6 +48,8 @@ pub struct Pokes {
     pub release: Poke,
     /// The copies of clones.
     pub clone: Poke,
+    /// The ends of deployments' times.
+    pub expiry: Poke,
     /// The ends of recycle periods.
     pub recycle: Poke,
     /// The supervisor.

@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Wakes a task. Cheap to clone; poking twice before it runs is the same as once.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Poke(Arc<Notify>);
 
 impl Poke {

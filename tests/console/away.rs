@@ -10,7 +10,13 @@ use crate::harness::{Client, Server, app, seconds, upload, wait_for};
 const SOON: std::time::Duration = seconds(6);
 
 async fn add_deployment(client: &Client, name: &str) {
-    let new = NewDeployment { name: name.parse().unwrap(), stage: Default::default(), branch: None };
+    let new = NewDeployment {
+        name: name.parse().unwrap(),
+        stage: Default::default(),
+        branch: None,
+        lifetime: None,
+        wake: None,
+    };
     client.post("/api/v1/projects/shop/deployments", &new).await.ok();
 }
 

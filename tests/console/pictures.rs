@@ -219,6 +219,8 @@ async fn shop(admin: &Client) -> GitRepo {
         name: "staging".parse().unwrap(),
         stage: boathouse_types::DeploymentStage::Staging,
         branch: None,
+        lifetime: None,
+        wake: None,
     };
     admin.post("/api/v1/projects/shop/deployments", &staging).await.ok();
     released(admin, "shop", "staging").await;

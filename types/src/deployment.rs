@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CloneStatus, DeploymentName, DisplayName, GitRef, Host, Identifier, Millis, ProjectName, Recycled, Release,
+    CloneStatus, DeploymentName, DisplayName, GitRef, Host, Identifier, Lifetime, Millis, ProjectName, Recycled,
+    Release, Wake,
 };
 
 /// What a deployment is for.
@@ -126,6 +127,14 @@ pub struct Deployment {
     /// How it came about as a clone, while that goes on or where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloning: Option<CloneStatus>,
+    /// How long it runs after each start.
+    pub lifetime: Lifetime,
+    /// When it stops by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Millis>,
+    /// Who may start it once it is stopped.
+    #[serde(default)]
+    pub wake: Wake,
     /// It cannot be deleted until this is taken off.
     #[serde(default)]
     pub protected: bool,
@@ -160,6 +169,12 @@ pub struct NewDeployment {
     /// The branch it follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<GitRef>,
+    /// How long it runs after each start; 12 hours for development, else forever, where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
+    /// Who may start it once it is stopped; members only where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<Wake>,
 }
 
 /// `PATCH …/deployments/{deployment}`.
@@ -170,6 +185,12 @@ pub struct ChangeDeployment {
     /// What it is called for people; empty for its name. Nothing at the engine and no address changes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<DisplayName>,
+    /// How long it runs after each start; the time that is left now becomes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
+    /// Who may start it once it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<Wake>,
     /// Whether it may not be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,

@@ -2,7 +2,8 @@
 
 use actix_web::web::{Data, Json, Path, Query};
 use boathouse_types::{
-    ChangeDeployment, Deletion, Deployment, DeploymentName, Intent, MoveDeployment, NewDeployment, ProjectName,
+    ChangeDeployment, Deletion, Deployment, DeploymentName, Extend, Intent, Lifetime, MoveDeployment, NewDeployment,
+    ProjectName,
 };
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::{Connection, Transaction, project};
 use crate::error::Result;
-use crate::lifecycle::{change as changes, recycle, relocate};
+use crate::lifecycle::{change as changes, expiry, recycle, relocate};
 use crate::state::App;
 
 /// The path of a deployment.
@@ -69,14 +70,18 @@ pub async fn create(
     name: Path<ProjectName>,
     body: Json<NewDeployment>,
 ) -> Result<Json<Deployment>> {
-    write(&app, move |tx, app| {
+    let answer = write(&app, move |tx, app| {
         let project = project::by_name(tx, &name)?;
         let id = deployment::create(tx, project.id, &body.name, body.stage, body.branch.as_ref())?;
+        deployment::set_lifetime(tx, id, body.lifetime.unwrap_or(Lifetime::of_stage(body.stage)))?;
+        deployment::set_wake(tx, id, body.wake.unwrap_or_default())?;
         let at = At { project: project.name, deployment: body.name.clone() };
         at.record(tx, &actor, "deployment.created", "created the deployment")?;
         show(tx, app, deployment::by_id(tx, id)?)
     })
-    .await
+    .await?;
+    app.pokes.expiry.poke();
+    Ok(answer)
 }
 
 pub async fn change(
@@ -85,12 +90,15 @@ pub async fn change(
     at: Path<At>,
     body: Json<ChangeDeployment>,
 ) -> Result<Json<Deployment>> {
-    write(&app, move |tx, app| {
+    let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
         changes::apply(tx, &row, &body, &actor.label())?;
         show(tx, app, deployment::by_id(tx, row.id)?)
     })
-    .await
+    .await?;
+    app.pokes.expiry.poke();
+    app.pokes.edge.poke();
+    Ok(answer)
 }
 
 pub async fn deletion(app: Data<App>, at: Path<At>) -> Result<Json<Deletion>> {
@@ -135,6 +143,17 @@ pub async fn relocate(
     Ok(answer)
 }
 
+pub async fn extend(app: Data<App>, actor: Actor, at: Path<At>, body: Json<Extend>) -> Result<Json<Deployment>> {
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        expiry::extend(tx, &row, *body, &actor.label())?;
+        show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await?;
+    wake(&app);
+    Ok(answer)
+}
+
 pub async fn start(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
     intend(app, actor, at, Intent::Running, "deployment.started", "ordered the start").await
 }
@@ -170,4 +189,5 @@ pub fn wake(app: &App) {
     app.pokes.supervisor.poke();
     app.pokes.edge.poke();
     app.pokes.recycle.poke();
+    app.pokes.expiry.poke();
 }

@@ -6,8 +6,7 @@ use boathouse_types::*;
 use super::route::{Need, Route, route};
 use super::{
     addon, backup, cloning, container, deployment, env, event, host, log, openapi, project, registry, release, session,
-    setup,
-    status, system, token, upload, user, volume,
+    setup, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -93,6 +92,7 @@ fn deployments() -> Vec<Route> {
         route(GET, "/projects/{project}/deployments/{deployment}/clone", VIEWER, cloning::get).says("How the deployment came about as a clone, and how far its copy is").answers::<CloneStatus>(),
         route(POST, "/projects/{project}/deployments/{deployment}/clone/cancel", MEMBER, cloning::cancel).says("End the copy that makes this deployment; nothing of it is left").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/extend", MEMBER, deployment::extend).says("Begin the time of a running deployment anew, also with another length").takes::<Extend>().answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/status", VIEWER, status::show).says("The status tree: storage, images, containers, services, endpoints; as a stream, anew with each change").streams_one::<StatusTree>(),
         route(POST, "/projects/{project}/deployments/{deployment}/restart", MEMBER, container::restart_all).says("Restart all containers of the live release, one after the other, add-ons first").answers::<Deployment>(),

@@ -1,8 +1,8 @@
 //! `boathouse deployment`.
 
 use boathouse_types::{
-    ChangeDeployment, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, MoveDeployment, NewDeployment,
-    ProjectName,
+    ChangeDeployment, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, Lifetime, MoveDeployment,
+    NewDeployment, ProjectName, Wake,
 };
 use clap::Subcommand;
 use reqwest::Method;
@@ -43,6 +43,12 @@ enum Action {
         /// The branch it follows; the project's where absent
         #[arg(long)]
         branch: Option<GitRef>,
+        /// How long it runs after each start: 1h, 8h, 12h or forever
+        #[arg(long, value_parser = lifetime)]
+        lifetime: Option<Lifetime>,
+        /// Who may start it once it is stopped: owner or visitors
+        #[arg(long, value_parser = wake)]
+        wake: Option<Wake>,
     },
     /// Change what a deployment is called, follows or is for
     Change(Change),
@@ -73,6 +79,12 @@ struct Change {
     /// What it is for from the next release on
     #[arg(long, value_parser = stage)]
     stage: Option<DeploymentStage>,
+    /// How long it runs after each start: 1h, 8h, 12h or forever
+    #[arg(long, value_parser = lifetime)]
+    lifetime: Option<Lifetime>,
+    /// Who may start it once it is stopped: owner or visitors
+    #[arg(long, value_parser = wake)]
+    wake: Option<Wake>,
     /// It may not be deleted
     #[arg(long, conflicts_with = "unprotect")]
     protect: bool,
@@ -86,13 +98,22 @@ pub fn stage(word: &str) -> std::result::Result<DeploymentStage, String> {
     DeploymentStage::parse(word).ok_or_else(|| "use development, staging, production or preview".to_owned())
 }
 
+/// The lifetime of that word.
+pub fn lifetime(word: &str) -> std::result::Result<Lifetime, String> {
+    Lifetime::parse(word).ok_or_else(|| "use 1h, 8h, 12h or forever".to_owned())
+}
+
+fn wake(word: &str) -> std::result::Result<Wake, String> {
+    Wake::parse(word).ok_or_else(|| "use owner or visitors".to_owned())
+}
+
 pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::List { project, deleted } => list(project, deleted, context).await,
-        Action::Create { name, project, stage, branch } => {
+        Action::Create { name, project, stage, branch, lifetime, wake } => {
             let place = PlaceArgs { project, deployment: Some(name.clone()) }.resolve()?;
             let path = format!("/projects/{}/deployments", place.project);
-            let body = NewDeployment { name, stage, branch };
+            let body = NewDeployment { name, stage, branch, lifetime, wake };
             let made: Deployment = context.client()?.call(Method::POST, &path, &body).await?;
             context.out.result(&made, || status::describe(&made))
         }
@@ -119,12 +140,14 @@ async fn apply(change: Change, context: &Context) -> Result<()> {
     let body = ChangeDeployment {
         display_name: change.display_name,
         protected: change.protect.then_some(true).or(change.unprotect.then_some(false)),
+        lifetime: change.lifetime,
+        wake: change.wake,
         branch: change.branch,
         stage: change.stage,
     };
     if body == ChangeDeployment::default() {
         return Err(Failure::invalid("nothing to change was named")
-            .hint("Give --display-name, --branch, --stage, --protect or --unprotect."));
+            .hint("Give --display-name, --branch, --stage, --lifetime, --wake, --protect or --unprotect."));
     }
     let path = change.place.resolve()?.path();
     let changed: Deployment = context.client()?.call(Method::PATCH, &path, &body).await?;

@@ -16,6 +16,7 @@ mod describe;
 mod domain;
 mod edge;
 mod env;
+mod extend;
 mod failure;
 mod follow;
 mod hello;
@@ -119,6 +120,7 @@ enum Command {
     Domain(domain::Args),
     Start(start::Args),
     Stop(stop::Args),
+    Extend(extend::Args),
     Delete(delete::Args),
     Undelete(undelete::Args),
     Clone(clone::Args),
@@ -199,6 +201,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Env(args) => env::run(args, context).await,
         Command::Domain(args) => domain::run(args, context).await,
         Command::Start(args) => start::run(args, context).await,
+        Command::Extend(args) => extend::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Delete(args) => delete::run(args, context).await,
         Command::Clone(args) => clone::run(args, context).await,

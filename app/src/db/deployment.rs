@@ -1,8 +1,8 @@
 //! Deployments.
 
 use boathouse_types::{
-    DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Intent, Millis, ProjectId, ProjectName,
-    Recycled,
+    DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Intent, Lifetime, Millis, ProjectId,
+    ProjectName, Recycled, Wake,
 };
 use rusqlite::{Row, params};
 
@@ -35,6 +35,12 @@ pub struct DeploymentRow {
     pub recycled: Option<Recycled>,
     /// It may not be deleted.
     pub protected: bool,
+    /// How long it runs after each start.
+    pub lifetime: Lifetime,
+    /// When it stops by itself.
+    pub expires_at: Option<Millis>,
+    /// Who may start it once it is stopped.
+    pub wake: Wake,
     /// When it was created.
     pub created_at: Millis,
 }
@@ -153,7 +159,7 @@ pub fn due(connection: &Connection, now: Millis) -> Result<Vec<DeploymentRow>> {
 /// Deletes it with a way back: stops it, and hides it from those who look for its name.
 pub fn recycle(tx: &Transaction<'_>, id: DeploymentId, recycled: Recycled) -> Result<()> {
     tx.execute(
-        "update deployment set ran = (intent = 'running'), intent = 'stopped', recycled_at = ?2, recycled_until = ?3
+        "update deployment set ran = (intent = 'running'), intent = 'stopped', expires_at = null, recycled_at = ?2, recycled_until = ?3
          where id = ?1 and recycled_at is null and intent <> 'deleted'",
         params![id.0, recycled.at, recycled.until],
     )?;
@@ -163,9 +169,10 @@ pub fn recycle(tx: &Transaction<'_>, id: DeploymentId, recycled: Recycled) -> Re
 /// Takes [`recycle`] back.
 pub fn restore(tx: &Transaction<'_>, id: DeploymentId) -> Result<()> {
     tx.execute(
-        "update deployment set intent = iif(ran = 1, 'running', 'stopped'), recycled_at = null, recycled_until = null
+        "update deployment set intent = iif(ran = 1, 'running', 'stopped'), recycled_at = null, recycled_until = null,
+           expires_at = iif(ran = 1, ?2 + lifetime_ms, null)
          where id = ?1 and recycled_at is not null and intent <> 'deleted'",
-        [id.0],
+        params![id.0, clock::now()],
     )?;
     Ok(())
 }
@@ -197,10 +204,39 @@ pub fn all(connection: &Connection) -> Result<Vec<DeploymentRow>> {
     list_where(connection, "order by d.id", [])
 }
 
-/// Changes what the user wants of it.
+/// Changes what the user wants of it. With each start its time begins anew.
 pub fn set_intent(tx: &Transaction<'_>, id: DeploymentId, intent: Intent) -> Result<()> {
-    tx.execute("update deployment set intent = ?2 where id = ?1", params![id.0, intent.as_str()])?;
+    tx.execute(
+        "update deployment set intent = ?2, expires_at = iif(?2 = 'running', ?3 + lifetime_ms, null) where id = ?1",
+        params![id.0, intent.as_str(), clock::now()],
+    )?;
     Ok(())
+}
+
+/// Sets how long it runs after each start; where it runs, its time begins anew.
+pub fn set_lifetime(tx: &Transaction<'_>, id: DeploymentId, lifetime: Lifetime) -> Result<()> {
+    tx.execute(
+        "update deployment set lifetime_ms = ?2, expires_at = iif(intent = 'running', ?3 + ?2, null) where id = ?1",
+        params![id.0, lifetime.millis(), clock::now()],
+    )?;
+    Ok(())
+}
+
+/// Sets who may start it once it is stopped.
+pub fn set_wake(tx: &Transaction<'_>, id: DeploymentId, wake: Wake) -> Result<()> {
+    tx.execute("update deployment set wake = ?2 where id = ?1", params![id.0, wake.as_str()])?;
+    Ok(())
+}
+
+/// Running deployments whose time has ended at `now`.
+pub fn expired(connection: &Connection, now: Millis) -> Result<Vec<DeploymentRow>> {
+    list_where(connection, "where d.expires_at <= ?1 and d.intent = 'running' order by d.id", [now])
+}
+
+/// When the next running deployment's time ends.
+pub fn next_expiry(connection: &Connection) -> Result<Option<Millis>> {
+    let sql = "select min(expires_at) from deployment where intent = 'running'";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
 /// Changes branch and stage.
@@ -238,6 +274,9 @@ struct Raw {
     branch: Option<String>,
     recycled: Option<Recycled>,
     protected: bool,
+    lifetime_ms: Option<i64>,
+    expires_at: Option<i64>,
+    wake: String,
     created_at: i64,
 }
 
@@ -254,6 +293,9 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         branch: row.get("branch")?,
         recycled: super::recycled(row)?,
         protected: row.get("protected")?,
+        lifetime_ms: row.get("lifetime_ms")?,
+        expires_at: row.get("expires_at")?,
+        wake: row.get("wake")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -271,6 +313,9 @@ fn resolve(raw: Raw) -> Result<DeploymentRow> {
         branch: raw.branch.map(|text| parsed("branch", text)).transpose()?,
         recycled: raw.recycled,
         protected: raw.protected,
+        lifetime: Lifetime::of_millis(raw.lifetime_ms).unwrap_or(Lifetime::Forever),
+        expires_at: raw.expires_at,
+        wake: Wake::parse(&raw.wake).ok_or_else(|| bad_column("wake policy", &raw.wake))?,
         created_at: raw.created_at,
     })
 }

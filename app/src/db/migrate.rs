@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0013_restarts", include_str!("../../../migrations/0013_restarts.sql")),
     ("0014_public_ports", include_str!("../../../migrations/0014_public_ports.sql")),
     ("0015_clone", include_str!("../../../migrations/0015_clone.sql")),
+    ("0016_lifetimes", include_str!("../../../migrations/0016_lifetimes.sql")),
 ];
 
 /// Brings the file to this binary's schema.

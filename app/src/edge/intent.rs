@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use boathouse_types::{DeploymentId, Intent as Wanted, ReleaseComponent, ReleaseId, Serves, TlsMode};
+use boathouse_types::{DeploymentId, Intent as Wanted, Lifetime, ReleaseComponent, ReleaseId, Serves, TlsMode, Wake};
 
+use super::asleep::Asleep;
 use super::ca;
 use super::files::Site;
 use super::routes::{Address, Policy, Route, Table, Target, Upstream};
@@ -17,6 +18,7 @@ use crate::db::{Connection, certificate, deployment, host, release};
 use crate::error::Result;
 use crate::observed::{Container, InFlight, Observed, Phase};
 use crate::site;
+use crate::task::Poke;
 
 /// What the database wants of the edge.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Intent {
     live: BTreeMap<DeploymentId, (ReleaseRow, Vec<ReleaseComponent>)>,
     /// Deployments that are to run.
     running: BTreeSet<DeploymentId>,
+    /// Deployments that sleep where they do not run, and whether visitors may wake them.
+    sleepers: BTreeMap<DeploymentId, bool>,
     /// Every stored certificate.
     pub certificates: Vec<CertificateRow>,
 }
@@ -38,6 +42,9 @@ pub struct Memory {
     /// An upstream that did not change stays the same object, and so do the connections to it.
     upstreams: Vec<Arc<Upstream>>,
     loaded: HashMap<SiteKey, Arc<Site>>,
+    /// One per deployment, so that a ring is not lost with a table.
+    asleep: BTreeMap<DeploymentId, Arc<Asleep>>,
+    poke: Poke,
 }
 
 /// Digest, prefix, single-page.
@@ -45,8 +52,28 @@ type SiteKey = (String, String, bool);
 
 impl Memory {
     /// Nothing remembered yet.
-    pub fn new(console_host: String, console: Arc<Upstream>, sites: PathBuf) -> Self {
-        Self { console_host, console, sites, upstreams: Vec::new(), loaded: HashMap::new() }
+    pub fn new(console_host: String, console: Arc<Upstream>, sites: PathBuf, poke: Poke) -> Self {
+        Self {
+            console_host,
+            console,
+            sites,
+            upstreams: Vec::new(),
+            loaded: HashMap::new(),
+            asleep: BTreeMap::new(),
+            poke,
+        }
+    }
+
+    /// Sleeping deployments that visitors have woken since the last look.
+    pub fn woken(&self) -> Vec<DeploymentId> {
+        self.asleep.values().filter(|asleep| asleep.take_ring()).map(|asleep| asleep.deployment).collect()
+    }
+
+    fn asleep(&mut self, deployment: DeploymentId, visitors: bool, waking: bool) -> Target {
+        let known = self.asleep.get(&deployment).filter(|known| known.is(visitors, waking)).cloned();
+        let asleep = known.unwrap_or_else(|| Arc::new(Asleep::new(deployment, visitors, waking, self.poke.clone())));
+        self.asleep.insert(deployment, Arc::clone(&asleep));
+        Target::Asleep(asleep)
     }
 
     fn upstream(&self, address: SocketAddr, in_flight: &Arc<InFlight>) -> Arc<Upstream> {
@@ -83,11 +110,16 @@ pub fn read(connection: &Connection) -> Result<Intent> {
         hosts: host::all(connection)?,
         live: BTreeMap::new(),
         running: BTreeSet::new(),
+        sleepers: BTreeMap::new(),
         certificates: certificate::all(connection)?,
     };
     for row in deployment::all(connection)? {
         if row.intent == Wanted::Running {
             intent.running.insert(row.id);
+        }
+        let sleeps = row.wake == Wake::Visitors || row.lifetime != Lifetime::Forever;
+        if sleeps && row.recycled.is_none() {
+            intent.sleepers.insert(row.id, row.wake == Wake::Visitors);
         }
         if let Some(live) = release::live(connection, row.id)? {
             let components = release::components(connection, live.id)?;
@@ -119,6 +151,7 @@ pub async fn table(intent: &Intent, observed: &Observed, memory: &mut Memory) ->
         insert(&mut table, host.name.as_str(), &host.path, route);
     }
     (memory.upstreams, memory.loaded) = (upstreams, sites);
+    memory.asleep.retain(|deployment, _| intent.sleepers.contains_key(deployment));
     let routed = intent.live.iter().filter(|(deployment, _)| intent.running.contains(deployment));
     (table, routed.map(|(_, (row, _))| row.id).collect())
 }
@@ -138,7 +171,11 @@ async fn target(
     sites: &mut HashMap<SiteKey, Arc<Site>>,
 ) -> Target {
     let unavailable = |reason: &str| Target::Unavailable(reason.to_owned());
+    let sleeper = intent.sleepers.get(&host.deployment_id).copied();
     if !intent.running.contains(&host.deployment_id) {
+        if let Some(visitors) = sleeper {
+            return memory.asleep(host.deployment_id, visitors, false);
+        }
         return unavailable("the deployment is stopped");
     }
     let Some((release, components)) = intent.live.get(&host.deployment_id) else {
@@ -160,6 +197,10 @@ async fn target(
     containers.retain(|container| container.identifier == host.component);
     let soon = is_coming(&containers);
     match answering(containers, component.port) {
+        // It was just woken: a page that looks again is better than a browser that waits.
+        found if found.is_empty() && soon && sleeper.is_some() => {
+            memory.asleep(host.deployment_id, sleeper.unwrap_or_default(), true)
+        }
         // Without an upstream a request waits a moment for one, as in the middle of a switch.
         found if found.is_empty() && soon => Target::Upstreams(Vec::new()),
         found if found.is_empty() => unavailable("no container answers"),

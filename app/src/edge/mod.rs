@@ -1,6 +1,7 @@
 //! The edge: HTTP and TLS from the world to the applications. It knows routes, upstreams and certificates, and nothing of
 //! containers, releases or the API.
 
+pub mod asleep;
 pub mod body;
 pub mod chunks;
 pub mod connection;

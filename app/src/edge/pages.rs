@@ -10,7 +10,12 @@ use super::body::Body;
 pub fn page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
     let (title, hint) = words(status);
     let html = wants_html(request);
-    let text = if html { html_page(status, title, hint) } else { format!("{} {title}. {hint}\n", status.as_u16()) };
+    let text =
+        if html { html_text(status, title, hint, "", "") } else { format!("{} {title}. {hint}\n", status.as_u16()) };
+    with_headers(status, text, html)
+}
+
+fn with_headers(status: StatusCode, text: String, html: bool) -> Response<Body> {
     let mut response = Response::new(Body::full(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -18,7 +23,7 @@ pub fn page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if html {
-        let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -26,6 +31,43 @@ pub fn page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
     }
     response
 }
+
+/// What a deployment that does not run says to visitors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It starts; the page looks again by itself.
+    Waking,
+    /// A visitor may wake it.
+    Button,
+    /// Only its owner may.
+    Closed,
+}
+
+/// Seconds until a page looks again for an application that starts.
+const LOOK_AGAIN_S: &str = "2";
+
+/// The page of a deployment that sleeps or wakes.
+pub fn resting(status: StatusCode, request: &HeaderMap, rest: Rest) -> Response<Body> {
+    let (title, hint, more, head) = match rest {
+        Rest::Waking => ("Waking up", "The application starts. This page looks again by itself.", "", REFRESH),
+        Rest::Button => ("Asleep", "The application is asleep. Wake it up; that takes a moment.", BUTTON, ""),
+        Rest::Closed => ("Asleep", "The application is asleep. Its owner can start it.", "", ""),
+    };
+    let html = wants_html(request);
+    let text = if html {
+        html_text(status, title, hint, head, more)
+    } else {
+        format!("{} {title}. {hint}\n", status.as_u16())
+    };
+    let mut response = with_headers(status, text, html);
+    if rest != Rest::Closed {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(LOOK_AGAIN_S));
+    }
+    response
+}
+
+const REFRESH: &str = "<meta http-equiv=\"refresh\" content=\"2; url=/\">";
+const BUTTON: &str = "<form method=\"post\" action=\"/.boathouse/wake\"><button style=\"font:inherit;padding:.5rem 1rem\">Wake it up</button></form>";
 
 /// The same, and the connection ends with it.
 pub fn last_page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
@@ -63,12 +105,12 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
     }
 }
 
-fn html_page(status: StatusCode, title: &str, hint: &str) -> String {
+fn html_text(status: StatusCode, title: &str, hint: &str, head: &str, more: &str) -> String {
     let code = status.as_u16();
     format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">{head}\
          <title>{code} {title}</title><style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;\
          padding:0 1rem;color:#222;background:#fff}}@media(prefers-color-scheme:dark){{body{{color:#ddd;background:#111}}}}\
-         h1{{font-size:1.5rem}}</style><h1>{title}</h1><p>{hint}</p><p><small>{code}</small></p></html>\n"
+         h1{{font-size:1.5rem}}</style><h1>{title}</h1><p>{hint}</p>{more}<p><small>{code}</small></p></html>\n"
     )
 }

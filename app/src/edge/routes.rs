@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::asleep::Asleep;
 use super::files::Site;
 use crate::observed::InFlight;
 
@@ -52,6 +53,8 @@ pub enum Target {
     Console(Arc<Upstream>),
     /// Another address; the path and query are kept when it ends in no path.
     Redirect(String),
+    /// A deployment that is stopped, or starts after a stop.
+    Asleep(Arc<Asleep>),
     /// Nothing can answer now. The reason is for logs, never for the page.
     Unavailable(String),
 }

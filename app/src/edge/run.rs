@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use boathouse_types::ReleaseId;
+use boathouse_types::{DeploymentId, ReleaseId, Wake};
 use futures_util::FutureExt as _;
 use rustls::sign::CertifiedKey;
 use tokio::task::JoinSet;
@@ -22,6 +22,8 @@ use super::tls::{self, Certificates};
 use super::watch::Limits;
 use crate::clock;
 use crate::db::certificate::{self, CertificateRow, key_aad};
+use crate::db::event::{self, About};
+use crate::db::{Transaction, deployment};
 use crate::error::{Error, Result, internal, unavailable};
 use crate::observed::InFlight;
 use crate::state::App;
@@ -102,6 +104,18 @@ async fn make_ca(app: &App) -> Result<certificate::CaRow> {
         .await
 }
 
+/// Starts a stopped deployment that visitors may wake; anything else has changed meanwhile.
+fn wake(tx: &Transaction<'_>, id: DeploymentId) -> Result<()> {
+    let row = deployment::by_id(tx, id)?;
+    if row.is_gone() || row.intent != boathouse_types::Intent::Stopped || row.wake != Wake::Visitors {
+        return Ok(());
+    }
+    deployment::set_intent(tx, id, boathouse_types::Intent::Running)?;
+    let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
+    event::record(tx, "visitor", "deployment.woken", about, &format!("A visitor woke {}/{}", row.project, row.name))?;
+    Ok(())
+}
+
 /// Keeps the two pointers that the edge's threads read.
 struct Keeper {
     app: App,
@@ -127,7 +141,8 @@ impl Keeper {
     fn new(app: &App) -> Result<Self> {
         let fallback = tls::self_signed().map_err(|error| internal("no certificate could be made").caused_by(error))?;
         let console = Upstream::new(super::routes::Address::Unix(app.paths.console_socket()), InFlight::new());
-        let memory = Memory::new(app.config.console_host.to_string(), console, app.paths.sites());
+        let memory =
+            Memory::new(app.config.console_host.to_string(), console, app.paths.sites(), app.pokes.edge.clone());
         Ok(Self {
             acme: Acme::new(&app.config, app.db.clone(), app.key.clone())?,
             table: Arc::default(),
@@ -149,6 +164,7 @@ impl Keeper {
     async fn reconcile(&self) -> Result<()> {
         let mut guard = self.state.lock().await;
         let state = &mut *guard;
+        self.wake(state.memory.woken()).await?;
         let intent = self.app.db.read(intent::read).await?;
         // Certificates first: whoever sees a new route over TLS also gets its certificate.
         self.load_certificates(state, &intent).await?;
@@ -165,6 +181,19 @@ impl Keeper {
             self.app.pokes.certificates.poke();
         }
         state.wanted = wanted;
+        Ok(())
+    }
+
+    /// What visitors woke is to run.
+    async fn wake(&self, woken: Vec<DeploymentId>) -> Result<()> {
+        if woken.is_empty() {
+            return Ok(());
+        }
+        self.app.db.write(move |tx| woken.iter().try_for_each(|id| wake(tx, *id))).await?;
+        self.app.pokes.supervisor.poke();
+        self.app.pokes.release.poke();
+        self.app.pokes.expiry.poke();
+        self.app.pokes.events.notify_waiters();
         Ok(())
     }
 

@@ -211,6 +211,7 @@ async fn answer_here(found: Found, head: &Parts) -> Response<Body> {
         Target::Redirect(location) => {
             redirect(&keep_path(location, head)).unwrap_or_else(|| page(StatusCode::BAD_GATEWAY))
         }
+        Target::Asleep(asleep) => asleep.answer(head),
         Target::Unavailable(reason) => {
             tracing::debug!(route = %route.id, reason, "unavailable");
             page(StatusCode::SERVICE_UNAVAILABLE)

@@ -21,6 +21,14 @@ pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeploymen
         deployment::set_protected(tx, row.id, protected)?;
         said.push(if protected { "is protected against deletion" } else { "may be deleted" }.to_owned());
     }
+    if let Some(lifetime) = change.lifetime.filter(|lifetime| *lifetime != row.lifetime) {
+        deployment::set_lifetime(tx, row.id, lifetime)?;
+        said.push(format!("runs {} after each start", lifetime.as_str()));
+    }
+    if let Some(wake) = change.wake.filter(|wake| *wake != row.wake) {
+        deployment::set_wake(tx, row.id, wake)?;
+        said.push(format!("can be woken by: {}", wake.as_str()));
+    }
     let stage = change.stage.unwrap_or(row.stage);
     if stage != row.stage {
         refuse_stage(tx, row, stage)?;

@@ -22,6 +22,8 @@ pub fn project(
     for row in deployment::of_project(tx, from.id)? {
         let copy = deployment::create(tx, id, &row.name, row.stage, row.branch.as_ref())?;
         deployment::set_display_name(tx, copy, row.display_name.as_ref())?;
+        deployment::set_lifetime(tx, copy, row.lifetime)?;
+        deployment::set_wake(tx, copy, row.wake)?;
         variables(tx, app, row.id, copy)?;
     }
     let about = About { project: Some(name), ..About::default() };

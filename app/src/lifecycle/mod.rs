@@ -5,6 +5,7 @@
 pub mod change;
 pub mod clone;
 pub mod duplicate;
+pub mod expiry;
 pub mod recycle;
 pub mod relocate;
 
@@ -15,6 +16,12 @@ use crate::state::App;
 
 /// Starts the tasks.
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
+    let description = "stops deployments whose time has ended";
+    let handles = app.clone();
+    app.tasks.when_due("expiry", description, app.pokes.expiry.clone(), move || {
+        let app = handles.clone();
+        async move { expiry::stop_due(&app).await }
+    });
     let description = "fills the volumes of clones";
     let handles = app.clone();
     app.tasks.when_due("clone", description, app.pokes.clone.clone(), move || {

@@ -27,7 +27,7 @@ pub struct Order<'a> {
 /// Deletes a deployment, or, where it was deleted before and `now` is said, ends its period. The caller pokes.
 pub fn delete_deployment(tx: &Transaction<'_>, app: &App, row: &DeploymentRow, order: Order<'_>) -> Result<Deletion> {
     refuse_protected(row)?;
-    let losses = vec![loss(tx, row)?];
+    let losses = vec![loss(tx, app, row)?];
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
     let what = format!("the deployment {}/{}", row.project, row.name);
     if order.now {
@@ -49,15 +49,18 @@ pub fn delete_project(tx: &Transaction<'_>, app: &App, row: &ProjectRow, order: 
     let about = About { project: Some(&row.name), ..About::default() };
     let what = format!("the project {}", row.name);
     if order.now {
-        let all =
-            here.iter().chain(&deployment::recycled(tx, row.id)?).map(|one| loss(tx, one)).collect::<Result<_>>()?;
+        let all = here
+            .iter()
+            .chain(&deployment::recycled(tx, row.id)?)
+            .map(|one| loss(tx, app, one))
+            .collect::<Result<_>>()?;
         project::delete(tx, row.id)?;
         event::record(tx, order.actor, "project.deleted", about, &format!("{} deleted {what}", order.actor))?;
         return Ok(Deletion { losses: all, until: None });
     }
     refuse_twice(&what, row.recycled)?;
     let recycled = period(app);
-    let losses = here.iter().map(|one| loss(tx, one)).collect::<Result<_>>()?;
+    let losses = here.iter().map(|one| loss(tx, app, one)).collect::<Result<_>>()?;
     for one in &here {
         deployment::recycle(tx, one.id, recycled)?;
     }
@@ -68,7 +71,10 @@ pub fn delete_project(tx: &Transaction<'_>, app: &App, row: &ProjectRow, order: 
 
 /// What a deletion of the deployment would take, and until when it could be undone.
 pub fn preview(connection: &Connection, app: &App, rows: &[DeploymentRow]) -> Result<Deletion> {
-    let losses = rows.iter().map(|row| loss(connection, row)).collect::<Result<_>>()?;
+    let losses = rows.iter().map(|row| loss(connection, app, row)).collect::<Result<_>>()?;
+    // Whoever asks again, with the dialog still open, is told how much it is.
+    rows.iter().for_each(|row| app.observed.ask_sizes(row.id));
+    app.pokes.sizes.poke();
     Ok(Deletion { losses, until: Some(period(app).until) })
 }
 
@@ -172,9 +178,11 @@ fn not_deleted(what: &str) -> crate::error::Error {
         .hint("There is nothing to restore; `boathouse status` shows how it does.")
 }
 
-fn loss(connection: &Connection, row: &DeploymentRow) -> Result<Loss> {
-    let lost =
-        |volume: object::VolumeRow| LostVolume { identifier: volume.identifier, name: volume.name, size_bytes: None };
+fn loss(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<Loss> {
+    let lost = |volume: object::VolumeRow| {
+        let size_bytes = app.observed.size(&volume.name).and_then(|size| size.counted.ok());
+        LostVolume { identifier: volume.identifier, name: volume.name, size_bytes }
+    };
     Ok(Loss {
         project: row.project.clone(),
         deployment: row.name.clone(),

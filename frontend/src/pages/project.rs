@@ -86,7 +86,9 @@ fn AddDeploymentForm(project: Signal<Project>, live: Live<Project>) -> impl Into
         match (parsed, branch) {
             (Ok(name), Ok(branch)) => attempt.run(async move {
                 let stage = DeploymentStage::parse(&stage.get_untracked()).unwrap_or_default();
-                let deployment = api.create_deployment(&project, &NewDeployment { name, stage, branch }).await?;
+                let deployment = api
+                    .create_deployment(&project, &NewDeployment { name, stage, branch, lifetime: None, wake: None })
+                    .await?;
                 live.refresh();
                 navigate(&Place::of(&deployment).page(), Default::default());
                 Ok(())

@@ -7,7 +7,7 @@
 mod copy;
 mod work;
 
-use boathouse_types::{CloneState, DeploymentId, Intent, NewClone};
+use boathouse_types::{CloneState, DeploymentId, Intent, Lifetime, NewClone};
 
 use super::duplicate;
 use crate::db::clone::{self, CloneRow};
@@ -35,6 +35,8 @@ pub fn order(
     let copies = new.with_data && !volumes.is_empty();
     let branch = new.branch.as_ref().or(from.branch.as_ref());
     let target = deployment::create(tx, from.project_id, &new.name, new.stage.unwrap_or(from.stage), branch)?;
+    deployment::set_lifetime(tx, target, lifetime(from, new))?;
+    deployment::set_wake(tx, target, from.wake)?;
     variables(tx, app, from, new, target)?;
     let row = deployment::by_id(tx, target)?;
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
@@ -48,6 +50,14 @@ pub fn order(
         (None, false) => {}
     }
     Ok(target)
+}
+
+/// The source's, unless the clone is for something else.
+fn lifetime(from: &DeploymentRow, new: &NewClone) -> Lifetime {
+    match new.stage {
+        Some(stage) if stage != from.stage => Lifetime::of_stage(stage),
+        _ => from.lifetime,
+    }
 }
 
 /// The data of a stopped or never deployed source can be read only through an image that it has.
