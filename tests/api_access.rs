@@ -26,6 +26,13 @@ viewer DELETE /tokens/{token}
 admin GET /registries
 admin POST /registries
 admin DELETE /registries/{registry}
+viewer GET /catalog
+viewer GET /catalog/{package}
+viewer POST /stacks/preview
+member POST /stacks
+viewer GET /git/{repository}/info/refs
+viewer POST /git/{repository}/git-upload-pack
+member POST /git/{repository}/git-receive-pack
 viewer GET /projects
 member POST /projects
 viewer GET /projects/{project}
@@ -101,11 +108,12 @@ fn doors() -> Vec<Door> {
         ("{addon}", "db"),
         ("{key}", "KEY"),
         ("{host}", "nowhere.example.com"),
+        ("{package}", "nowhere"),
+        ("{repository}", "nowhere.git"),
     ];
     let door = |route: api::Route| {
-        let path = names.iter().fold(route.path.to_owned(), |path, (slot, name)| path.replace(slot, name));
+        let path = names.iter().fold(route.full_path(), |path, (slot, name)| path.replace(slot, name));
         assert!(!path.contains('{'), "{path}: no name is known for this");
-        let path = if path == "/healthz" { path } else { format!("/api/v1{path}") };
         let need = match route.need {
             Need::Anyone => None,
             Need::Role(role) => Some(role),

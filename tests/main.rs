@@ -48,6 +48,7 @@ mod redeploy;
 mod registry;
 mod release;
 mod repositories;
+mod stacks;
 mod state;
 mod status;
 mod tidy;

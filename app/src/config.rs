@@ -160,6 +160,10 @@ impl Paths {
     pub fn git(&self) -> PathBuf {
         self.root.join("git")
     }
+    /// Repositories that live on this server.
+    pub fn repositories(&self) -> PathBuf {
+        self.root.join("repositories")
+    }
     /// Uploaded archives.
     pub fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
@@ -185,8 +189,17 @@ impl Paths {
         self.root.join("backups")
     }
     /// All folders that must exist.
-    pub fn folders(&self) -> [PathBuf; 7] {
-        [self.git(), self.uploads(), self.work(), self.sites(), self.releases(), self.logs(), self.backups()]
+    pub fn folders(&self) -> [PathBuf; 8] {
+        [
+            self.git(),
+            self.repositories(),
+            self.uploads(),
+            self.work(),
+            self.sites(),
+            self.releases(),
+            self.logs(),
+            self.backups(),
+        ]
     }
 }
 

@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "auth",
             "backup",
+            "catalog",
             "config",
             "db",
             "git",
@@ -64,7 +65,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("ui", &["api", "state"]),
     // What runs without a server: starting one, the edge alone, restoring, the set-up token's file, the API's document.
-    ("cli", &["api", "auth", "backup", "config", "edge", "serve"]),
+    // The stack builder is a function of the catalog.
+    ("cli", &["api", "auth", "backup", "catalog", "config", "edge", "serve"]),
     (
         "serve",
         &[

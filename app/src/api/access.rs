@@ -4,10 +4,13 @@ use std::future::{Ready, ready};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use boathouse_types::Role;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use boathouse_types::{ErrorKind, Role};
 
 use super::client;
 use super::error::misdirected;
@@ -20,6 +23,10 @@ use crate::state::App;
 /// Must be there on changing requests that a cookie authenticates: a form or an image of another site cannot send it.
 const CSRF_HEADER: &str = "x-boathouse-csrf";
 
+/// Where git's own protocol is spoken.
+const GIT: &str = "/git/";
+const CHALLENGE: &str = "Basic realm=\"Boathouse\", charset=\"UTF-8\"";
+
 /// Finds the caller, refuses it where the route needs more, and hands it to the handler.
 pub async fn authorise(
     need: Need,
@@ -30,7 +37,15 @@ pub async fn authorise(
         match admit(request.request(), role).await {
             Ok(actor) => _ = request.extensions_mut().insert(actor),
             // As a response, not as an error: so it passes the middleware that adds the headers.
-            Err(error) => return Ok(request.error_response(error).map_into_right_body()),
+            Err(error) => {
+                let is_unknown = error.kind == ErrorKind::Unauthenticated;
+                let mut response = request.error_response(error);
+                if is_unknown && response.request().path().starts_with(GIT) {
+                    // Without it git does not ask its user for a token (RFC 7617 §2).
+                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+                }
+                return Ok(response.map_into_right_body());
+            }
         }
     }
     Ok(next.call(request).await?.map_into_left_body())
@@ -70,8 +85,19 @@ fn bearer(request: &HttpRequest) -> Result<Option<String>> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match secret {
         Some((_, secret)) => Ok(Some(secret.trim().to_owned())),
+        None if request.path().starts_with(GIT) => basic_password(value.to_str().unwrap_or_default()).map(Some),
         None => Err(unauthenticated("the Authorization header is not `Bearer TOKEN`")),
     }
+}
+
+/// What git sends: any user name, and a token as the password.
+fn basic_password(value: &str) -> Result<String> {
+    let encoded = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+    let decoded = encoded.and_then(|(_, text)| STANDARD.decode(text.trim()).ok());
+    let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    pair.and_then(|pair| pair.split_once(':').map(|(_, password)| password.to_owned())).ok_or_else(|| {
+        unauthenticated("the Authorization header is neither `Bearer TOKEN` nor `Basic` with a token as password")
+    })
 }
 
 fn nobody() -> Error {

@@ -6,6 +6,7 @@ mod access;
 mod addon;
 mod answer;
 mod backup;
+mod catalog;
 mod client;
 mod container;
 mod cloning;
@@ -13,6 +14,7 @@ mod deployment;
 mod env;
 mod error;
 mod event;
+mod git;
 mod health;
 mod host;
 mod log;
@@ -24,6 +26,7 @@ mod route;
 mod session;
 mod setup;
 mod sse;
+mod stack;
 mod status;
 mod system;
 mod table;
@@ -46,6 +49,7 @@ use actix_web::{HttpServer, web};
 
 use crate::auth::{Throttle, setup as setup_token};
 use crate::error::{Result, unavailable};
+use crate::git::host::Conversations;
 use crate::state::App;
 
 pub use error::no_route;
@@ -74,10 +78,12 @@ pub fn start(app: &App) -> Result<()> {
     let local = bind(&app.paths.socket())?;
     let console = bind(&app.paths.console_socket())?;
     let (state, throttle) = (web::Data::new(app.clone()), web::Data::new(Throttle::default()));
+    let conversations = web::Data::new(Conversations::default());
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(state.clone())
             .app_data(throttle.clone())
+            .app_data(conversations.clone())
             .app_data(error::json_config().limit(JSON_LIMIT))
             .app_data(error::path_config())
             .app_data(error::query_config())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
-use boathouse_types::{ApiError, path::API};
+use boathouse_types::ApiError;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 
@@ -22,7 +22,7 @@ pub fn document() -> Result<String> {
     keep(&mut schemas, &Shape::of::<ApiError>())?;
     for route in table::routes() {
         let operation = operation(&route, &mut schemas)?;
-        paths.entry(full_path(&route)).or_default().insert(route.method.as_str().to_ascii_lowercase(), operation);
+        paths.entry(route.full_path()).or_default().insert(route.method.as_str().to_ascii_lowercase(), operation);
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -42,10 +42,6 @@ pub fn document() -> Result<String> {
         }
     });
     Ok(serde_json::to_string_pretty(&document)? + "\n")
-}
-
-fn full_path(route: &Route) -> String {
-    if route.path == "/healthz" { route.path.to_owned() } else { format!("{API}{}", route.path) }
 }
 
 type Schemas = BTreeMap<String, Value>;

@@ -10,7 +10,7 @@ use super::answer::{read, write};
 use super::view::project::{show, show_recycled};
 use crate::auth::Actor;
 use crate::db::event::{self, About};
-use crate::db::{deployment, project};
+use crate::db::{Transaction, deployment, project};
 use crate::error::{Result, invalid};
 use crate::git;
 use crate::lifecycle::{change as changes, duplicate, recycle};
@@ -64,15 +64,17 @@ pub async fn get(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Project
 
 pub async fn create(app: Data<App>, actor: Actor, body: Json<NewProject>) -> Result<Json<Project>> {
     check_source(&body.source)?;
-    write(&app, move |tx, app| {
-        let id = project::create(tx, &body.name, &body.source)?;
-        let first = FIRST.parse()?;
-        deployment::create(tx, id, &first, DeploymentStage::Production, None)?;
-        let message = format!("{} created the project {}", actor.label(), body.name);
-        event::record(tx, &actor.label(), "project.created", about(&body.name), &message)?;
-        show(tx, app, project::by_id(tx, id)?)
-    })
-    .await
+    write(&app, move |tx, app| insert(tx, app, &actor, &body.name, &body.source)).await
+}
+
+/// Creates it with its first deployment.
+pub fn insert(tx: &Transaction<'_>, app: &App, actor: &Actor, name: &ProjectName, source: &Source) -> Result<Project> {
+    let id = project::create(tx, name, source)?;
+    let first = FIRST.parse()?;
+    deployment::create(tx, id, &first, DeploymentStage::Production, None)?;
+    let message = format!("{} created the project {name}", actor.label());
+    event::record(tx, &actor.label(), "project.created", about(name), &message)?;
+    show(tx, app, project::by_id(tx, id)?)
 }
 
 pub async fn change(

@@ -143,6 +143,12 @@ impl Route {
         Self { query, ..self }
     }
 
+    /// Its path on the server: the API's are below `/api/v1`; git and health checks have addresses of their own.
+    pub fn full_path(&self) -> String {
+        let own = self.path == "/healthz" || self.path.starts_with("/git/");
+        if own { self.path.to_owned() } else { format!("{API}{}", self.path) }
+    }
+
     fn mounted(self) -> actix_web::Route {
         let need = self.need;
         let guarded = from_fn(move |request, next| access::authorise(need, request, next));
@@ -154,9 +160,8 @@ impl Route {
 pub fn mount(config: &mut web::ServiceConfig) {
     let mut rest = table::routes();
     while let Some(first) = rest.first() {
-        let path = first.path;
+        let (path, full) = (first.path, first.full_path());
         let (here, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|route| route.path == path);
-        let full = if path == "/healthz" { path.to_owned() } else { format!("{API}{path}") };
         let resource = here.into_iter().fold(web::resource(full), |resource, route| resource.route(route.mounted()));
         config.service(resource.default_service(web::to(error::no_method)));
         rest = others;

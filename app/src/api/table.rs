@@ -5,8 +5,7 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, backup, cloning, container, deployment, env, event, host, log, openapi, project, registry, release, session,
-    setup, status, system, token, upload, user, volume,
+    addon, backup, catalog, cloning, container, deployment, env, event, git, host, log, openapi, project, registry, release, session, setup, stack, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -36,7 +35,7 @@ const ARCHIVES: &[&str] = &["application/x-tar", "application/gzip", "applicatio
 /// All routes, in the order of the document.
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
-    [access(), projects(), deployments(), releases(), settings(), instance()].into_iter().flatten().collect()
+    [access(), building(), projects(), deployments(), releases(), settings(), instance()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -59,6 +58,20 @@ fn access() -> Vec<Route> {
         route(GET, "/registries", ADMIN, registry::list).says("Logins at image registries; a password is never returned").answers_many::<Registry>(),
         route(POST, "/registries", ADMIN, registry::add).says("Add a login, or replace the one of that registry; pulls and builds use it").takes::<NewRegistry>().answers::<Registry>(),
         route(DELETE, "/registries/{registry}", ADMIN, registry::remove).says("Remove the login of a registry").with_status(204),
+    ]
+}
+
+#[rustfmt::skip]
+fn building() -> Vec<Route> {
+    vec![
+        route(GET, "/catalog", VIEWER, catalog::list).says("Packages that a stack can be made of").answers_many::<CatalogPackage>(),
+        route(GET, "/catalog/{package}", VIEWER, catalog::get).says("One package, by its name or an alias").answers::<CatalogPackage>(),
+        route(POST, "/stacks/preview", VIEWER, stack::preview).says("The code that a choice of packages becomes; nothing is made").takes::<StackChoice>().answers::<StackPreview>(),
+        route(POST, "/stacks", MEMBER, stack::create).says("Make the code, a git repository on this server that holds it, and the project").takes::<StackChoice>().answers::<Project>(),
+        route(GET, "/git/{repository}/info/refs", VIEWER, git::refs).says("Git's smart protocol: what there is to fetch or to push to (a push needs a member)")
+            .query(&[("service", "`git-upload-pack` or `git-receive-pack`.")]).answers_bytes(&["application/x-git-upload-pack-advertisement", "application/x-git-receive-pack-advertisement"]),
+        route(POST, "/git/{repository}/git-upload-pack", VIEWER, git::fetch).says("Git's smart protocol: clone and fetch").takes_bytes(&["application/x-git-upload-pack-request"]).answers_bytes(&["application/x-git-upload-pack-result"]),
+        route(POST, "/git/{repository}/git-receive-pack", MEMBER, git::push).says("Git's smart protocol: push; a branch that is deployed gets a release").takes_bytes(&["application/x-git-receive-pack-request"]).answers_bytes(&["application/x-git-receive-pack-result"]),
     ]
 }
 

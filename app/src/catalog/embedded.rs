@@ -34,6 +34,15 @@ pub fn text(folder: &str, name: &str) -> Option<String> {
     }
 }
 
+/// The files below a folder, as paths inside it, in order.
+pub fn below(folder: &str) -> Vec<String> {
+    let prefix = format!("{folder}/");
+    let mut paths: Vec<String> =
+        Files::iter().filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned)).collect();
+    paths.sort();
+    paths
+}
+
 fn folder(path: &str) -> Option<String> {
     path.strip_suffix(MANIFEST)?.strip_suffix('/').filter(|folder| !folder.contains('/')).map(str::to_owned)
 }
@@ -50,5 +59,6 @@ fn entry(folder: &str) -> Entry {
         aliases: parsed.aliases,
         icon: parsed.icon.and_then(|icon| text(folder, &icon)).unwrap_or_default(),
         readme: text(folder, "README.md").unwrap_or_default(),
+        starter: parsed.starter,
     }
 }

@@ -1,6 +1,7 @@
 //! The catalog: packages that are in the binary, and answer for the well-known package URLs without a network.
 
 mod embedded;
+mod generate;
 mod reference;
 
 use std::sync::LazyLock;
@@ -8,7 +9,9 @@ use std::sync::LazyLock;
 use boathouse_types::{Identifier, ImageRef};
 
 use crate::stack::package::{Package, PackageImage};
+use crate::stack::package_manifest::StarterCode;
 
+pub use generate::{MANIFEST, generate};
 pub use reference::Reference;
 
 /// A package with what people see of it.
@@ -24,6 +27,8 @@ pub struct Entry {
     pub icon: String,
     /// A page about it, Markdown.
     pub readme: String,
+    /// How its starter counts visits, where it does.
+    pub starter: Option<StarterCode>,
 }
 
 /// The binary's own packages, by name.

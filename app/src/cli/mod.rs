@@ -5,6 +5,7 @@
 mod addon;
 mod backup;
 mod ca;
+mod catalog;
 mod client;
 mod clone;
 mod completions;
@@ -23,6 +24,7 @@ mod hello;
 mod login;
 mod logout;
 mod logs;
+mod new;
 mod openapi;
 mod output;
 mod pack;
@@ -100,6 +102,7 @@ pub struct Global {
 #[expect(clippy::large_enum_variant, reason = "made once per process")]
 enum Command {
     Serve(serve::Args),
+    New(new::Args),
     Setup(setup::Args),
     SetupToken(setup_token::Args),
     Login(login::Args),
@@ -127,6 +130,7 @@ enum Command {
     Token(token::Args),
     User(user::Args),
     Registry(registry::Args),
+    Catalog(catalog::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Ca(ca::Args),
@@ -183,6 +187,8 @@ pub fn run(cli: Cli) -> Result<()> {
 /// Commands that are clients of the API.
 async fn call(command: Command, context: &Context) -> Result<()> {
     match command {
+        Command::New(args) => new::run(args, context).await,
+        Command::Catalog(args) => catalog::run(args, context).await,
         Command::Setup(args) => setup::run(args, context).await,
         Command::Login(args) => login::run(args, context).await,
         Command::Logout(args) => logout::run(args, context).await,

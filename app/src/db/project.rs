@@ -96,6 +96,15 @@ pub fn ids(connection: &Connection) -> Result<Vec<ProjectId>> {
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The addresses of all git sources that are paths on this server, also of projects that are being deleted.
+pub fn local_sources(connection: &Connection) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "select source ->> 'url' from project where source ->> 'kind' = 'git' and source ->> 'url' like '/%'",
+    )?;
+    let paths = statement.query_map([], |row| row.get(0))?;
+    Ok(paths.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The project of that name; one that was deleted is gone already.
 pub fn by_name(connection: &Connection, name: &ProjectName) -> Result<ProjectRow> {
     let row = find(connection, name)?;

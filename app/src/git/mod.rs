@@ -2,6 +2,7 @@
 
 mod checkout;
 mod fault;
+pub mod host;
 pub mod key;
 mod mirror;
 mod run;
@@ -9,3 +10,4 @@ mod run;
 pub use checkout::checkout;
 pub use fault::without_password;
 pub use mirror::{Fetched, Mirrors, Remote, fetch};
+pub use run::Talk;

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::fault;
 use crate::error::{Result, internal, unavailable};
@@ -105,10 +106,7 @@ impl Git {
     /// Runs it and returns what it printed. Dropping the future ends git and everything that it started.
     pub async fn run(self, what: &str) -> Result<String> {
         let deadline = self.deadline;
-        tokio::time::timeout(deadline, self.finish(what)).await.unwrap_or_else(|_| {
-            Err(unavailable(format!("{what} was not finished after {} s", deadline.as_secs()))
-                .hint("Check the network and the remote, then deploy again."))
-        })
+        tokio::time::timeout(deadline, self.finish(what)).await.unwrap_or_else(|_| Err(too_slow(what, deadline)))
     }
 
     async fn finish(self, what: &str) -> Result<String> {
@@ -124,6 +122,56 @@ impl Git {
             return Ok(out);
         }
         Err(fault::classify(what, &err))
+    }
+
+    /// As [`Git::run`], with bytes for its standard input.
+    pub async fn run_with(self, input: Vec<u8>, what: &str) -> Result<String> {
+        let mut talk = self.talk(what)?;
+        let deadline = talk.deadline;
+        let whole = async {
+            let mut pipe = talk.input.take();
+            let feed = async {
+                if let Some(pipe) = &mut pipe {
+                    pipe.write_all(&input).await?;
+                }
+                drop(pipe.take());
+                Ok::<_, crate::error::Error>(())
+            };
+            let (fed, out) = tokio::join!(feed, bounded(talk.output.take()));
+            // Where it ended early, its own status says more than the broken pipe.
+            talk.end().await?;
+            fed?;
+            out
+        };
+        tokio::time::timeout(deadline, whole).await.unwrap_or_else(|_| Err(too_slow(what, deadline)))
+    }
+
+    /// As [`Git::run`], for output that need not be text.
+    pub async fn run_for_bytes(self, what: &str) -> Result<Vec<u8>> {
+        let mut talk = self.talk(what)?;
+        let deadline = talk.deadline;
+        drop(talk.input.take());
+        let whole = async {
+            let out = bounded_bytes(talk.output.take()).await?;
+            talk.end().await?;
+            Ok(out)
+        };
+        tokio::time::timeout(deadline, whole).await.unwrap_or_else(|_| Err(too_slow(what, deadline)))
+    }
+
+    /// Starts it and leaves both pipes to the caller, who watches the time. Dropping the talk ends git.
+    pub fn talk(self, what: &str) -> Result<Talk> {
+        let deadline = self.deadline;
+        let mut child = self
+            .command()
+            .stdin(Stdio::piped())
+            // What it says there is for its user, who reads it from the protocol.
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| fault::not_started(error, what))?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0))));
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        Ok(Talk { input, output, deadline, what: what.to_owned(), child, group })
     }
 
     fn command(self) -> tokio::process::Command {
@@ -156,14 +204,45 @@ impl Git {
     }
 }
 
+/// A run that is talked with while it goes on.
+pub struct Talk {
+    /// Its standard input; taking it and dropping that ends the input.
+    pub input: Option<ChildStdin>,
+    /// Its standard output.
+    pub output: Option<ChildStdout>,
+    /// How long it may take.
+    pub deadline: Duration,
+    what: String,
+    child: Child,
+    group: Group,
+}
+
+impl Talk {
+    /// Waits for its end.
+    pub async fn end(&mut self) -> Result<()> {
+        let status = self.child.wait().await?;
+        self.group.0 = None;
+        if status.success() { Ok(()) } else { Err(internal(format!("{} failed: git ended with {status}", self.what))) }
+    }
+}
+
+fn too_slow(what: &str, deadline: Duration) -> crate::error::Error {
+    unavailable(format!("{what} was not finished after {} s", deadline.as_secs()))
+        .hint("Check the network and the remote, then deploy again.")
+}
+
 async fn bounded(pipe: Option<impl AsyncRead + Unpin>) -> Result<String> {
+    Ok(String::from_utf8_lossy(&bounded_bytes(pipe).await?).into_owned())
+}
+
+async fn bounded_bytes(pipe: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>> {
     let Some(pipe) = pipe else { return Err(internal("git was started without its pipes")) };
     let mut pipe = pipe;
     let mut bytes = Vec::new();
     (&mut pipe).take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
     // The rest is thrown away, so that git does not wait for a reader.
     tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 /// A path that can stand in a git or ssh setting.

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use boathouse_types::{DeploymentId, Intent, ReleaseState};
@@ -24,6 +24,8 @@ use crate::state::App;
 
 /// An archive that no release refers to may be about to be asked for.
 const UPLOAD_GRACE: Duration = Duration::from_secs(3600);
+/// Code that no project refers to any more: whoever changed a source by mistake has this long to change it back.
+const REPOSITORY_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// One look; cheap where there is nothing to do.
 pub async fn run(app: &App, engine: &dyn Containers, busy: &HashSet<DeploymentId>) -> Result<()> {
@@ -154,11 +156,13 @@ async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRo
 pub async fn sweep(app: &App, files: &RwLock<()>) -> Result<()> {
     // Somebody is just making a tree that no row names yet: at the next look.
     let Ok(_alone) = files.try_write() else { return Ok(()) };
-    let (unfinished, sites, uploads, projects) = app
+    let (unfinished, sites, uploads, projects, repositories) = app
         .db
         .read(|c| {
             let projects: HashSet<String> = project::ids(c)?.iter().map(ToString::to_string).collect();
-            Ok((release::unfinished(c)?, release::sites_in_use(c)?, release::uploads_in_use(c)?, projects))
+            let repositories: HashSet<PathBuf> = project::local_sources(c)?.into_iter().map(PathBuf::from).collect();
+            let (sites, uploads) = (release::sites_in_use(c)?, release::uploads_in_use(c)?);
+            Ok((release::unfinished(c)?, sites, uploads, projects, repositories))
         })
         .await?;
     let working: HashSet<String> = unfinished.iter().map(|row| row.id.to_string()).collect();
@@ -175,6 +179,11 @@ pub async fn sweep(app: &App, files: &RwLock<()>) -> Result<()> {
         }
         let old = modified.elapsed().is_ok_and(|age| age > UPLOAD_GRACE);
         old && !uploads.contains(name)
+    })?;
+    sweep_folder(&app.paths.repositories(), |_, path| {
+        let modified = fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let old = modified.elapsed().is_ok_and(|age| age > REPOSITORY_GRACE);
+        old && !repositories.contains(path)
     })?;
     sweep_folder(&app.paths.git(), |name, path| {
         let modified = fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);

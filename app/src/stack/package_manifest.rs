@@ -6,28 +6,24 @@ use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef};
 
 use super::fields::{Fields, text};
 use super::package::{
-    Backup, Commands, ConnectionString, Dependency, Package, PackageImage, PackageKind, Parameter, ParameterKind,
-    Rotate, Storage,
+    Backup, Commands, ConnectionString, Dependency, Package, PackageImage, PackageKind, Parameter, Rotate, Storage,
 };
 use super::paths;
-use super::yaml::{self, Node, Place};
+use super::yaml::{self, Place};
 use super::{HEALTH_TIMEOUT_S, HealthCheck, HostSpec};
 use crate::error::{Error, Result};
+
+mod parameters;
 
 /// The names under which a package's manifest is looked for, in this order.
 pub const PACKAGE_FILE_NAMES: [&str; 3] = ["package.yaml", "boathouse.yaml", "diploi.yaml"];
 
-/// Variables of one package.
-const MAX_PARAMETERS: usize = 200;
 /// Seconds that a health check may wait at most.
 const MAX_HEALTH_TIMEOUT_S: u64 = 3600;
 /// What the manifest calls the image of the version that was asked for.
 const TAG: &str = "[tag]";
-/// How Diploi's older packages ask for a password.
-const OLD_PASSWORD: &str = "[diploi-generate-password]";
-const NEW_PASSWORD: &str = "${generate-random-password:32}";
 /// The group of variables that stand in no group.
-const NO_GROUP: &str = "Environment";
+pub const NO_GROUP: &str = "Environment";
 
 /// A package's folder, as far as its manifest needs it.
 pub struct PackageSource<'a> {
@@ -54,6 +50,19 @@ pub struct PackageManifest {
     pub aliases: Vec<String>,
     /// Its picture, a file of the folder.
     pub icon: Option<String>,
+    /// How its starter counts visits, where it does.
+    pub starter: Option<StarterCode>,
+}
+
+/// The piece of a starter that depends on the chosen add-ons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StarterCode {
+    /// The folder of `shared` that the piece comes from.
+    pub language: String,
+    /// The file that counts.
+    pub visits: Option<String>,
+    /// How the list of packages is written that `{{driver}}` stands in.
+    pub driver: Option<String>,
 }
 
 /// Reads a package's manifest.
@@ -67,9 +76,10 @@ pub fn parse(source: &PackageSource<'_>) -> Result<PackageManifest> {
     let (category, icon) = (top.text("category")?.map(|(text, _)| text), top.text("icon")?);
     let icon = icon.map(|(path, at)| reader.inside(at, "icon", &path)).transpose()?;
     let aliases = reader.words(&mut top, "aliases")?.unwrap_or_default();
+    let starter = reader.starter(&mut top)?;
     let package = reader.package(&mut top)?;
     top.finish()?;
-    Ok(PackageManifest { package, category, aliases, icon })
+    Ok(PackageManifest { package, category, aliases, icon, starter })
 }
 
 #[derive(Clone, Copy)]
@@ -118,97 +128,6 @@ impl<'a> Reader<'a> {
                 ),
             )),
             None => Err(top.error("a package needs a type: add `type: component` or `type: addon`")),
-        }
-    }
-
-    fn parameters(self, top: &mut Fields<'a>) -> Result<Vec<Parameter>> {
-        let mut all: Vec<Parameter> = Vec::new();
-        for node in top.list("parameterGroups")?.unwrap_or_default() {
-            self.group(node, &mut all)?;
-        }
-        for node in top.list("environmentVariables")?.unwrap_or_default() {
-            let (parameter, _) = self.parameter(node, NO_GROUP)?;
-            // Where a group has it too, people see and change that one.
-            if !all.iter().any(|known| known.key == parameter.key) {
-                all.push(parameter);
-            }
-        }
-        if all.len() > MAX_PARAMETERS {
-            return Err(top.error(format!("a package has at most {MAX_PARAMETERS} variables")));
-        }
-        Ok(all)
-    }
-
-    /// A group that can be switched off, and is, gives no variables: they exist once somebody sets them.
-    fn group(self, node: Node, all: &mut Vec<Parameter>) -> Result<()> {
-        let mut group = Fields::of(self.file, "a parameter group", node)?;
-        let identifier = group.text("identifier")?.map(|(text, _)| text);
-        let name = group.text("name")?.map(|(text, _)| text).or(identifier).unwrap_or_else(|| NO_GROUP.to_owned());
-        group.take("description");
-        let toggleable = group.flag("toggleable")?;
-        let on = group.text("defaultValue")?.is_none_or(|(text, _)| text.eq_ignore_ascii_case("true"));
-        for node in group.list("parameters")?.unwrap_or_default() {
-            let (parameter, place) = self.parameter(node, &name)?;
-            if all.iter().any(|known| known.key == parameter.key) {
-                return Err(place.error(self.file, format!("the parameter {} is given twice", parameter.key)));
-            }
-            if on || !toggleable {
-                all.push(parameter);
-            }
-        }
-        group.finish()
-    }
-
-    fn parameter(self, node: Node, group: &str) -> Result<(Parameter, Place)> {
-        let mut entry = Fields::of(self.file, "a parameter", node)?;
-        let place = entry.place();
-        let key: EnvKey = entry
-            .parse("identifier")?
-            .ok_or_else(|| entry.error("this parameter has no identifier: add `identifier: POSTGRES_USER`"))?;
-        let name = entry.text("name")?.map_or_else(|| key.to_string(), |(text, _)| text);
-        let description = entry.text("description")?.map(|(text, _)| text);
-        let (value, value_place) = entry.text("defaultValue")?.unwrap_or((String::new(), place));
-        let kind = self.parameter_kind(&mut entry)?;
-        let read_only = entry.flag("readOnly")?;
-        entry.take("contexts");
-        entry.finish()?;
-        let value = self.value(value_place, &key, kind, value)?;
-        Ok((Parameter { key, name, description, group: group.to_owned(), kind, value, read_only }, place))
-    }
-
-    fn parameter_kind(self, entry: &mut Fields<'a>) -> Result<ParameterKind> {
-        let Some((kind, at)) = entry.text("type")? else { return Ok(ParameterKind::String) };
-        match kind.as_str() {
-            "string" => Ok(ParameterKind::String),
-            "integer" => Ok(ParameterKind::Integer),
-            "boolean" => Ok(ParameterKind::Boolean),
-            "secret" => Ok(ParameterKind::Secret),
-            _ => Err(at.error(
-                self.file,
-                format!("type: \"{}\" is none of string, integer, boolean, secret", kind.escape_debug()),
-            )),
-        }
-    }
-
-    fn value(self, place: Place, key: &EnvKey, kind: ParameterKind, value: String) -> Result<String> {
-        if value == OLD_PASSWORD {
-            return Ok(NEW_PASSWORD.to_owned());
-        }
-        if value.contains('\0') {
-            return Err(place.error(self.file, format!("the value of {key} has a NUL character")));
-        }
-        let template = value.contains("${");
-        match kind {
-            ParameterKind::Integer if !template && !value.is_empty() && value.parse::<i64>().is_err() => Err(place
-                .error(self.file, format!("{key} is an integer; \"{}\" is not a whole number", value.escape_debug()))),
-            ParameterKind::Boolean if !template => match value.to_ascii_lowercase().as_str() {
-                word @ ("true" | "false" | "") => Ok(word.to_owned()),
-                _ => Err(place.error(
-                    self.file,
-                    format!("{key} is a boolean; \"{}\" is neither true nor false", value.escape_debug()),
-                )),
-            },
-            _ => Ok(value),
         }
     }
 
@@ -455,6 +374,16 @@ impl<'a> Reader<'a> {
         let (begin, end) = (self.command(&mut given, "begin")?, self.words(&mut given, "end")?);
         given.finish()?;
         Ok(Some(Rotate { key, begin, end }))
+    }
+
+    fn starter(self, top: &mut Fields<'a>) -> Result<Option<StarterCode>> {
+        let Some(mut given) = top.map("starter")? else { return Ok(None) };
+        let language = given.text("language")?.ok_or_else(|| given.error("starter: name its `language`"))?.0;
+        let visits = given.text("visits")?;
+        let visits = visits.map(|(path, at)| self.inside(at, "visits", &path)).transpose()?;
+        let driver = given.text("driver")?.map(|(text, _)| text);
+        given.finish()?;
+        Ok(Some(StarterCode { language, visits, driver }))
     }
 
     fn command(self, fields: &mut Fields<'a>, key: &'static str) -> Result<Vec<String>> {

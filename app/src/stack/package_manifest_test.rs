@@ -1,6 +1,7 @@
 //! A package manifest: what is read of it, and what is said of a wrong one.
 
 use super::*;
+use crate::stack::package::ParameterKind;
 
 fn read(text: &str, files: &[(&str, &str)]) -> Result<PackageManifest> {
     let find = |name: &str| files.iter().find(|(file, _)| *file == name).map(|(_, text)| (*text).to_owned());

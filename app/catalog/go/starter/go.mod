@@ -1,0 +1,4 @@
+module {{part}}
+
+go 1.19
+{{driver}}

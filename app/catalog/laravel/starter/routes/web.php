@@ -1,0 +1,6 @@
+<?php
+
+use App\Visits;
+use Illuminate\Support\Facades\Route;
+
+Route::get('/', fn (Visits $visits) => view('home', ['sentence' => $visits->count()]));

@@ -1,0 +1,221 @@
+//! A choice of packages → the code of a project: the manifest, and each component's starter with what its add-ons need.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use boathouse_types::{Identifier, PartChoice, ProjectName, StackChoice, StackFile, StackPreview};
+
+use super::{Entry, Reference, embedded, entry, find, names};
+use crate::error::{Result, invalid};
+use crate::stack::package::{Package, PackageImage, PackageKind};
+use crate::stack::package_manifest::NO_GROUP;
+
+/// The generated manifest's name.
+pub const MANIFEST: &str = "boathouse.yaml";
+
+/// Parts of one new project.
+const MAX_PARTS: usize = 20;
+/// Where the pieces are that several starters share.
+const SHARED: &str = "shared";
+/// The piece for a stack without a database.
+const NO_STORE: &str = "memory";
+
+/// A part of the choice with its package.
+struct Part {
+    identifier: Identifier,
+    asked: String,
+    package: Package,
+    entry: &'static Entry,
+}
+
+/// Makes the code. Pure: the same choice becomes the same files.
+///
+/// # Errors
+/// A package that is not in the catalog, or not of that kind; an identifier that is used twice; no component.
+pub fn generate(choice: &StackChoice) -> Result<StackPreview> {
+    let components = parts(&choice.components, PackageKind::Component)?;
+    let addons = parts(&choice.addons, PackageKind::Addon)?;
+    if components.is_empty() {
+        return Err(invalid("a stack needs at least one component").hint("Choose one, as in --component nodejs."));
+    }
+    if components.len() + addons.len() > MAX_PARTS {
+        return Err(invalid(format!("a new stack has at most {MAX_PARTS} components and add-ons")));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(part) = components.iter().chain(&addons).find(|part| !seen.insert(&part.identifier)) {
+        return Err(invalid(format!("the identifier \"{}\" is used twice", part.identifier))
+            .hint("Give one of the two another identifier."));
+    }
+    let manifest = manifest(&choice.name, &components, &addons);
+    let mut files = BTreeMap::from([
+        (MANIFEST.to_owned(), manifest.clone()),
+        ("README.md".to_owned(), readme(&choice.name, &components, &addons)),
+        (".gitignore".to_owned(), ".env\n".to_owned()),
+    ]);
+    for part in &components {
+        files.extend(starter(&choice.name, part, &addons));
+    }
+    let files = files.into_iter().map(|(path, text)| StackFile { path, text }).collect();
+    Ok(StackPreview { manifest, files })
+}
+
+fn parts(choices: &[PartChoice], kind: PackageKind) -> Result<Vec<Part>> {
+    choices.iter().map(|choice| part(choice, kind)).collect()
+}
+
+fn part(choice: &PartChoice, kind: PackageKind) -> Result<Part> {
+    let asked = choice.package.trim().to_owned();
+    let named = Reference::parse(&asked).and_then(|reference| entry(&reference.name));
+    let Some(entry) = named else {
+        let known: Vec<&str> = names().map(Identifier::as_str).collect();
+        return Err(invalid(format!("the catalog has no package \"{}\"", asked.escape_debug()))
+            .hint(format!("It has: {}.", known.join(", "))));
+    };
+    let Some(package) = find(&asked) else {
+        return Err(invalid(format!(
+            "{} is not in the catalog in the version of \"{}\"",
+            entry.package.name,
+            asked.escape_debug()
+        ))
+        .hint(versions(&entry.package)));
+    };
+    if package.kind != kind {
+        let (is, flag) = match package.kind {
+            PackageKind::Component => ("a component", "--component"),
+            PackageKind::Addon => ("an add-on", "--addon"),
+        };
+        return Err(invalid(format!("{} is {is}", package.name)).hint(format!("Choose it with {flag}.")));
+    }
+    let identifier = choice.identifier.clone().unwrap_or_else(|| package.identifier.clone());
+    Ok(Part { identifier, asked, package, entry })
+}
+
+fn versions(package: &Package) -> String {
+    match &package.image {
+        PackageImage::Image { versions, .. } if !versions.is_empty() => format!("There are: {}.", versions.join(", ")),
+        _ => "It has one version only: leave out what follows `#`.".to_owned(),
+    }
+}
+
+fn manifest(name: &ProjectName, components: &[Part], addons: &[Part]) -> String {
+    let mut text = format!("name: {name}\ncomponents:\n");
+    let imports = imports(addons);
+    for part in components {
+        describe(&mut text, part);
+        if has_server(&part.package) && !imports.is_empty() {
+            text.push_str("    env:\n      include:\n");
+            for line in &imports {
+                line_of(&mut text, format_args!("        - {line}"));
+            }
+        }
+    }
+    if !addons.is_empty() {
+        text.push_str("addons:\n");
+        addons.iter().for_each(|part| describe(&mut text, part));
+    }
+    text
+}
+
+fn describe(text: &mut String, part: &Part) {
+    line_of(text, format_args!("  - identifier: {}", part.identifier));
+    line_of(text, format_args!("    name: {}", part.package.name));
+    line_of(text, format_args!("    package: {}", part.asked));
+}
+
+fn line_of(text: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(text, "{line}").expect("a string takes everything");
+}
+
+/// Whether code of ours runs in its container: files have no variables, a ready image has those of its package.
+fn has_server(package: &Package) -> bool {
+    matches!(package.image, PackageImage::Dockerfile { files: None, .. })
+}
+
+/// Every variable of every add-on; where two export the same name, the first has it.
+fn imports(addons: &[Part]) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let mut lines = Vec::new();
+    for part in addons {
+        // What stands in no group is the image's own business.
+        let exported = part.package.parameters.iter().filter(|parameter| parameter.group != NO_GROUP);
+        let keys: Vec<&str> = exported.map(|parameter| parameter.key.as_str()).collect();
+        if keys.iter().any(|key| taken.contains(key)) {
+            let free = keys.iter().filter(|key| !taken.contains(**key));
+            lines.extend(free.map(|key| format!("{}.{key}", part.identifier)));
+        } else {
+            lines.push(format!("'{}.*'", part.identifier));
+        }
+        taken.extend(keys);
+    }
+    lines
+}
+
+/// The files of a component: its starter and the package's Dockerfiles.
+fn starter(project: &ProjectName, part: &Part, addons: &[Part]) -> Vec<(String, String)> {
+    let folder = part.entry.package.identifier.as_str();
+    let mut words = BTreeMap::from([
+        ("{{project}}", project.to_string()),
+        ("{{part}}", part.identifier.to_string()),
+        ("{{driver}}", String::new()),
+        ("{{prepare}}", String::new()),
+    ]);
+    let mut files: Vec<(String, String)> = Vec::new();
+    let starter = format!("{folder}/starter");
+    for path in embedded::below(&starter) {
+        files.push((path.clone(), embedded::text(&starter, &path).unwrap_or_default()));
+    }
+    if let Some(code) = &part.entry.starter {
+        let shared = format!("{SHARED}/{}/{}", code.language, store(&code.language, addons));
+        if let Some(driver) = &code.driver {
+            words.insert("{{driver}}", embedded::text(&shared, &format!("driver-{driver}")).unwrap_or_default());
+        }
+        words.insert("{{prepare}}", embedded::text(&shared, "prepare").unwrap_or_default());
+        let visits = code.visits.clone().zip(embedded::text(&shared, "visits"));
+        files.extend(visits);
+    }
+    if let PackageImage::Dockerfile { production, development, ignore, .. } = &part.package.image {
+        files.push(("Dockerfile".to_owned(), production.clone()));
+        files.extend(development.clone().map(|text| ("Dockerfile.dev".to_owned(), text)));
+        files.extend(ignore.clone().map(|text| (".dockerignore".to_owned(), text)));
+    }
+    let filled = |text: String| words.iter().fold(text, |text, (word, value)| text.replace(word, value));
+    files.into_iter().map(|(path, text)| (format!("{}/{path}", part.identifier), filled(text))).collect()
+}
+
+/// Where a starter keeps its count: the first add-on that the language has a piece for.
+fn store(language: &str, addons: &[Part]) -> &'static str {
+    let store_of = |part: &Part| match part.entry.package.identifier.as_str() {
+        "valkey" => Some("redis"),
+        "postgres" => Some("postgres"),
+        "mariadb" => Some("mariadb"),
+        "redis" => Some("redis"),
+        "mongodb" => Some("mongodb"),
+        _ => None,
+    };
+    let has = |store: &&str| !embedded::below(&format!("{SHARED}/{language}/{store}")).is_empty();
+    addons.iter().filter_map(store_of).find(has).unwrap_or(NO_STORE)
+}
+
+fn readme(name: &ProjectName, components: &[Part], addons: &[Part]) -> String {
+    let mut text =
+        format!("# {name}\n\nMade by `boathouse new`. [{MANIFEST}]({MANIFEST}) says what it consists of.\n\n");
+    text.push_str("| part | what it is |\n|---|---|\n");
+    for part in components.iter().chain(addons) {
+        line_of(
+            &mut text,
+            format_args!("| `{}` | {}: {} |", part.identifier, part.package.name, part.package.description),
+        );
+    }
+    text.push_str("\nEach component is a folder with its code, its tests, a `Dockerfile` and a `Dockerfile.dev` with hot reload.\n");
+    text.push_str("A push to this repository deploys it.\n");
+    if !addons.is_empty() {
+        text.push_str(
+            "\nAdd-ons give their variables to the components, as `env: include:` says; no password is in the code.\n",
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "generate_test.rs"]
+mod tests;

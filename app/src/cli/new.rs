@@ -1,0 +1,109 @@
+//! `boathouse new`.
+
+use std::path::{Path, PathBuf};
+
+use boathouse_types::{Identifier, NewRelease, PartChoice, Project, ProjectName, Release, StackChoice, StackPreview};
+use reqwest::Method;
+
+use super::failure::{Failure, Result};
+use super::place::PlaceArgs;
+use super::{Context, deploy};
+use crate::catalog;
+
+/// Make a new project from packages of the catalog: its code, its repository, its first deployment
+///
+/// The code lives in a git repository on the server, for `git clone https://CONSOLE/git/NAME.git` with a token as the
+/// password; a push deploys. With --into it is written to a folder instead, and no server is needed.
+/// A part is PACKAGE, PACKAGE#VERSION, or IDENTIFIER=PACKAGE: --component web=nextjs --addon db=postgres#16.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The project's name, also the first label of its host names
+    name: ProjectName,
+    /// A component; the first is the one that users see
+    #[arg(long = "component", short, value_name = "PART", required = true, value_parser = part)]
+    components: Vec<PartChoice>,
+    /// An add-on; components get its variables
+    #[arg(long = "addon", short, value_name = "PART", value_parser = part)]
+    addons: Vec<PartChoice>,
+    /// Deploy it and wait until it is live
+    #[arg(long, conflicts_with_all = ["into", "preview"])]
+    deploy: bool,
+    /// Show the files that would be made
+    #[arg(long, conflicts_with = "into")]
+    preview: bool,
+    /// Write the code to a new folder
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+}
+
+fn part(text: &str) -> std::result::Result<PartChoice, String> {
+    let (identifier, package) = match text.split_once('=') {
+        Some((identifier, package)) => {
+            let identifier: Identifier =
+                identifier.parse().map_err(|why: boathouse_types::InvalidName| why.to_string())?;
+            (Some(identifier), package)
+        }
+        None => (None, text),
+    };
+    Ok(PartChoice { package: package.to_owned(), identifier })
+}
+
+pub async fn run(args: Args, context: &Context) -> Result<()> {
+    let choice = StackChoice { name: args.name, components: args.components, addons: args.addons };
+    if args.preview {
+        let preview = generate(&choice)?;
+        return context.out.result(&preview, || tree(&preview));
+    }
+    if let Some(folder) = &args.into {
+        let preview = generate(&choice)?;
+        write(folder, &preview)?;
+        return context
+            .out
+            .result(&preview, || format!("Wrote {} files to {}.", preview.files.len(), folder.display()));
+    }
+    let client = context.client()?;
+    let project: Project = client.call(Method::POST, "/stacks", &choice).await?;
+    let name = &project.name;
+    if !args.deploy {
+        return context.out.result(&project, || {
+            format!("Created {name}.\nDeploy it: boathouse deploy --project {name}\nIts code:  git clone https://CONSOLE/git/{name}.git")
+        });
+    }
+    context.out.note(&format!("created the project {name}"));
+    let of_it = PlaceArgs { project: Some(name.clone()), deployment: None };
+    let place = of_it.resolve_in(Path::new("."))?;
+    let release: Release = client.call(Method::POST, &place.below("releases"), &NewRelease::default()).await?;
+    deploy::finish(&client, &place, release.number, context).await
+}
+
+fn generate(choice: &StackChoice) -> Result<StackPreview> {
+    catalog::generate(choice).map_err(|error| {
+        let failure = Failure::new(error.kind, error.message);
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
+}
+
+fn tree(preview: &StackPreview) -> String {
+    let paths: Vec<&str> = preview.files.iter().map(|file| file.path.as_str()).collect();
+    format!("{}\n\n{}", paths.join("\n"), preview.manifest.trim_end())
+}
+
+/// Only into a folder that is new or empty: nothing is ever written over.
+fn write(folder: &Path, preview: &StackPreview) -> Result<()> {
+    let cannot = |error: std::io::Error| Failure::invalid(format!("{} cannot be written: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(cannot)?;
+    if std::fs::read_dir(folder).map_err(cannot)?.next().is_some() {
+        return Err(Failure::invalid(format!("{} is not empty", folder.display())).hint("Name a new folder."));
+    }
+    for file in &preview.files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(cannot)?;
+        }
+        std::fs::write(&path, &file.text).map_err(cannot)?;
+    }
+    Ok(())
+}

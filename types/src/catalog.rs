@@ -1,0 +1,119 @@
+//! The catalog and the stack builder: packages to choose from, and the code that a choice becomes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EnvKey, Identifier, ProjectName};
+
+/// A package of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CatalogPackage {
+    /// The name that a manifest's `package:` gives, and the identifier of a new part.
+    pub identifier: Identifier,
+    /// `component` or `addon`.
+    pub kind: String,
+    /// Display name.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// What it is for: `database`, `web framework`.
+    pub category: String,
+    /// Other names that it is found under.
+    pub aliases: Vec<String>,
+    /// A picture: a `data:` URL of an SVG that has shapes and text only.
+    pub icon: String,
+    /// Its ready image; absent where it is built from the part's folder.
+    pub image: Option<String>,
+    /// Versions that may be asked for, newest first, as in `postgres#16`.
+    pub versions: Vec<String>,
+    /// The port that it listens on; absent where the edge serves files.
+    pub port: Option<u16>,
+    /// Variables that it gets and that other parts may import.
+    pub parameters: Vec<CatalogParameter>,
+    /// Ways to reach it, as templates of its variables.
+    pub connection_strings: Vec<CatalogConnection>,
+    /// Where its data is, by volume: absolute paths in its container.
+    pub storage: Vec<String>,
+    /// Add-ons that come with it.
+    pub dependencies: Vec<Identifier>,
+    /// Whether its data can be saved and put back by commands of its own.
+    pub backup: bool,
+    /// The variable that can be rotated while it runs.
+    pub rotates: Option<EnvKey>,
+    /// A page about it, Markdown.
+    pub readme: String,
+}
+
+/// A variable of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CatalogParameter {
+    /// Its name.
+    pub key: EnvKey,
+    /// Display name.
+    pub name: String,
+    /// One sentence.
+    pub description: Option<String>,
+    /// `string`, `integer`, `boolean` or `secret`.
+    pub kind: String,
+    /// The template of its value: `${generate-random-password:32}`.
+    pub value: String,
+}
+
+/// A way to reach a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CatalogConnection {
+    /// Display name.
+    pub name: String,
+    /// A template of the part's variables.
+    pub value: String,
+    /// Who can use it.
+    pub description: Option<String>,
+}
+
+/// `POST /stacks` and `POST /stacks/preview`: what a new project is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StackChoice {
+    /// The project's name.
+    pub name: ProjectName,
+    /// Components, at least one; the first is the one that users see.
+    pub components: Vec<PartChoice>,
+    /// Add-ons; each component that has a server gets their variables.
+    #[serde(default)]
+    pub addons: Vec<PartChoice>,
+}
+
+/// One part of a new project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PartChoice {
+    /// A package of the catalog, with a version where wanted: `postgres#16`.
+    pub package: String,
+    /// Its identifier in the stack; the package's where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<Identifier>,
+}
+
+/// The code that a choice becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StackPreview {
+    /// The manifest's text.
+    pub manifest: String,
+    /// All files, the manifest too, by path.
+    pub files: Vec<StackFile>,
+}
+
+/// A file of generated code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StackFile {
+    /// Path inside the repository.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
