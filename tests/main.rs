@@ -49,6 +49,7 @@ mod registry;
 mod release;
 mod repositories;
 mod stacks;
+mod starters;
 mod state;
 mod status;
 mod tidy;

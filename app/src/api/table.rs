@@ -5,7 +5,8 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, backup, catalog, cloning, container, deployment, env, event, git, host, log, openapi, project, registry, release, session, setup, stack, status, system, token, upload, user, volume,
+    addon, backup, catalog, cloning, container, deployment, env, event, git, host, log, openapi, project, registry,
+    release, session, setup, stack, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;

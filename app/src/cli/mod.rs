@@ -3,6 +3,7 @@
 //! One command, one file; its doc comment is its help. The server's sentences are printed as they come.
 
 mod addon;
+mod analyze;
 mod backup;
 mod ca;
 mod catalog;
@@ -103,6 +104,7 @@ pub struct Global {
 enum Command {
     Serve(serve::Args),
     New(new::Args),
+    Analyze(analyze::Args),
     Setup(setup::Args),
     SetupToken(setup_token::Args),
     Login(login::Args),
@@ -175,6 +177,7 @@ pub fn run(cli: Cli) -> Result<()> {
         // These build a runtime of their own, or need none.
         Command::Serve(args) => serve::run(args, &context),
         Command::Edge(args) => edge::run(&args),
+        Command::Analyze(args) => analyze::run(&args, &context),
         Command::Hello(args) => hello::run(&args),
         Command::SetupToken(args) => setup_token::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),

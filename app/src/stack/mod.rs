@@ -15,6 +15,7 @@ mod circles;
 pub mod provided;
 
 pub mod default;
+pub mod analyze;
 pub mod import;
 pub mod template;
 pub mod package_url;

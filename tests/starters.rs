@@ -1,0 +1,154 @@
+//! Starters, really built and fetched: each counts visits and shows the count.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use boathouse_types::{Release, Serves};
+
+use crate::harness::{Engine, Server, at};
+
+/// Packages of several components are downloaded and compiled on two cores, beside other builds.
+const BUILD: Duration = Duration::from_secs(900);
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Where a base image is older than the catalog's usual one: what tests/images/build can make.
+const ARGUMENTS: [(&str, &str); 4] = [
+    ("package: fastapi", "PYTHON: '3.11'"),
+    ("package: flask", "PYTHON: '3.11'"),
+    ("package: django", "PYTHON: '3.11'"),
+    ("package: go\n", "GO: '1.19'"),
+];
+
+/// A server that has these images to build from.
+async fn server(images: &[&str]) -> Server {
+    let engine = Engine::connect().await;
+    for image in images {
+        let found = engine.docker.inspect_image(image).await;
+        assert!(found.is_ok(), "there is no image {image}: run tests/images/build, as ./tests/run does");
+    }
+    Server::options().flag("--ca-bundle", CERTIFICATES).start().await
+}
+
+/// Makes the code in a folder, with older base images where the usual ones are not here.
+async fn generate(server: &Server, folder: &Path, parts: &[&str]) -> PathBuf {
+    let into = folder.join("code");
+    let mut words = vec!["new", "shop", "--into", into.to_str().unwrap()];
+    words.extend(parts);
+    server.cli(&words).await.ok();
+    let path = into.join("boathouse.yaml");
+    let mut manifest = std::fs::read_to_string(&path).unwrap();
+    for (line, argument) in ARGUMENTS {
+        let line = line.trim_end();
+        manifest = manifest.replace(&format!("{line}\n"), &format!("{line}\n    build: {{args: {{{argument}}}}}\n"));
+    }
+    std::fs::write(&path, manifest).unwrap();
+    into
+}
+
+async fn deploy(server: &Server, folder: &Path) -> Release {
+    let local = server.local();
+    let words = ["deploy", folder.to_str().unwrap(), "--project", "shop", "--create", "--detach"];
+    server.cli(&words).await.ok();
+    let release: Release = local.read(&format!("{}/releases/1", at("shop", "production"))).await;
+    let release = local.ended_within(BUILD, &release).await;
+    local.must_be_live(release).await
+}
+
+async fn visits(server: &Server, host: &str, store: &str) -> u64 {
+    let page = server.visit(host, "/").await.ok().text();
+    // React and Svelte write comments between the pieces of a text, Astro does not.
+    let text = page.replace("<!-- -->", "");
+    assert!(text.contains(&format!("counted in {store}.")), "{host}: {text}");
+    let number = text.split_once("Visit number ").unwrap_or_else(|| panic!("{host}: {text}")).1;
+    number.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+/// Each of these hosts counts.
+async fn count_on(server: &Server, hosts: &[&str], store: &str) {
+    for host in hosts {
+        let first = visits(server, host, store).await;
+        let then = visits(server, host, store).await.max(visits(server, host, store).await);
+        assert!(then > first, "{host}: {then} after {first}");
+    }
+}
+
+#[tokio::test]
+async fn hono_flask_and_go_count_beside_two_sites() {
+    let server = server(&["node:22-slim", "python:3.11-slim", "golang:1.19"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let parts = ["-c", "hono", "-c", "flask", "-c", "go", "-c", "react-vite", "-c", "pages=static"];
+    let folder = generate(&server, home.path(), &parts).await;
+    let release = deploy(&server, &folder).await;
+    let files = release.components.iter().filter(|component| component.serves == Serves::Files).count();
+    assert_eq!(files, 2, "{:?}", release.components);
+    let hosts = ["shop.localhost", "flask-production-shop.localhost", "go-production-shop.localhost"];
+    count_on(&server, &hosts, "memory").await;
+    let page = server.visit("pages-production-shop.localhost", "/").await.ok();
+    assert!(page.text().contains("<h1>shop</h1>"), "{}", page.text());
+    let page = server.visit("react-vite-production-shop.localhost", "/any/route").await.ok().text();
+    assert!(page.contains("<div id=\"root\">") && page.contains("/assets/"), "{page}");
+}
+
+#[tokio::test]
+async fn node_astro_and_fastapi_count() {
+    let server = server(&["node:22-slim", "python:3.11-slim"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let parts = ["-c", "nodejs", "-c", "astro", "-c", "api=fastapi"];
+    let folder = generate(&server, home.path(), &parts).await;
+    deploy(&server, &folder).await;
+    let hosts = ["shop.localhost", "astro-production-shop.localhost", "api-production-shop.localhost"];
+    count_on(&server, &hosts, "memory").await;
+}
+
+#[tokio::test]
+async fn django_counts() {
+    let server = server(&["python:3.11-slim"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let folder = generate(&server, home.path(), &["-c", "django"]).await;
+    deploy(&server, &folder).await;
+    count_on(&server, &["shop.localhost"], "memory").await;
+}
+
+/// What Analyze proposes is written into a folder and deployed as it is.
+async fn analyzed(server: &Server, files: &[(&str, &str)]) -> Release {
+    let home = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = home.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let folder = home.path().to_str().unwrap();
+    let shown = server.cli(&["analyze", folder]).await.ok();
+    assert!(!home.path().join("boathouse.yaml").exists(), "nothing is written without --write: {}", shown.stdout);
+    server.cli(&["analyze", folder, "--write"]).await.ok();
+    deploy(server, home.path()).await
+}
+
+#[tokio::test]
+async fn what_analyze_proposes_for_npm_is_built_and_fetched() {
+    let server = server(&["node:22-slim"]).await;
+    let package = r#"{"name": "x", "version": "1.0.0", "scripts": {"start": "node server.js"}}"#;
+    let lock = r#"{"name": "x", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "x", "version": "1.0.0"}}}"#;
+    let code = "require('http').createServer((q, a) => a.end('from npm')).listen(process.env.PORT || 4000)";
+    analyzed(&server, &[("package.json", package), ("package-lock.json", lock), ("server.js", code)]).await;
+    assert_eq!(server.visit("shop.localhost", "/").await.ok().text(), "from npm");
+}
+
+#[tokio::test]
+async fn what_analyze_proposes_for_pip_is_built_and_fetched() {
+    let server = server(&["python:3.11-slim"]).await;
+    let code =
+        "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.get(\"/\")\ndef home():\n    return \"from pip\"\n";
+    analyzed(&server, &[("requirements.txt", "flask==3.1.3\n"), (".python-version", "3.11\n"), ("app.py", code)]).await;
+    assert_eq!(server.visit("shop.localhost", "/").await.ok().text(), "from pip");
+}
+
+#[tokio::test]
+async fn what_analyze_proposes_for_go_and_a_site_is_built_and_fetched() {
+    let server = server(&["golang:1.19"]).await;
+    let code = "package main\n\nimport \"net/http\"\n\nfunc main() {\n\thttp.ListenAndServe(\":9000\", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {\n\t\tw.Write([]byte(\"from go\"))\n\t}))\n}\n";
+    let files = [("api/go.mod", "module api\n\ngo 1.19\n"), ("api/main.go", code), ("site/index.html", "from a file")];
+    let release = analyzed(&server, &files).await;
+    assert_eq!(release.components.len(), 2);
+    assert_eq!(server.visit("shop.localhost", "/").await.ok().text(), "from go");
+    assert_eq!(server.visit("site-production-shop.localhost", "/").await.ok().text(), "from a file");
+}
