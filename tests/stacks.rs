@@ -5,11 +5,11 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use boathouse_types::{
-    CatalogPackage, ErrorKind, NewToken, PartChoice, Project, Release, Role, Scope, StackChoice, StackPreview,
+    CatalogPackage, ErrorKind, NewToken, PartChoice, Project, Release, Role, Scope, Source, StackChoice, StackPreview,
 };
 
 use crate::api_desk::Desk;
-use crate::harness::{Client, Server, at, wait_for};
+use crate::harness::{Client, GitHttp, GitRepo, Server, at, wait_for};
 
 fn choice(name: &str, components: &[&str], addons: &[&str]) -> StackChoice {
     let part = |text: &&str| PartChoice { package: (*text).to_owned(), identifier: None };
@@ -185,4 +185,35 @@ async fn the_code_can_be_written_to_a_new_folder_without_a_server() {
     let output = run(&["new", "shop", "--component", "fastapi", "--into", into]);
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("not empty"));
+}
+
+const QUEUE: &str = "type: addon\nname: Queue\nimages: [{identifier: queue, image: 'redis:7'}]\nport: 6379\nstorage: [{identifier: data, path: /data}]\n";
+
+#[tokio::test]
+async fn a_package_of_another_repository_is_fetched_and_pinned() {
+    let server = Server::start().await;
+    let local = server.local();
+    let package = GitRepo::new(&[("package.yaml".into(), QUEUE.into())]);
+    let remote = GitHttp::serve(&package);
+    let manifest = format!(
+        "components:\n  - {{identifier: site, static: .}}\naddons:\n  - identifier: queue\n    package: {}#main\n",
+        remote.url()
+    );
+    let files = [("boathouse.yaml".into(), manifest.into_bytes()), ("site/index.html".into(), b"here".to_vec())];
+    let repo = GitRepo::new(&files);
+    let source = Source::Git { url: repo.url().parse().unwrap(), branch: None, folder: None };
+    local.create_project("shop", &source).await;
+    let release = local.deploy("shop").await;
+    let release = local.must_be_live(local.ended(&release).await).await;
+    let log = local.release_log(&release).await;
+    assert!(log.contains(&package.git(&["rev-parse", "HEAD"])[..12]) && log.contains(": Queue"), "{log}");
+    let deployment = local.deployment("shop", "production").await;
+    assert_eq!(deployment.containers.len(), 1, "{:?}", deployment.containers);
+
+    package.commit(&[("package.yaml".into(), QUEUE.replace("storage", "storge").into())], "a slip");
+    let release = local.ended(&local.deploy("shop").await).await;
+    let failure = release.failure.clone().expect("an add-on without its package is refused");
+    assert!(failure.message.contains("boathouse.yaml:5:"), "{}", failure.message);
+    let log = local.release_log(&release).await;
+    assert!(log.contains("package.yaml:5:1: unknown key \"storge\"; did you mean \"storage\"?"), "{log}");
 }

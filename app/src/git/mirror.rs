@@ -59,7 +59,12 @@ pub struct Fetched {
 
 /// Fetches the remote and finds the commit that `reference` names; the remote's own HEAD where absent.
 pub async fn fetch(remote: &Remote<'_>, reference: Option<&GitRef>) -> Result<Fetched> {
-    let git_dir = plain(&remote.paths.git().join(format!("{}.git", remote.project)))?;
+    fetch_into(remote, &remote.paths.git().join(format!("{}.git", remote.project)), reference).await
+}
+
+/// The same, into a repository of the caller's.
+pub async fn fetch_into(remote: &Remote<'_>, git_dir: &Path, reference: Option<&GitRef>) -> Result<Fetched> {
+    let git_dir = plain(git_dir)?;
     if !git_dir.join("HEAD").exists() {
         Git::new(&git_dir).args(&["init", "--bare", "--quiet"]).run("making the mirror").await?;
     }

@@ -9,5 +9,5 @@ mod run;
 
 pub use checkout::checkout;
 pub use fault::without_password;
-pub use mirror::{Fetched, Mirrors, Remote, fetch};
+pub use mirror::{Fetched, Mirrors, Remote, fetch, fetch_into};
 pub use run::Talk;

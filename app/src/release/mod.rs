@@ -7,6 +7,7 @@ mod clean;
 mod hosts;
 mod log;
 mod login;
+mod packages;
 mod pipeline;
 mod pull;
 mod record;

@@ -1,22 +1,23 @@
 //! Stage source: the tree of the release in its work folder, and the stack that its manifest describes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use boathouse_types::{GitRef, GitUrl, Source, Stage};
 
+use super::packages::{self, Packages};
 use super::pipeline::{Run, record_event};
 use super::stop::{Step, Stop};
 use super::{blocking, unpack};
-use crate::catalog;
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, project, release};
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::fault;
 use crate::git;
 use crate::stack::provided::ProvidedFile;
-use crate::stack::{self, Stack};
+use crate::stack::{self, PackageUrl, Stack};
 
 /// A manifest longer than this is not one, in bytes.
 const MAX_MANIFEST: u64 = 256 * 1024;
@@ -60,8 +61,15 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
     };
     let stack = match &root {
         Some(root) => {
-            let (root, log) = (root.clone(), &run.log);
-            let (stack, found) = blocking::run(move |_| read_stack(&root)).await?;
+            let log = &run.log;
+            let named = blocking::run({
+                let root = root.clone();
+                move |_| named_packages(&root)
+            })
+            .await?;
+            let packages = packages::fetch(run, row, root, named).await?;
+            let root = root.clone();
+            let (stack, found) = blocking::run(move |_| read_stack(&root, &packages)).await?;
             log.say(found);
             stack
         }
@@ -204,8 +212,15 @@ fn neighbours(root: &Path) -> String {
     if names.is_empty() { "The source has no folders.".into() } else { format!("Folders there: {}.", names.join(", ")) }
 }
 
-fn read_stack(root: &Path) -> Result<(Stack, String)> {
-    let is_file = |path: &str| fs::symlink_metadata(root.join(path)).is_ok_and(|about| about.is_file());
+/// The packages that the manifest names; an error in it is told when it is read for good.
+fn named_packages(root: &Path) -> Result<BTreeSet<PackageUrl>> {
+    let Some((name, text)) = read_manifest(root)? else { return Ok(BTreeSet::new()) };
+    let manifest = stack::read_manifest(name, &text)?;
+    Ok(manifest.parts().filter_map(|part| part.package.as_ref().map(|(url, _)| url.clone())).collect())
+}
+
+/// The manifest's name and text.
+fn read_manifest(root: &Path) -> Result<Option<(&'static str, String)>> {
     for name in stack::FILE_NAMES {
         let path = root.join(name);
         let Ok(about) = fs::symlink_metadata(&path) else { continue };
@@ -219,8 +234,17 @@ fn read_stack(root: &Path) -> Result<(Stack, String)> {
             invalid(format!("{name} is not UTF-8 text: the byte at {at} does not belong to any character"))
                 .hint("Save the file as UTF-8.")
         })?;
+        return Ok(Some((name, text)));
+    }
+    Ok(None)
+}
+
+fn read_stack(root: &Path, packages: &Packages) -> Result<(Stack, String)> {
+    let is_file = |path: &str| fs::symlink_metadata(root.join(path)).is_ok_and(|about| about.is_file());
+    if let Some((name, text)) = read_manifest(root)? {
         let manifest = stack::read_manifest(name, &text)?;
-        let mut stack = stack::resolve(&manifest, &|url| catalog::find(&url.to_string()))?;
+        let mut stack = stack::resolve(&manifest, &|url| packages.find(url))?;
+        packages.pin(&mut stack);
         let provided = stack::provided::settle(&mut stack, is_file);
         let parts: Vec<&str> = stack.in_start_order().map(|part| part.identifier.as_str()).collect();
         let mut told = format!("{name}: {}", parts.join(", "));
