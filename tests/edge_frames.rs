@@ -67,12 +67,17 @@ pub async fn connect(edge: &TestEdge, settings: &[(u16, u32)]) -> TlsStream<TcpS
 
 /// TLS for a client that believes every certificate and offers these suites in this order.
 pub fn tls(suites: &[CipherSuite]) -> ClientConfig {
+    tls_of(rustls::ALL_VERSIONS, suites)
+}
+
+/// The same of these versions only.
+pub fn tls_of(versions: &[&'static rustls::SupportedProtocolVersion], suites: &[CipherSuite]) -> ClientConfig {
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     let place = |suite: CipherSuite| suites.iter().position(|wanted| *wanted == suite);
     provider.cipher_suites.retain(|suite| suites.is_empty() || place(suite.suite()).is_some());
     provider.cipher_suites.sort_by_key(|suite| place(suite.suite()));
     ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(NoVerifier))

@@ -8,6 +8,8 @@ use rustls::CipherSuite::{
     TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as OLD_AES_128, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as OLD_AES_256,
     TLS13_AES_128_GCM_SHA256 as AES_128, TLS13_AES_256_GCM_SHA384 as AES_256, TLS13_CHACHA20_POLY1305_SHA256 as CHACHA,
 };
+use rustls::HandshakeKind;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -94,5 +96,26 @@ async fn the_cheapest_suite_is_spoken_unless_the_client_minds() {
         let stream = connector.connect("app.test".try_into().unwrap(), stream).await.unwrap();
         let suite = stream.get_ref().1.negotiated_cipher_suite().unwrap().suite();
         assert_eq!(suite, spoken, "of {offered:?}");
+    }
+}
+
+/// Tickets come with the first answer, over either protocol, and the next connection needs no certificate.
+#[tokio::test]
+async fn the_second_connection_resumes_the_first() {
+    let app = echo_head().await;
+    let edge = edge_for(&app);
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let mut config = crate::edge_frames::tls_of(&[version], &[]);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let connector = TlsConnector::from(Arc::new(config));
+        for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let stream = TcpStream::connect(edge.https()).await.unwrap();
+            let mut stream = connector.connect("app.test".try_into().unwrap(), stream).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(expected), "{version:?}");
+        }
     }
 }

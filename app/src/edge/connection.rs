@@ -67,14 +67,14 @@ impl Connection {
             Ok(Err(error)) => return tracing::debug!(peer = %self.peer, %error, "a handshake failed"),
             Err(_) => return tracing::debug!(peer = %self.peer, "a handshake took too long"),
         };
-        let session = stream.get_ref().1;
-        let h2 = match session.alpn_protocol() {
+        let agreed = stream.agreed();
+        let h2 = match agreed.alpn_protocol() {
             // The handshake itself was the validation.
             Some(ACME_ALPN) => return,
             protocol => protocol == Some(H2_ALPN),
         };
         let watch = Watch::new(self.shared.limits, h2);
-        let sni = session.server_name();
+        let sni = agreed.server_name();
         let client = Client::tls(self.shared, self.peer, self.address, sni, Arc::clone(&watch), h2);
         if h2 {
             http2(stream, client, watch, self.stop).await;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage};
+use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::{CipherSuite, ServerConfig, version};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
+use super::session::Session;
 use super::tls::{ACME_ALPN, Certificates, H2_ALPN, Resolver};
 
 /// Accepts TLS 1.2 and 1.3, with tickets for resumption, HTTP/2 before HTTP/1.1.
@@ -39,10 +38,9 @@ impl Handshakes {
     }
 
     /// Shakes hands.
-    pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(&self, stream: T) -> io::Result<TlsStream<T>> {
-        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let config = if likes_chacha(&start.client_hello()) { &self.theirs } else { &self.ours };
-        start.into_stream(Arc::clone(config)).await
+    pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(&self, stream: T) -> io::Result<Session<T>> {
+        let config = |hello: &ClientHello<'_>| if likes_chacha(hello) { &self.theirs } else { &self.ours };
+        Session::accept(stream, |hello| Arc::clone(config(hello))).await
     }
 }
 

@@ -18,6 +18,7 @@ pub mod pool;
 pub mod response_head;
 pub mod routes;
 pub mod serve;
+pub mod session;
 pub mod ca;
 pub mod acme;
 pub mod intent;
