@@ -80,6 +80,7 @@ member DELETE /projects/{project}/deployments/{deployment}/env/{key}
 viewer GET /projects/{project}/deployments/{deployment}/hosts
 member POST /projects/{project}/deployments/{deployment}/hosts
 member DELETE /projects/{project}/deployments/{deployment}/hosts/{host}
+member POST /projects/{project}/deployments/{deployment}/hosts/{host}/retry
 viewer GET /events
 viewer GET /system
 viewer GET /tasks

@@ -9,7 +9,7 @@ mod sources;
 
 use std::path::{Path, PathBuf};
 
-use boathouse_types::Host;
+use boathouse_types::{Event, Host};
 
 use crate::browser::Browser;
 use crate::edge_acme_refusals::{WRONG, server_of_a_wrong_name};
@@ -216,10 +216,17 @@ async fn a_domain_says_what_stands_in_the_way_of_its_certificate_and_when_it_is_
         browser.go("/projects/shop/production/domains").await;
         browser.sees(WRONG).await;
         browser.sees("Next attempt: ").await;
+        browser.press("Try now").await;
+        browser.sees("Next attempt: ").await;
         browser.must_not_scroll_sideways().await;
         browser.must_be_quiet(&[]).await;
         browser.close().await;
     }
+    wait_for(seconds(10), "each press was heard", async || {
+        let events: Vec<Event> = server.local().read("/api/v1/events?project=shop").await;
+        (events.iter().filter(|event| event.kind == "host.retried").count() == WIDTHS.len()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

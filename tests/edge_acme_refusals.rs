@@ -11,7 +11,7 @@ use boathouse::clock;
 use boathouse::db::certificate::OrderRow;
 use boathouse::edge::run;
 use boathouse::state::App;
-use boathouse_types::{Host, TlsMode};
+use boathouse_types::{ErrorKind, Host, TlsMode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::edge_acme::{Names, acme_app, add_host, free_port, look_again, stored, wait_for};
 use crate::edge_support::PATIENCE;
-use crate::harness::{Server, TlsFront, at, upload};
+use crate::harness::{Client, Server, TlsFront, at, upload};
 
 /// How long the CA wants to be left alone.
 const PAUSE: i64 = 7200;
@@ -236,32 +236,84 @@ pub const WRONG: &str =
 pub async fn server_of_a_wrong_name() -> (Names, Server) {
     let names = Names::start().await;
     names.point("shop.example.org", "127.0.0.9").await;
-    let flags = [
-        ("--acme-directory", "https://localhost:1/dir".to_owned()),
-        ("--resolver", names.address.to_string()),
-        ("--validation-port", free_port().to_string()),
-        ("--public-address", "198.51.100.4".to_owned()),
-    ];
-    let options = flags.iter().fold(Server::options(), |options, (flag, value)| options.flag(flag, value));
-    let server = options.start().await;
-    let local = server.local();
-    local.create_project("shop", &upload()).await;
-    let hosts = format!("{}/hosts", at("shop", "production"));
-    local.post(&hosts, &json!({"name": "shop.example.org", "component": "web"})).await.ok();
+    let server = shop_server(&names, "198.51.100.4", &[("--acme-directory", "https://localhost:1/dir")]).await;
+    add_to_shop(&server, "shop.example.org").await;
     (names, server)
+}
+
+/// A server at that address, with the project `shop`.
+async fn shop_server(names: &Names, address: &str, more: &[(&str, &str)]) -> Server {
+    let (resolver, port) = (names.address.to_string(), free_port().to_string());
+    let flags = [("--resolver", &*resolver), ("--validation-port", &port), ("--public-address", address)];
+    let flags = flags.iter().chain(more);
+    let server = flags.fold(Server::options(), |options, (flag, value)| options.flag(flag, value)).start().await;
+    server.local().create_project("shop", &upload()).await;
+    server
+}
+
+fn hosts() -> String {
+    format!("{}/hosts", at("shop", "production"))
+}
+
+async fn add_to_shop(server: &Server, name: &str) {
+    server.local().post(&hosts(), &json!({"name": name, "component": "web"})).await.ok();
+}
+
+/// Waits until what stands in the way of a host's certificate says `words`.
+async fn told(server: &Server, name: &str, words: &str) -> Host {
+    wait_for("the problem", async || {
+        let hosts: Vec<Host> = server.local().read(&hosts()).await;
+        let found = hosts.into_iter().find(|host| host.name.as_str() == name);
+        found.filter(|host| host.problem.as_ref().is_some_and(|problem| problem.contains(words)))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_person_has_it_tried_now_as_often_as_the_ca_forgives() {
+    let (ca, names) = (Ca::start().await, Names::start().await);
+    let (directory, bundle) = (format!("{}/dir", ca.front.url()), ca.front.ca());
+    let more = [("--acme-directory", &*directory), ("--ca-bundle", bundle.to_str().unwrap())];
+    let server = shop_server(&names, "127.0.0.1", &more).await;
+    let (local, name) = (server.local(), "refused.example.org");
+    let retry = async |name: &str| local.post(&format!("{}/{name}/retry", hosts()), &json!({})).await;
+    add_to_shop(&server, name).await;
+    for tried in 1..=5 {
+        wait_for("the order", async || (ca.orders(name) == tried).then_some(())).await;
+        told(&server, name, "not this one").await;
+        if tried < 5 {
+            retry(name).await.ok();
+        }
+    }
+    add_to_shop(&server, "limited.example.org").await;
+    told(&server, "limited.example.org", "rateLimited").await;
+    for (name, problem, least, most) in
+        [(name, "not this one", 1, 720), ("limited.example.org", "too many", 721, PAUSE)]
+    {
+        let answer = retry(name).await;
+        Client::expect_error(&answer, ErrorKind::TooManyRequests, &[name, problem]);
+        let rest: i64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((least..=most).contains(&rest), "{name}: {rest} s");
+    }
+    add_to_shop(&server, "shop.test").await;
+    Client::expect_error(&retry("shop.test").await, ErrorKind::Invalid, &["shop.test", "internal"]);
+    assert_eq!(retry("none.example.org").await.error().kind, ErrorKind::NotFound);
+    assert_eq!((ca.orders(name), ca.orders("limited.example.org")), (5, 1), "{:?}", ca.seen());
 }
 
 #[tokio::test]
 async fn what_is_wrong_and_what_to_do_is_told_by_the_api_and_the_command_line() {
     let (_names, server) = server_of_a_wrong_name().await;
-    let hosts = format!("{}/hosts", at("shop", "production"));
-    let host = wait_for("the problem", async || {
-        let hosts: Vec<Host> = server.local().read(&hosts).await;
-        hosts.into_iter().find(|host| host.problem.is_some())
-    })
-    .await;
+    let host = told(&server, "shop.example.org", "").await;
     assert!(host.problem.as_ref().unwrap().starts_with(WRONG), "{host:?}");
     assert!(host.retry_at.unwrap() > clock::now() - 60 * clock::SECOND, "{host:?}");
     let told = server.cli(&["domain", "list", "--project", "shop"]).await.ok().stdout;
     assert!(told.contains(WRONG) && told.contains("(next attempt 20"), "{told}");
+    // A look at DNS costs nothing: it may be had at any time.
+    for _ in 0..7 {
+        let said = server.cli(&["domain", "retry", "shop.example.org", "--project", "shop"]).await.ok().stdout;
+        assert_eq!(said, "The certificate of shop.example.org is tried for now.\n");
+    }
+    let none = server.cli(&["domain", "retry", "none.example.org", "--project", "shop"]).await;
+    assert_eq!(none.code, 6, "{none:#?}");
 }

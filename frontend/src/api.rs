@@ -175,6 +175,10 @@ impl Api {
         self.run("DELETE", &at.below(&format!("hosts/{name}"))).await
     }
 
+    pub async fn retry_host(self, at: &Place, name: &HostName) -> Answer<Host> {
+        self.post(&at.below(&format!("hosts/{name}/retry"))).await
+    }
+
     pub async fn create_user(self, user: &NewUser) -> Answer<User> {
         self.send("POST", &at("/users"), user).await
     }

@@ -2,16 +2,19 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use boathouse_types::{DeploymentName, Host, HostName, Identifier, NewHost, ProjectName, TlsMode};
+use boathouse_types::{DeploymentName, Host, HostName, Identifier, Millis, NewHost, ProjectName, TlsMode};
 use serde::Deserialize;
 
 use super::answer::{read, write};
 use super::deployment::At;
 use super::view;
 use crate::auth::Actor;
+use crate::clock;
+use crate::db::certificate::{self, OrderRow};
 use crate::db::deployment::DeploymentRow;
+use crate::db::host::HostRow;
 use crate::db::{Connection, host, release as releases};
-use crate::error::{Result, conflict, internal, invalid};
+use crate::error::{Result, conflict, internal, invalid, too_many_requests};
 use crate::release;
 use crate::state::App;
 
@@ -58,6 +61,47 @@ pub async fn remove(app: Data<App>, actor: Actor, at: Path<AtHost>) -> Result<Ht
     app.pokes.edge.poke();
     app.pokes.certificates.poke();
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Has the certificate of a host tried for now instead of at the next attempt's time.
+pub async fn retry(app: Data<App>, actor: Actor, at: Path<AtHost>) -> Result<Json<Host>> {
+    let answer = write(&app, move |tx, app| {
+        let AtHost { project, deployment, host: name } = at.into_inner();
+        let at = At { project, deployment };
+        let row = host::named(tx, at.find(tx)?.id, &name)?;
+        let order = certificate::order(tx, name.as_str())?;
+        may_be_tried(&row, &order, clock::now())?;
+        certificate::set_order(tx, name.as_str(), &OrderRow { next_at: clock::now(), ..order })?;
+        at.record(tx, &actor, "host.retried", &format!("asked for the certificate of {name} now"))?;
+        view::host::show(tx, app, row)
+    })
+    .await?;
+    app.pokes.certificates.poke();
+    Ok(answer)
+}
+
+/// A CA allows only so many failures, and may have asked for a rest; more would lock the name out for longer.
+fn may_be_tried(row: &HostRow, order: &OrderRow, now: Millis) -> Result<()> {
+    let name = &row.name;
+    if row.tls != TlsMode::Acme {
+        return Err(invalid(format!(
+            "{name} gets no certificate from an ACME CA, its TLS is \"{}\"",
+            row.tls.as_str()
+        ))
+        .hint("Its certificate, where it has one, is made here and at once."));
+    }
+    let Some(problem) = &order.problem else {
+        return Err(conflict(format!("nothing stands in the way of the certificate of {name}"))
+            .hint("It is ordered and renewed by itself."));
+    };
+    if order.barred_until > now {
+        let seconds = (order.barred_until - now + 999) / 1000;
+        return Err(too_many_requests(format!(
+            "the CA may not be asked for {name} yet: after each failure it wants a rest. What stands in the way: {problem}"
+        ))
+        .hint(format!("Mend that meanwhile, and try again in {seconds} s.")));
+    }
+    Ok(())
 }
 
 /// The console's own name can never be an app's: whoever had it would see every password.

@@ -146,6 +146,7 @@ fn settings() -> Vec<Route> {
         route(GET, HOSTS, VIEWER, host::list).says("Public endpoints").answers_many::<Host>(),
         route(POST, HOSTS, MEMBER, host::create).says("Add a host").takes::<NewHost>().answers::<Host>(),
         route(DELETE, "/projects/{project}/deployments/{deployment}/hosts/{host}", MEMBER, host::remove).says("Remove a host").with_status(204),
+        route(POST, "/projects/{project}/deployments/{deployment}/hosts/{host}/retry", MEMBER, host::retry).says("Try for a host's certificate now, where its CA allows that").answers::<Host>(),
     ]
 }
 

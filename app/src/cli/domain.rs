@@ -40,6 +40,13 @@ enum Action {
         #[command(flatten)]
         place: PlaceArgs,
     },
+    /// Try for a host name's certificate now instead of at the time of the next attempt
+    Retry {
+        /// The name
+        name: HostName,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Remove a host name
     Remove {
         /// The name
@@ -64,6 +71,10 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             let new = NewHost { name, component, path, tls };
             let host: Host = client.call(Method::POST, &place.resolve()?.below("hosts"), &new).await?;
             context.out.result(&host, || host.url.clone())
+        }
+        Action::Retry { name, place } => {
+            let host: Host = client.post(&place.resolve()?.below(&format!("hosts/{name}/retry"))).await?;
+            context.out.result(&host, || format!("The certificate of {name} is tried for now."))
         }
         Action::Remove { name, place } => {
             client.delete(&place.resolve()?.below(&format!("hosts/{name}"))).await?;

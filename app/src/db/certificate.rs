@@ -35,6 +35,10 @@ pub struct OrderRow {
     pub next_at: Millis,
     /// What went wrong last, and what to do.
     pub problem: Option<String>,
+    /// When the failures that a CA allows are all to be had again.
+    pub spent_until: Millis,
+    /// Nothing is asked of a CA before, whoever wants it.
+    pub barred_until: Millis,
 }
 
 /// The internal CA's row.
@@ -96,8 +100,14 @@ pub fn all(connection: &Connection) -> Result<Vec<CertificateRow>> {
 /// What stands between a host and its certificate, as far as is known.
 pub fn order(connection: &Connection, name: &str) -> Result<OrderRow> {
     let row = connection
-        .query_row("select failures, next_at, problem from acme_order where name = ?1", [name], |row| {
-            Ok(OrderRow { failures: row.get(0)?, next_at: row.get(1)?, problem: row.get(2)? })
+        .query_row("select * from acme_order where name = ?1", [name], |row| {
+            Ok(OrderRow {
+                failures: row.get("failures")?,
+                next_at: row.get("next_at")?,
+                problem: row.get("problem")?,
+                spent_until: row.get("spent_until")?,
+                barred_until: row.get("barred_until")?,
+            })
         })
         .optional()?;
     Ok(row.unwrap_or_default())
@@ -106,9 +116,10 @@ pub fn order(connection: &Connection, name: &str) -> Result<OrderRow> {
 /// Notes how the attempts for a host stand.
 pub fn set_order(tx: &Transaction<'_>, name: &str, order: &OrderRow) -> Result<()> {
     tx.execute(
-        "insert into acme_order (name, failures, next_at, problem) values (?1, ?2, ?3, ?4)
-         on conflict (name) do update set failures = excluded.failures, next_at = excluded.next_at, problem = excluded.problem",
-        params![name, order.failures, order.next_at, order.problem],
+        "insert into acme_order (name, failures, next_at, problem, spent_until, barred_until) values (?1, ?2, ?3, ?4, ?5, ?6)
+         on conflict (name) do update set failures = excluded.failures, next_at = excluded.next_at, problem = excluded.problem,
+           spent_until = excluded.spent_until, barred_until = excluded.barred_until",
+        params![name, order.failures, order.next_at, order.problem, order.spent_until, order.barred_until],
     )?;
     Ok(())
 }
@@ -182,7 +193,8 @@ mod tests {
     #[test]
     fn a_new_certificate_replaces_the_old_one_and_its_trouble() {
         let (_folder, db) = fresh();
-        let trouble = OrderRow { failures: 3, next_at: 7, problem: Some("no".to_owned()) };
+        let problem = Some("no".to_owned());
+        let trouble = OrderRow { failures: 3, next_at: 7, problem, spent_until: 9, barred_until: 8 };
         db.write_blocking(|tx| {
             store(tx, &row("a.test", 10))?;
             set_order(tx, "a.test", &trouble)?;

@@ -64,7 +64,7 @@ fn taken(connection: &Connection, name: &HostName, path: &str) -> crate::error::
 pub fn remove(tx: &Transaction<'_>, deployment: DeploymentId, name: &HostName) -> Result<()> {
     let removed =
         tx.execute("delete from host where deployment_id = ?1 and name = ?2", params![deployment.0, name.as_str()])?;
-    if removed == 0 { Err(not_found(format!("this deployment has no host {name}"))) } else { Ok(()) }
+    if removed == 0 { Err(absent(name)) } else { Ok(()) }
 }
 
 /// Gives one host back by its row.
@@ -86,6 +86,16 @@ pub fn owner(connection: &Connection, name: &HostName, path: &str) -> Result<Opt
 /// The hosts of a deployment, generated ones last.
 pub fn of_deployment(connection: &Connection, deployment: DeploymentId) -> Result<Vec<HostRow>> {
     list_where(connection, "where deployment_id = ?1 order by generated, id", [deployment.0])
+}
+
+/// A deployment's host of that name.
+pub fn named(connection: &Connection, deployment: DeploymentId, name: &HostName) -> Result<HostRow> {
+    let found = of_deployment(connection, deployment)?.into_iter().find(|row| row.name == *name);
+    found.ok_or_else(|| absent(name))
+}
+
+fn absent(name: &HostName) -> crate::error::Error {
+    not_found(format!("this deployment has no host {name}"))
 }
 
 /// All hosts.

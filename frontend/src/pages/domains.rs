@@ -75,6 +75,16 @@ fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl
             Ok(())
         });
     };
+    let retrying = Attempt::new();
+    let retry = move |()| {
+        let (place, name) = (place.get_value(), name.get_value());
+        retrying.run(async move {
+            api.retry_host(&place, &name).await?;
+            live.refresh();
+            Ok(())
+        });
+    };
+    let waits = host.tls == TlsMode::Acme && host.problem.is_some();
     let path = (host.path != "/").then(|| host.path.clone());
     let facts = format!("to {}{}", host.component, if host.generated { " · made up by Boathouse" } else { "" });
     view! {
@@ -83,8 +93,12 @@ fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl
             <CertificateMark host/>
             <span class="hint">{facts}</span>
             <Show when=may_change>
-                <span class="row-actions"><button type="button" class="quiet icon-only" aria-label=format!("Remove {}", name.get_value()) on:click=move |_| removing.set(true)><Icon glyph=Glyph::TRASH/></button></span>
+                <span class="row-actions">
+                    {waits.then(|| view! { <Button attempt=retrying label="Try now" glyph=Glyph::START on_press=Callback::new(retry)/> })}
+                    <button type="button" class="quiet icon-only" aria-label=format!("Remove {}", name.get_value()) on:click=move |_| removing.set(true)><Icon glyph=Glyph::TRASH/></button>
+                </span>
             </Show>
+            <AttemptProblem attempt=retrying/>
             <Confirm open=removing title=format!("Remove {}?", name.get_value()) verb="Remove" attempt on_confirm=Callback::new(remove)
                 says="Visitors of this address get an error page at once. Its certificate is kept, so adding it again is quick."/>
         </li>

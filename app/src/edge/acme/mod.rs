@@ -45,6 +45,9 @@ const DNS_RETRY: Millis = 60 * clock::SECOND;
 const FIRST_RETRY: Millis = 120 * clock::SECOND;
 /// and never much longer than this.
 const LAST_RETRY: Millis = 6 * 3600 * clock::SECOND;
+/// Failures that a CA forgives at once, and how long it takes to forgive one more (Let's Encrypt, for one name).
+const BUDGET: Millis = 5;
+const REFILL: Millis = 720 * clock::SECOND;
 /// After a CA said "too many" and not when to come back.
 const RATE_LIMITED: Millis = 3600 * clock::SECOND;
 
@@ -171,13 +174,23 @@ impl Acme {
 
     async fn failed(&self, name: &str, order: OrderRow, failure: Failure, doubt: Option<String>) -> Result<bool> {
         let failures = order.failures.saturating_add(1);
-        let wait = wait(failures, &failure);
+        let now = clock::now();
+        let spent_until = spend(order.spent_until, now);
+        let barred_until = order.barred_until.max(now + asked(&failure)).max(spent_until - (BUDGET - 1) * REFILL);
+        let next_at = barred_until.max(now + delay(failures));
         let problem = match doubt {
             Some(doubt) => format!("{} Besides, {doubt}.", failure.text),
             None => failure.text,
         };
-        tracing::warn!(name, problem, failures, retry_in_s = wait / clock::SECOND, "a certificate could not be got");
-        self.note(name, OrderRow { failures, next_at: clock::now() + wait, problem: Some(problem) }).await?;
+        tracing::warn!(
+            name,
+            problem,
+            failures,
+            retry_in_s = (next_at - now) / clock::SECOND,
+            "a certificate could not be got"
+        );
+        let order = OrderRow { failures, next_at, problem: Some(problem), spent_until, barred_until };
+        self.note(name, order).await?;
         Ok(false)
     }
 
@@ -187,11 +200,15 @@ impl Acme {
     }
 }
 
-/// As long as the CA wants, and never shorter than our own back-off.
-fn wait(failures: u32, failure: &Failure) -> Millis {
+/// How long the CA wants to be left alone.
+fn asked(failure: &Failure) -> Millis {
     let asked = failure.retry_after.map(|wait| Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX));
-    let usual = if failure.limited { RATE_LIMITED } else { 0 };
-    delay(failures).max(asked.unwrap_or(usual))
+    asked.unwrap_or(if failure.limited { RATE_LIMITED } else { 0 })
+}
+
+/// When a budget that is whole at `spent_until` is whole again, with one failure more.
+fn spend(spent_until: Millis, now: Millis) -> Millis {
+    spent_until.max(now) + REFILL
 }
 
 /// 2, 4, 8 … minutes, up to six hours, and up to two fifths more, so that names that failed together do not retry together.
@@ -225,22 +242,35 @@ mod tests {
     }
 
     #[test]
-    fn the_ca_may_ask_for_more_time_and_not_for_less() {
+    fn who_tries_again_at_once_has_five_failures_and_then_one_in_twelve_minutes() {
+        let barred = |spent_until: Millis| spent_until - (BUDGET - 1) * REFILL;
+        let now = 1_000_000_000;
+        let mut spent_until = 0;
+        for failure in 1..=4 {
+            spent_until = spend(spent_until, now);
+            assert!(barred(spent_until) <= now, "after {failure}");
+        }
+        for failure in 5..8 {
+            spent_until = spend(spent_until, now.max(barred(spent_until)));
+            assert_eq!(barred(spent_until), now + (failure - 4) * REFILL, "after {failure}");
+        }
+    }
+
+    #[test]
+    fn the_ca_says_how_long_it_wants_to_be_left_alone() {
         let failure = |retry_after: Option<u64>, limited| Failure {
             retry_after: retry_after.map(Duration::from_secs),
             limited,
             ..Failure::new("")
         };
-        for (failures, failure, least, most) in [
-            (1, failure(None, false), 120, 168),
-            (1, failure(Some(7200), false), 7200, 7200),
-            (1, failure(Some(7200), true), 7200, 7200),
-            (1, failure(Some(5), true), 120, 168),
-            (1, failure(None, true), 3600, 3600),
-            (9, failure(Some(5), false), 21_600, 30_240),
+        for (failure, seconds) in [
+            (failure(None, false), 0),
+            (failure(Some(7200), false), 7200),
+            (failure(Some(7200), true), 7200),
+            (failure(Some(5), true), 5),
+            (failure(None, true), 3600),
         ] {
-            let seconds = wait(failures, &failure) / clock::SECOND;
-            assert!((least..=most).contains(&seconds), "{failures} {failure:?}: {seconds}");
+            assert_eq!(asked(&failure) / clock::SECOND, seconds, "{failure:?}");
         }
     }
 }
