@@ -101,6 +101,25 @@ async fn exit_codes_say_what_kind_of_failure() {
 }
 
 #[tokio::test]
+async fn every_shell_gets_a_script_that_knows_the_commands() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    for name in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = shell.run(&format!("completions {name}")).await.ok().stdout;
+        for word in ["boathouse", "rollback", "domain", "--json"] {
+            // fish writes options without their dashes.
+            assert!(script.contains(word.trim_start_matches('-')), "{name} does not know {word}");
+        }
+    }
+    let script = shell.run("completions bash").await.ok().stdout;
+    let file = desk.home().join("completions");
+    std::fs::write(&file, format!("{script}\ncomplete -p boathouse\n")).unwrap();
+    let bash = std::process::Command::new("bash").arg(file).output().unwrap();
+    assert!(bash.status.success(), "{bash:?}");
+    assert!(String::from_utf8_lossy(&bash.stdout).contains("boathouse"), "{bash:?}");
+}
+
+#[tokio::test]
 async fn json_for_programs() {
     let desk = Desk::open();
     let shell = Shell { desk: &desk };

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use boathouse::edge::standalone::{Args, Standalone};
+use clap::Parser as _;
 
-use crate::edge_support::{Backend, backend, raw, text};
+use crate::edge_support::{Backend, backend, echo_head, raw, text};
 use crate::harness::wait_for;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -64,4 +65,47 @@ async fn changed_routes_are_read_again_and_wrong_ones_change_nothing() {
         () = story => {}
         () = edge.follow() => unreachable!("it follows for ever"),
     }
+}
+
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// As `bench/edge` and whoever wants nothing but a proxy start it.
+#[tokio::test]
+async fn both_protocols_are_served_with_the_certificate_from_the_files() {
+    let (app, folder) = (echo_head().await, tempfile::tempdir().unwrap());
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(file("routes.json"), routes_to(&app)).unwrap();
+    let made = rcgen::generate_simple_self_signed(["app.test".to_owned()]).unwrap();
+    std::fs::write(file("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(file("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let (routes, cert, key) = (file("routes.json"), file("cert.pem"), file("key.pem"));
+    let line = [
+        "edge",
+        "--http",
+        "127.0.0.1:0",
+        "--https",
+        "127.0.0.1:0",
+        "--routes",
+        &routes,
+        "--cert",
+        &cert,
+        "--key",
+        &key,
+    ];
+    let edge = Standalone::start(Line::parse_from(line).args).unwrap();
+    let answer = raw(edge.http()[0], "GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let root = reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([root]).resolve("app.test", edge.https()[0]);
+    let url = format!("https://app.test:{}/", edge.https()[0].port());
+    let answer = client.build().unwrap().get(url).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, http::Version::HTTP_2));
+    // HTTPS without a certificate is a mistake that the line itself shows.
+    assert!(Line::try_parse_from(["edge", "--https", "127.0.0.1:0", "--routes", &routes]).is_err());
+    let keyless = ["edge", "--https", "127.0.0.1:0", "--routes", &routes, "--cert", &cert];
+    assert!(Line::try_parse_from(keyless).is_err());
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use boathouse_types::ReleaseState;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -19,6 +20,8 @@ const UNANSWERED: usize = 200;
 /// Long enough for the slowest start, short enough for the engine's patience with the app that ignores SIGTERM.
 const SLOW_START_MS: u64 = 1_500;
 
+/// Before every seventh redeploy comes a release that ends as soon as it starts.
+const DEAD_EVERY: usize = 7;
 /// Below this many requests per second the story proves nothing.
 const SLOWEST: f64 = 100.0;
 
@@ -62,6 +65,11 @@ async fn twenty_redeploys_under_three_hundred_requests_a_second_lose_none() {
     let visitor = Client::over_https("busy.localhost", server.https(), &root);
     let load = in_its_own_thread(load(server.url("busy.localhost", "/"), root, stop.0.clone(), seen.clone()));
     for number in 2..=REDEPLOYS + 1 {
+        if number % DEAD_EVERY == 0 {
+            let dead = local.upload("busy", app("dead").exits_at_once(3).archive()).await;
+            assert_eq!(local.ended(&dead).await.state, ReleaseState::Failed);
+            assert_eq!(visitor.get("/").await.text(), format!("v{}", number - 1));
+        }
         local.deploy_archive("busy", next_app(number).archive()).await;
         // Once a release has ended well, nobody reaches the one before it.
         assert_eq!(visitor.get("/").await.text(), format!("v{number}"));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use boathouse_types::{EnvVar, ErrorKind, Project, SetEnv, SetEnvVar};
+use boathouse_types::{EnvVar, ErrorKind, Project, SetEnv, SetEnvVar, TaskStatus};
 use http::Method;
 
 use crate::harness::{Client, Server, SmallDisk, at, seconds, upload, wait_for};
@@ -137,4 +137,46 @@ async fn a_full_disk_is_named_and_everything_goes_on_once_there_is_space() {
     disk.free();
     local.create_project("after", &upload()).await;
     assert_eq!(integrity(&server.data()), "ok");
+}
+
+/// The server's own log: lines for people, or an object per line for programs, and as much of it as is asked for.
+#[tokio::test]
+async fn its_log_is_text_or_json_at_the_level_that_is_asked_for() {
+    let mut text = Server::start().await;
+    text.stop().await;
+    assert!(text.log().lines().any(|line| line.contains(" INFO ")), "{}", text.log());
+    let mut json = Server::options().flag("--log-format", "json").flag("--log", "debug").start().await;
+    json.stop().await;
+    let levels: Vec<String> = json
+        .log()
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|event| {
+            assert!(event["timestamp"].is_string() && event["message"].is_string(), "{event}");
+            event["level"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert!(levels.iter().any(|level| level == "INFO") && levels.iter().any(|level| level == "DEBUG"), "{levels:?}");
+    let mut quiet = Server::options().flag("--log", "error").start().await;
+    quiet.stop().await;
+    assert!(!quiet.log().contains(" INFO "), "{}", quiet.log());
+    let (code, said) = Server::options().flag("--log", "loud=very").start_and_fail().await;
+    assert!(code == 3 && said.contains("loud=very") && said.contains("Write a level"), "{code}: {said}");
+}
+
+#[tokio::test]
+async fn every_background_task_tells_how_its_last_run_ended() {
+    let server = Server::start().await;
+    let tasks = wait_for(seconds(30), "every task has run", async || {
+        let tasks: Vec<TaskStatus> = server.local().read("/api/v1/tasks").await;
+        let ran = |task: &TaskStatus| task.period_ms.is_none() || task.last_result.is_some();
+        tasks.iter().all(ran).then_some(tasks)
+    })
+    .await;
+    for name in ["edge", "acme", "supervisor", "release"] {
+        let task = tasks.iter().find(|task| task.name == name).unwrap_or_else(|| panic!("no {name} in {tasks:#?}"));
+        assert!(task.runs > 0 && task.last_started_at.is_some(), "{task:?}");
+        assert_eq!(task.last_result.as_deref(), Some("ok"), "{task:?}");
+    }
 }

@@ -26,7 +26,11 @@ pub fn refuse_network_file_system(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let stat = rustix::fs::statfs(folder)
         .map_err(|error| unavailable(format!("the data directory {} cannot be examined: {error}", folder.display())))?;
-    match NETWORK.iter().find(|(magic, _)| *magic == stat.f_type as u32) {
+    refuse_network(folder, stat.f_type as u32)
+}
+
+fn refuse_network(folder: &Path, kind: u32) -> Result<()> {
+    match NETWORK.iter().find(|(magic, _)| *magic == kind) {
         None => Ok(()),
         Some((_, name)) => Err(unavailable(format!(
             "the data directory {} lies on a network file system ({name}), which corrupts SQLite databases",
@@ -54,4 +58,24 @@ pub fn reader(path: &Path) -> Result<Connection> {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_file_system_is_refused_by_its_name_and_a_local_one_is_not() {
+        let folder = Path::new("/srv/boathouse");
+        for (kind, name) in NETWORK {
+            let error = refuse_network(folder, kind).unwrap_err();
+            assert!(error.message.contains("/srv/boathouse") && error.message.contains(name), "{error}");
+            assert!(error.hint.unwrap().contains("--data-dir"));
+        }
+        for (kind, name) in [(0xef53, "ext4"), (0x9123_683e, "btrfs"), (0x5846_5342, "xfs"), (0x0102_1994, "tmpfs")] {
+            assert!(refuse_network(folder, kind).is_ok(), "{name}");
+        }
+        let here = tempfile::tempdir().unwrap();
+        refuse_network_file_system(&here.path().join("boathouse.db")).unwrap();
+    }
 }

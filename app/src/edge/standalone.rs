@@ -133,6 +133,11 @@ impl Standalone {
         &self.edge.http
     }
 
+    /// The same for HTTPS.
+    pub fn https(&self) -> &[SocketAddr] {
+        &self.edge.https
+    }
+
     /// Follows the files. Never ends.
     pub async fn follow(&self) {
         loop {
