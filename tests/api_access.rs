@@ -76,6 +76,21 @@ member POST /projects/{project}/deployments/{deployment}/releases/{number}/rollb
 viewer GET /projects/{project}/deployments/{deployment}/releases/{number}/log
 viewer GET /projects/{project}/deployments/{deployment}/env
 member PUT /projects/{project}/deployments/{deployment}/env
+member POST /projects/{project}/deployments/{deployment}/env/import
+member POST /projects/{project}/deployments/{deployment}/env/apply
+member POST /projects/{project}/deployments/{deployment}/env/{key}/reveal
+viewer GET /projects/{project}/deployments/{deployment}/environment
+viewer GET /projects/{project}/deployments/{deployment}/plan
+viewer POST /projects/{project}/deployments/{deployment}/plan
+viewer GET /projects/{project}/env
+member PUT /projects/{project}/env
+member DELETE /projects/{project}/env/{key}
+viewer GET /projects/{project}/stages/{stage}/env
+member PUT /projects/{project}/stages/{stage}/env
+member DELETE /projects/{project}/stages/{stage}/env/{key}
+viewer GET /env
+admin PUT /env
+admin DELETE /env/{key}
 member DELETE /projects/{project}/deployments/{deployment}/env/{key}
 viewer GET /projects/{project}/deployments/{deployment}/hosts
 member POST /projects/{project}/deployments/{deployment}/hosts
@@ -108,6 +123,7 @@ fn doors() -> Vec<Door> {
         ("{component}", "web"),
         ("{addon}", "db"),
         ("{key}", "KEY"),
+        ("{stage}", "staging"),
         ("{host}", "nowhere.example.com"),
         ("{package}", "nowhere"),
         ("{repository}", "nowhere.git"),

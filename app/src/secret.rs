@@ -12,7 +12,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::error::{Error, Result, internal, unavailable};
 
@@ -112,6 +112,24 @@ pub fn random<const N: usize>() -> [u8; N] {
 /// A random bearer secret of 256 bits, URL-safe.
 pub fn random_token() -> String {
     URL_SAFE_NO_PAD.encode(random::<32>())
+}
+
+/// Letters and digits at random, about six bits each: a password that needs no quoting anywhere.
+pub fn random_password(length: u32) -> String {
+    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut password = String::new();
+    while password.len() < length as usize {
+        // Bytes above the last whole round of the letters would make the first ones more likely.
+        let letter = usize::from(random::<1>()[0] >> 2);
+        password.extend(LETTERS.get(letter).map(|byte| char::from(*byte)));
+    }
+    password
+}
+
+/// Random bytes in Base64 (RFC 4648 §4).
+pub fn random_base64(length: u32) -> String {
+    let bytes: Vec<u8> = (0..length).map(|_| random::<1>()[0]).collect();
+    STANDARD.encode(bytes)
 }
 
 /// SHA-256, for secrets that have 256 bits of their own (sessions, tokens) and for content addresses.

@@ -133,6 +133,7 @@ pub fn version(release: &Release) -> String {
     match (&release.commit, &release.reference, &release.trigger) {
         (Some(commit), _, _) if !commit.title.is_empty() => commit.title.clone(),
         (_, Some(reference), _) => reference.clone(),
+        (_, _, Trigger::Environment { of }) => format!("as #{of}"),
         (_, _, Trigger::Rollback { to }) => format!("as #{to}"),
         (_, _, Trigger::Promote { deployment, number }) => format!("as {deployment} #{number}"),
         _ => "newest version".to_owned(),

@@ -11,7 +11,6 @@ mod components;
 mod log_store;
 mod log_buffer;
 mod ansi;
-mod dotenv;
 mod palette;
 mod format;
 mod download;

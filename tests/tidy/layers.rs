@@ -57,6 +57,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "port",
             "release",
             "secret",
+            "snapshot",
             "stack",
             "state",
             "task",

@@ -135,6 +135,11 @@ pub enum Trigger {
         /// The release number that it repeats.
         to: i64,
     },
+    /// The live release's manifest and digests with the variables of now: nothing is built.
+    Environment {
+        /// The number of the release that it repeats.
+        of: i64,
+    },
     /// The manifest and digests of a release of another deployment of the project, with this one's environment.
     Promote {
         /// The deployment that it comes from.

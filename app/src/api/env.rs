@@ -10,7 +10,8 @@ use super::deployment::At;
 use crate::auth::Actor;
 use crate::db::env::{self, EnvRow};
 use crate::db::{Connection, Transaction};
-use crate::error::{Result, internal, invalid};
+use crate::error::{Result, invalid};
+use crate::snapshot;
 use crate::state::App;
 
 /// The kernel's limit for one variable (execve(2), MAX_ARG_STRLEN), less key and `=`.
@@ -24,10 +25,18 @@ pub struct AtKey {
     key: EnvKey,
 }
 
+impl AtKey {
+    /// The deployment, and the variable's name.
+    pub fn split(self) -> (At, EnvKey) {
+        (At { project: self.project, deployment: self.deployment }, self.key)
+    }
+}
+
 /// `?component=`.
 #[derive(Deserialize)]
 pub struct OfComponent {
-    component: Option<Identifier>,
+    /// Only of this one.
+    pub component: Option<Identifier>,
 }
 
 pub async fn list(app: Data<App>, at: Path<At>) -> Result<Json<Vec<EnvVar>>> {
@@ -35,13 +44,18 @@ pub async fn list(app: Data<App>, at: Path<At>) -> Result<Json<Vec<EnvVar>>> {
 }
 
 pub async fn set(app: Data<App>, actor: Actor, at: Path<At>, body: Json<SetEnv>) -> Result<Json<Vec<EnvVar>>> {
-    body.variables.iter().try_for_each(check)?;
-    write(&app, move |tx, app| {
+    set_all(&app, actor, at.into_inner(), body.into_inner().variables).await
+}
+
+/// Sets variables and keeps the others.
+pub async fn set_all(app: &App, actor: Actor, at: At, variables: Vec<SetEnvVar>) -> Result<Json<Vec<EnvVar>>> {
+    variables.iter().try_for_each(check)?;
+    write(app, move |tx, app| {
         let id = at.find(tx)?.id;
-        for variable in &body.variables {
+        for variable in &variables {
             store(tx, app, id, variable)?;
         }
-        let keys = body.variables.iter().map(|v| v.key.as_str()).collect::<Vec<_>>().join(", ");
+        let keys = variables.iter().map(|v| v.key.as_str()).collect::<Vec<_>>().join(", ");
         at.record(tx, &actor, "env.changed", &format!("set {keys}"))?;
         show_all(tx, app, id)
     })
@@ -50,8 +64,7 @@ pub async fn set(app: Data<App>, actor: Actor, at: Path<At>, body: Json<SetEnv>)
 
 pub async fn remove(app: Data<App>, actor: Actor, at: Path<AtKey>, query: Query<OfComponent>) -> Result<HttpResponse> {
     write(&app, move |tx, _| {
-        let AtKey { project, deployment, key } = at.into_inner();
-        let at = At { project, deployment };
+        let (at, key) = at.into_inner().split();
         env::remove(tx, at.find(tx)?.id, query.component.as_ref(), &key)?;
         at.record(tx, &actor, "env.changed", &format!("removed {key}"))
     })
@@ -59,7 +72,8 @@ pub async fn remove(app: Data<App>, actor: Actor, at: Path<AtKey>, query: Query<
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub(super) fn check(variable: &SetEnvVar) -> Result<()> {
+/// What no environment can hold is refused.
+pub fn check(variable: &SetEnvVar) -> Result<()> {
     if variable.value.contains('\0') {
         return Err(invalid(format!(
             "the value of {} contains a NUL byte, which no environment can hold",
@@ -87,12 +101,6 @@ fn show_all(connection: &Connection, app: &App, id: DeploymentId) -> Result<Vec<
 }
 
 fn show(app: &App, id: DeploymentId, row: EnvRow) -> Result<EnvVar> {
-    let value = if row.secret { None } else { Some(open(app, id, &row)?) };
+    let value = if row.secret { None } else { Some(snapshot::open_variable(&app.key, id, &row)?) };
     Ok(EnvVar { value, key: row.key, component: row.component, secret: row.secret, updated_at: row.updated_at })
-}
-
-fn open(app: &App, id: DeploymentId, row: &EnvRow) -> Result<String> {
-    let plain = app.key.open(&env::aad(id, row.component.as_ref(), &row.key), &row.value_sealed)?;
-    String::from_utf8(plain)
-        .map_err(|error| internal(format!("the stored value of {} is not text", row.key)).caused_by(error))
 }

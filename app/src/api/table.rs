@@ -5,8 +5,8 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, backup, catalog, cloning, container, deployment, env, event, git, host, log, openapi, project, registry,
-    release, session, setup, stack, status, system, token, upload, user, volume,
+    addon, backup, catalog, cloning, container, deployment, env, environment, event, git, host, log, openapi, plan,
+    project, registry, release, session, setup, shared, stack, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -142,6 +142,21 @@ fn settings() -> Vec<Route> {
     vec![
         route(GET, ENV, VIEWER, env::list).says("Variables; a secret's value is never returned").answers_many::<EnvVar>(),
         route(PUT, ENV, MEMBER, env::set).says("Set the given variables and keep the others; the next release uses them").takes::<SetEnv>().answers_many::<EnvVar>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/env/import", MEMBER, environment::import).says("Set all variables of a .env file and keep the others").query(&[("component", "Only for this component."), ("plain", "`true`: no secrets, their values may be shown again.")]).takes_bytes(&["text/plain"]).answers_many::<EnvVar>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/env/apply", MEMBER, environment::apply).says("Make a release of what is live with the variables of now; nothing is built").answers::<Release>().with_status(202),
+        route(POST, "/projects/{project}/deployments/{deployment}/env/{key}/reveal", MEMBER, environment::reveal).says("A variable's value in the clear; an event says who saw it").query(&[("component", "As this component or add-on gets it; what was set for all where absent.")]).answers::<Revealed>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/environment", VIEWER, environment::show).says("What each component and add-on gets, where each value comes from, and what restarts when it is applied").answers::<Environment>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::show).says("What a release of the present would change, in order, and what is not as the live release says").answers::<Plan>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::of_manifest).says("What a release with another manifest would change; nothing is kept of it").takes::<NewPlan>().answers::<Plan>(),
+        route(GET, "/projects/{project}/env", VIEWER, shared::list).says("Variables that a project's deployments share").answers_many::<EnvVar>(),
+        route(PUT, "/projects/{project}/env", MEMBER, shared::set).says("Set the given variables of a project and keep the others").takes::<SetEnv>().answers_many::<EnvVar>(),
+        route(DELETE, "/projects/{project}/env/{key}", MEMBER, shared::remove).says("Remove a variable of a project").with_status(204),
+        route(GET, "/projects/{project}/stages/{stage}/env", VIEWER, shared::list).says("Variables that a project's deployments of a stage share").answers_many::<EnvVar>(),
+        route(PUT, "/projects/{project}/stages/{stage}/env", MEMBER, shared::set).says("Set the given variables of a stage and keep the others").takes::<SetEnv>().answers_many::<EnvVar>(),
+        route(DELETE, "/projects/{project}/stages/{stage}/env/{key}", MEMBER, shared::remove).says("Remove a variable of a stage").with_status(204),
+        route(GET, "/env", VIEWER, shared::list).says("Variables that all projects share").answers_many::<EnvVar>(),
+        route(PUT, "/env", ADMIN, shared::set).says("Set the given variables of the instance and keep the others").takes::<SetEnv>().answers_many::<EnvVar>(),
+        route(DELETE, "/env/{key}", ADMIN, shared::remove).says("Remove a variable of the instance").with_status(204),
         route(DELETE, "/projects/{project}/deployments/{deployment}/env/{key}", MEMBER, env::remove).says("Remove a variable").query(&[("component", "The one of this component.")]).with_status(204),
         route(GET, HOSTS, VIEWER, host::list).says("Public endpoints").answers_many::<Host>(),
         route(POST, HOSTS, MEMBER, host::create).says("Add a host").takes::<NewHost>().answers::<Host>(),

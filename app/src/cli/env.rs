@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
-use boathouse_types::{EnvKey, EnvVar, Identifier, SetEnv, SetEnvVar};
-use clap::Subcommand;
+use boathouse_types::{
+    DeploymentStage, EnvKey, EnvVar, Environment, Identifier, Release, Revealed, SetEnv, SetEnvVar, Variable, dotenv,
+};
+use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::json;
 
 use super::failure::{Failure, Result};
-use super::output::time;
+use super::output::{table, time};
 use super::place::PlaceArgs;
-use super::{Context, prompt};
+use super::{Context, deploy, prompt};
 
-/// Manage a deployment's variables; a change applies with the next release
+/// Manage variables; a change applies with the next release, or with `boathouse env apply`
+///
+/// Variables of a deployment win over shared ones: those of a stage over those of a project over those of the instance.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -23,8 +27,11 @@ pub struct Args {
 enum Action {
     /// List variables; values of secrets are never shown
     List {
+        /// Everything that each component and add-on gets, and where each value comes from
+        #[arg(long, conflicts_with = "scope")]
+        all: bool,
         #[command(flatten)]
-        place: PlaceArgs,
+        scope: ScopeArgs,
     },
     /// Set variables: KEY=VALUE, or KEY alone to read its value from standard input
     Set {
@@ -34,7 +41,7 @@ enum Action {
         #[command(flatten)]
         how: How,
         #[command(flatten)]
-        place: PlaceArgs,
+        scope: ScopeArgs,
     },
     /// Remove variables
     Unset {
@@ -45,16 +52,34 @@ enum Action {
         #[arg(long)]
         component: Option<Identifier>,
         #[command(flatten)]
-        place: PlaceArgs,
+        scope: ScopeArgs,
     },
-    /// Set all variables of a file of KEY=VALUE lines
+    /// Set all variables of a .env file
     Import {
         /// The file; - for standard input
         file: PathBuf,
         #[command(flatten)]
         how: How,
         #[command(flatten)]
+        scope: ScopeArgs,
+    },
+    /// Show the value of a variable, secret or not; an event says who saw it
+    Reveal {
+        /// Its name
+        key: EnvKey,
+        /// As this component gets it, also where it was generated or imported
+        #[arg(long)]
+        component: Option<Identifier>,
+        #[command(flatten)]
         place: PlaceArgs,
+    },
+    /// Make a release with the variables of now: the same images, nothing is built
+    Apply {
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// Do not wait for the end
+        #[arg(long)]
+        detach: bool,
     },
 }
 
@@ -69,18 +94,77 @@ struct How {
     component: Option<Identifier>,
 }
 
+/// Whose variables.
+#[derive(Debug, clap::Args)]
+struct ScopeArgs {
+    /// Whose variables
+    #[arg(long, value_enum, default_value_t = Scope::Deployment)]
+    scope: Scope,
+    /// The stage, with `--scope stage`
+    #[arg(long, value_parser = stage, required_if_eq("scope", "stage"))]
+    stage: Option<DeploymentStage>,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scope {
+    /// All projects
+    Instance,
+    /// All deployments of the project
+    Project,
+    /// The project's deployments of one stage
+    Stage,
+    /// This deployment
+    Deployment,
+}
+
+fn stage(word: &str) -> std::result::Result<DeploymentStage, String> {
+    DeploymentStage::parse(word).ok_or_else(|| "write development, staging, production or preview".to_owned())
+}
+
+impl ScopeArgs {
+    /// The path of the variables.
+    fn path(&self) -> Result<String> {
+        let project = || Ok::<_, Failure>(format!("/projects/{}", self.place.resolve()?.project));
+        match (self.scope, self.stage) {
+            (Scope::Instance, _) => Ok("/env".to_owned()),
+            (Scope::Project, _) => Ok(format!("{}/env", project()?)),
+            (Scope::Stage, Some(stage)) => Ok(format!("{}/stages/{}/env", project()?, stage.as_str())),
+            (Scope::Stage, None) => Err(Failure::invalid("no stage is named").hint("Give --stage NAME.")),
+            (Scope::Deployment, _) => Ok(self.place.resolve()?.below("env")),
+        }
+    }
+
+    fn refuse_component(&self, component: Option<&Identifier>) -> Result<()> {
+        if component.is_some() && self.scope != Scope::Deployment {
+            return Err(
+                Failure::invalid("a shared variable is for all components").hint("Leave out --component, or --scope.")
+            );
+        }
+        Ok(())
+    }
+}
+
 pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
-        Action::List { place } => {
-            let variables: Vec<EnvVar> = context.client()?.get(&place.resolve()?.below("env")).await?;
+        Action::List { all: true, scope } => everything(&scope.place, context).await,
+        Action::List { scope, .. } => {
+            let variables: Vec<EnvVar> = context.client()?.get(&scope.path()?).await?;
             show(&variables, context)
         }
-        Action::Set { pairs, how, place } => {
+        Action::Set { pairs, how, scope } => {
             let pairs = pairs.iter().map(|pair| split(pair)).collect::<Result<Vec<_>>>()?;
-            set(pairs, &how, &place, context).await
+            set(pairs, &how, &scope, context).await
         }
-        Action::Import { file, how, place } => set(parse(&read(&file)?)?, &how, &place, context).await,
-        Action::Unset { keys, component, place } => unset(&keys, component.as_ref(), &place, context).await,
+        Action::Import { file, how, scope } => {
+            let text = read(&file)?;
+            let pairs = dotenv::parse(&text).map_err(|why| Failure::invalid(format!("{}: {why}", file.display())))?;
+            set(pairs, &how, &scope, context).await
+        }
+        Action::Unset { keys, component, scope } => unset(&keys, component.as_ref(), &scope, context).await,
+        Action::Reveal { key, component, place } => reveal(key, component.as_ref(), &place, context).await,
+        Action::Apply { place, detach } => apply(&place, detach, context).await,
     }
 }
 
@@ -93,21 +177,63 @@ fn show(variables: &[EnvVar], context: &Context) -> Result<()> {
     context.out.list(variables, &["key", "component", "value", "changed"], row)
 }
 
-async fn set(pairs: Vec<(EnvKey, String)>, how: &How, place: &PlaceArgs, context: &Context) -> Result<()> {
+async fn everything(place: &PlaceArgs, context: &Context) -> Result<()> {
+    let environment: Environment = context.client()?.get(&place.resolve()?.below("environment")).await?;
+    context.out.result(&environment, || {
+        let mut rows = Vec::new();
+        for part in &environment.parts {
+            let row = |variable: &Variable| {
+                let value = variable.value.clone().unwrap_or_else(|| "(secret)".into());
+                vec![part.identifier.to_string(), variable.key.to_string(), value, variable.source.to_string()]
+            };
+            rows.extend(part.automatic.iter().chain(&part.custom).map(row));
+        }
+        let mut text = table(&["part", "key", "value", "from"], &rows);
+        for change in &environment.restart {
+            let keys: Vec<&str> = change.keys.iter().map(EnvKey::as_str).collect();
+            text.push_str(&format!("\n{} restarts for {}: boathouse env apply", change.identifier, keys.join(", ")));
+        }
+        environment.problem.iter().for_each(|problem| text.push_str(&format!("\nproblem: {problem}")));
+        text
+    })
+}
+
+async fn set(pairs: Vec<(EnvKey, String)>, how: &How, scope: &ScopeArgs, context: &Context) -> Result<()> {
+    scope.refuse_component(how.component.as_ref())?;
     let variable = |(key, value)| SetEnvVar { key, component: how.component.clone(), value, secret: !how.plain };
     let body = SetEnv { variables: pairs.into_iter().map(variable).collect() };
-    let variables: Vec<EnvVar> = context.client()?.call(Method::PUT, &place.resolve()?.below("env"), &body).await?;
-    context.out.note("the next release uses it: boathouse deploy");
+    let variables: Vec<EnvVar> = context.client()?.call(Method::PUT, &scope.path()?, &body).await?;
+    context.out.note("the next release uses it: boathouse env apply, or boathouse deploy");
     show(&variables, context)
 }
 
-async fn unset(keys: &[EnvKey], component: Option<&Identifier>, place: &PlaceArgs, context: &Context) -> Result<()> {
-    let (client, place) = (context.client()?, place.resolve()?);
+async fn unset(keys: &[EnvKey], component: Option<&Identifier>, scope: &ScopeArgs, context: &Context) -> Result<()> {
+    scope.refuse_component(component)?;
+    let (client, path) = (context.client()?, scope.path()?);
     let query = component.map_or_else(String::new, |component| format!("?component={component}"));
     for key in keys {
-        client.delete(&place.below(&format!("env/{key}{query}"))).await?;
+        client.delete(&format!("{path}/{key}{query}")).await?;
     }
     context.out.result(&json!({ "removed": keys }), || "Removed; the next release uses it.".into())
+}
+
+async fn reveal(key: EnvKey, component: Option<&Identifier>, place: &PlaceArgs, context: &Context) -> Result<()> {
+    let query = component.map_or_else(String::new, |component| format!("?component={component}"));
+    let path = place.resolve()?.below(&format!("env/{key}/reveal{query}"));
+    let revealed: Revealed = context.client()?.post(&path).await?;
+    context.out.result(&revealed, || revealed.value.clone())
+}
+
+async fn apply(place: &PlaceArgs, detach: bool, context: &Context) -> Result<()> {
+    let (client, place) = (context.client()?, place.resolve()?);
+    let release: Release = client.post(&place.below("env/apply")).await?;
+    context.out.note(&format!("release #{} of {place} brings the variables of now", release.number));
+    if detach {
+        return context.out.result(&release, || {
+            format!("boathouse release log {} --follow --project {}", release.number, place.project)
+        });
+    }
+    deploy::finish(&client, &place, release.number, context).await
 }
 
 fn split(pair: &str) -> Result<(EnvKey, String)> {
@@ -121,46 +247,4 @@ fn read(file: &PathBuf) -> Result<String> {
     let text =
         if file.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
     text.map_err(|error| Failure::invalid(format!("{} cannot be read: {error}", file.display())))
-}
-
-/// KEY=VALUE lines; comments and blank lines are skipped, `export` and one pair of quotes are dropped. Values are taken
-/// as they are otherwise: no `$` is ever expanded.
-fn parse(text: &str) -> Result<Vec<(EnvKey, String)>> {
-    let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
-    lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| {
-            let line = line.strip_prefix("export ").unwrap_or(line);
-            let (key, value) =
-                line.split_once('=').ok_or_else(|| Failure::invalid(format!("line {number} is not KEY=VALUE")))?;
-            let key = key.trim().parse().map_err(|error| Failure::invalid(format!("line {number}: {error}")))?;
-            Ok((key, unquoted(value.trim())))
-        })
-        .collect()
-}
-
-fn unquoted(value: &str) -> String {
-    let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
-    if let Some(plain) = inside('\'') {
-        return plain.to_owned();
-    }
-    match inside('"') {
-        Some(quoted) => quoted.replace("\\n", "\n").replace("\\\"", "\"").replace("\\\\", "\\"),
-        None => value.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_of_variables() {
-        let text = "# comment\n\nA=1\nexport B = 'x $y'\nC=\"line\\nnext \\\"q\\\"\"\nD=a=b#c\nE=\n";
-        let parsed = parse(text).unwrap();
-        let pairs: Vec<_> = parsed.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        assert_eq!(pairs, [("A", "1"), ("B", "x $y"), ("C", "line\nnext \"q\""), ("D", "a=b#c"), ("E", "")]);
-        assert!(parse("1A=x").is_err());
-        assert!(parse("no pair").unwrap_err().body.message.contains("line 1"));
-    }
 }

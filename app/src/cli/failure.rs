@@ -8,6 +8,9 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 /// Exit code of a release that failed or was cancelled: the command did its work, the release did not.
 const RELEASE_FAILED: u8 = 1;
 
+/// Exit code of a file that was checked and is wrong.
+const FILE_IS_WRONG: u8 = 1;
+
 /// Why a command did not succeed.
 #[derive(Debug)]
 pub struct Failure {
@@ -15,6 +18,8 @@ pub struct Failure {
     pub code: u8,
     /// What happened, why, what to do.
     pub body: ErrorBody,
+    /// The message is printed as it is: its lines begin with places.
+    pub located: bool,
 }
 
 impl Failure {
@@ -43,6 +48,11 @@ impl Failure {
         Self { code: RELEASE_FAILED, ..Self::new(ErrorKind::Conflict, message) }
     }
 
+    /// A file that is wrong: the message is lines of `FILE:LINE:COLUMN: MESSAGE`, which programs read.
+    pub fn located(body: ErrorBody) -> Self {
+        Self { code: FILE_IS_WRONG, body, located: true }
+    }
+
     /// Adds what to do next.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
@@ -52,7 +62,7 @@ impl Failure {
 
 impl From<ErrorBody> for Failure {
     fn from(body: ErrorBody) -> Self {
-        Self { code: body.kind.exit_code(), body }
+        Self { code: body.kind.exit_code(), body, located: false }
     }
 }
 

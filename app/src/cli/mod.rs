@@ -7,6 +7,7 @@ mod analyze;
 mod backup;
 mod ca;
 mod catalog;
+mod check;
 mod client;
 mod clone;
 mod completions;
@@ -30,6 +31,7 @@ mod openapi;
 mod output;
 mod pack;
 mod place;
+mod plan;
 mod project;
 mod promote;
 mod prompt;
@@ -38,6 +40,7 @@ mod release;
 mod restart;
 mod restore;
 mod rollback;
+mod schema;
 mod serve;
 mod setup;
 mod setup_token;
@@ -138,6 +141,9 @@ enum Command {
     Ca(ca::Args),
     System(system::Args),
     Tasks(tasks::Args),
+    Check(check::Args),
+    Plan(plan::Args),
+    Schema(schema::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
     Edge(edge::Args),
@@ -181,6 +187,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Hello(args) => hello::run(&args),
         Command::SetupToken(args) => setup_token::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),
+        Command::Check(args) => check::run(args, &context),
+        Command::Schema(args) => schema::run(args, &context),
         Command::Openapi(args) => openapi::run(args, &context),
         Command::Completions(args) => completions::run(args, &context),
         command => runtime()?.block_on(call(command, &context)),
@@ -208,6 +216,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Addon(args) => addon::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
+        Command::Plan(args) => plan::run(args, context).await,
         Command::Domain(args) => domain::run(args, context).await,
         Command::Start(args) => start::run(args, context).await,
         Command::Extend(args) => extend::run(args, context).await,

@@ -75,7 +75,8 @@ impl Output {
         if self.json {
             self.note(&serde_json::to_string(&envelope).unwrap_or_default());
         } else {
-            self.note(&format!("error: {}", failure.body.message));
+            let start = if failure.located { "" } else { "error: " };
+            self.note(&format!("{start}{}", failure.body.message));
             if let Some(hint) = &failure.body.hint {
                 self.note(&format!("hint: {hint}"));
             }

@@ -25,6 +25,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0015_clone", include_str!("../../../migrations/0015_clone.sql")),
     ("0016_lifetimes", include_str!("../../../migrations/0016_lifetimes.sql")),
     ("0017_order_budget", include_str!("../../../migrations/0017_order_budget.sql")),
+    ("0018_generated", include_str!("../../../migrations/0018_generated.sql")),
+    ("0019_shared_variables", include_str!("../../../migrations/0019_shared_variables.sql")),
 ];
 
 /// Brings the file to this binary's schema.

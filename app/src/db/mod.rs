@@ -8,6 +8,7 @@ pub mod clone;
 pub mod deployment;
 pub mod env;
 pub mod event;
+pub mod generated;
 pub mod host;
 mod migrate;
 pub mod object;
@@ -18,6 +19,7 @@ pub mod registry;
 pub mod release;
 pub mod session;
 pub mod setting;
+pub mod shared;
 pub mod token;
 pub mod user;
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::pipeline::Run;
 use super::source::{Tree, subfolder};
 use super::stop::Step;
-use super::{blocking, build_secret, login, pull, sites, unpack};
+use super::{blocking, build_secret, environment, login, pull, sites, unpack};
 use crate::db::object;
 use crate::db::release::{self, ReleaseRow};
 use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
@@ -133,7 +133,7 @@ async fn build(
         context,
         dockerfile: dockerfile.into(),
         target: target.clone(),
-        args: build_args(part),
+        args: args(run, row, tree, part).await?,
         secrets: secrets
             .get(&part.identifier)
             .into_iter()
@@ -161,15 +161,18 @@ async fn build(
     Ok(image)
 }
 
-/// The manifest's arguments, and its static variables for an `ARG` that asks for one: both are in the repository anyway.
-fn build_args(part: &Component) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> =
-        part.env.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
-    if let Origin::Build { args, secrets, .. } = &part.origin {
-        all.extend(args.clone());
-        all.retain(|key, _| !secrets.iter().any(|secret| secret.as_str() == key));
+/// The manifest's arguments, and its static variables for an `ARG` that asks for one. What is a secret, or made of one, is left
+/// out: an image keeps its arguments for whoever has it.
+async fn args(run: &Run, row: &ReleaseRow, tree: &Tree, part: &Component) -> Result<BTreeMap<String, String>> {
+    let (app, id, stack, of) = (run.app.clone(), row.deployment_id, tree.stack.clone(), part.clone());
+    let made = run.app.db.read(move |c| environment::build_args(c, &app, id, &stack, &of)).await?;
+    for name in &made.left_out {
+        run.log.about(
+            &part.identifier,
+            format!("{name} is no build argument: its value is a secret, or not set; name it in `build.secrets` if the build needs it"),
+        );
     }
-    all
+    Ok(made.values)
 }
 
 fn image_labels(run: &Run, row: &ReleaseRow, identifier: &Identifier) -> BTreeMap<String, String> {

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use boathouse_types::{EnvKey, Identifier};
 
 use super::pipeline::Run;
-use crate::db::env::{self, EnvRow};
+use crate::db::deployment;
 use crate::db::release::ReleaseRow;
 use crate::error::{Error, Result, invalid};
 use crate::snapshot;
+use crate::stack::environment::Layer;
 use crate::stack::{Component, Stack};
 
 /// Values by component.
@@ -26,30 +27,19 @@ pub async fn open(run: &Run, row: &ReleaseRow, stack: &Stack) -> Result<Values> 
         let (project, deployment) = (row.project.clone(), row.deployment.clone());
         move |part: &Component, name: &EnvKey| missing(part, name, project.as_str(), deployment.as_str())
     };
-    run.app
-        .db
-        .read(move |c| {
-            let variables = env::list(c, id)?;
-            choose(&stack, &variables, missing, |row| snapshot::open_variable(&key, id, row))
-        })
-        .await
+    run.app.db.read(move |c| choose(&stack, &snapshot::layers(c, &key, &deployment::by_id(c, id)?)?, missing)).await
 }
 
-/// A component's own variable wins over the one for all, as in its container.
-fn choose(
-    stack: &Stack,
-    variables: &[EnvRow],
-    missing: impl Fn(&Component, &EnvKey) -> Error,
-    open: impl Fn(&EnvRow) -> Result<String>,
-) -> Result<Values> {
+/// The later layer wins, as in the container.
+fn choose(stack: &Stack, layers: &[Layer], missing: impl Fn(&Component, &EnvKey) -> Error) -> Result<Values> {
     let mut values = Values::new();
     for part in stack.in_start_order() {
         for name in part.build_secrets() {
-            let of = |component: Option<&Identifier>| {
-                variables.iter().find(|row| row.key == *name && row.component.as_ref() == component)
+            let reaches = |layer: &&Layer| {
+                layer.key == *name && layer.component.as_ref().is_none_or(|component| *component == part.identifier)
             };
-            let found = of(Some(&part.identifier)).or_else(|| of(None)).ok_or_else(|| missing(part, name))?;
-            values.entry(part.identifier.clone()).or_default().insert(name.clone(), open(found)?);
+            let found = layers.iter().rev().find(reaches).ok_or_else(|| missing(part, name))?;
+            values.entry(part.identifier.clone()).or_default().insert(name.clone(), found.value.clone());
         }
     }
     Ok(values)
@@ -67,14 +57,24 @@ fn missing(part: &Component, name: &EnvKey, project: &str, deployment: &str) -> 
 
 #[cfg(test)]
 mod tests {
+    use boathouse_types::VariableSource;
+
     use super::*;
-    use crate::db::env::tests::unsealed as row;
     use crate::stack;
 
-    fn chosen(variables: &[EnvRow]) -> Result<Values> {
+    fn row(key: &str, component: Option<&str>, value: &str) -> Layer {
+        Layer {
+            source: VariableSource::Custom,
+            component: component.map(|name| name.parse().unwrap()),
+            key: key.parse().unwrap(),
+            value: value.to_owned(),
+            secret: true,
+        }
+    }
+
+    fn chosen(layers: &[Layer]) -> Result<Values> {
         let text = "components:\n  - identifier: web\n    build: {secrets: [TOKEN]}\n  - identifier: api\n    build: {secrets: [TOKEN, KEY]}\n";
-        let plain = |row: &EnvRow| Ok(String::from_utf8_lossy(&row.value_sealed).into_owned());
-        choose(&stack::parse("m", text).unwrap(), variables, |p, n| missing(p, n, "shop", "staging"), plain)
+        choose(&stack::parse("m", text).unwrap(), layers, |p, n| missing(p, n, "shop", "staging"))
     }
 
     #[test]

@@ -4,11 +4,13 @@ mod blocking;
 mod build;
 mod build_secret;
 mod clean;
+pub mod environment;
 mod hosts;
 mod log;
 mod login;
 mod packages;
 mod pipeline;
+pub mod plan;
 mod pull;
 mod record;
 mod request;
@@ -24,7 +26,7 @@ mod worker;
 use std::sync::Arc;
 
 pub use hosts::tls_for;
-pub use request::{Request, cancel, promote, request, rollback};
+pub use request::{Request, apply, cancel, promote, request, rollback};
 
 use crate::docker::Containers;
 use crate::state::App;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::PipelineLog;
 use super::stop::{Step, Stop};
-use super::{build, build_secret, record, source, start, switch};
+use super::{build, build_secret, plan, record, source, start, switch};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
@@ -182,6 +182,16 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
             run.log.say(format!("rolling back to release #{to}: same images, same files, same environment"));
             let exposed = build::check_kept(run, row, &format!("release #{to}")).await?;
             fault::point("rollback.checked");
+            tell_plan(run, row).await?;
+            return record::start(run, row, exposed).await;
+        }
+        Trigger::Environment { of } => {
+            run.log.say(format!(
+                "release #{of} with the variables of now: same images, same files; what the build baked in stays"
+            ));
+            let exposed = build::check_kept(run, row, &format!("release #{of}")).await?;
+            fault::point("rollback.checked");
+            tell_plan(run, row).await?;
             return record::start(run, row, exposed).await;
         }
         Trigger::Promote { deployment, number } => {
@@ -189,15 +199,27 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
             run.log.say(format!("promoting {what}: same images, same files; the environment is this deployment's own"));
             let exposed = build::check_kept(run, row, &what).await?;
             fault::point("promote.checked");
+            tell_plan(run, row).await?;
             return record::start(run, row, exposed).await;
         }
     }
     let source = source::fetch(run, row).await?;
+    tell_plan(run, &run.row().await?).await?;
     run.enter(Stage::Build).await?;
     let secrets = build_secret::open(run, row, &source.stack).await?;
     hide(run, &run.row().await?, &secrets).await?;
     let exposed = build::all(run, row, &source, &secrets).await?;
     record::start(run, &run.row().await?, exposed).await
+}
+
+/// What this release will do, before it does it; the same that `GET …/plan` tells.
+async fn tell_plan(run: &Run, row: &ReleaseRow) -> Result<()> {
+    let (app, row) = (run.app.clone(), row.clone());
+    let plan = run.app.db.read(move |c| plan::of_release(c, &app, &deployment::by_id(c, row.deployment_id)?, &row));
+    for step in plan.await?.steps {
+        run.log.say(format!("plan: {step}"));
+    }
+    Ok(())
 }
 
 async fn hide_secrets(run: &Run, row: &ReleaseRow) -> Result<()> {

@@ -1,17 +1,17 @@
 //! The transaction `building → starting`: containers, volumes and environment are fixed before anything is made of them.
 
-use boathouse_types::{DeploymentStage, ReleaseState, Stage, TlsMode};
+use boathouse_types::{DeploymentStage, ReleaseState, Stage};
 
 use super::build::Exposed;
-use super::hosts::{self, Names, Planned};
+use super::environment;
 use super::pipeline::{DELETED, Run, record_event, told};
 use super::stop::{Step, Stop};
-use crate::db::deployment::{self, DeploymentRow};
+use crate::db::deployment;
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{Connection, Transaction, env, host, object};
+use crate::db::{Transaction, object};
 use crate::error::{Result, internal};
 use crate::fault;
-use crate::snapshot::{self, Facts};
+use crate::snapshot::{self, Snapshot};
 use crate::stack::Stack;
 use crate::state::App;
 
@@ -46,10 +46,11 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
         return Ok(Outcome::Cancelled(DELETED.to_owned()));
     }
     let stack = fresh.manifest.as_ref().ok_or_else(|| internal("a release starts without its stack"))?;
-    if fresh.env_sealed.is_none() {
-        let environment = environment(tx, app, &deployment, stack, exposed)?;
-        release::set_env(tx, row.id, &snapshot::seal(&app.key, row.id, &environment)?)?;
-    }
+    let snapshot = match fresh.env_sealed {
+        None => Snapshot::Full { variables: environment::fix(tx, app, &deployment, stack, exposed)? },
+        Some(_) => environment::repeat(tx, app, &deployment, stack, exposed, snapshot::open(&app.key, &fresh)?)?,
+    };
+    release::set_env(tx, row.id, &snapshot::seal(&app.key, row.id, &snapshot)?)?;
     record_objects(tx, app, &fresh, deployment.stage, stack)?;
     if !release::transition(tx, row.id, ReleaseState::Building, ReleaseState::Starting)? {
         return Ok(Outcome::Changed);
@@ -75,49 +76,4 @@ fn record_objects(
         }
     }
     Ok(())
-}
-
-fn environment(
-    tx: &Transaction<'_>,
-    app: &App,
-    deployment: &DeploymentRow,
-    stack: &Stack,
-    exposed: Exposed,
-) -> Result<snapshot::Environment> {
-    let names = Names { project: deployment.project.as_str(), deployment: deployment.name.as_str() };
-    let plan = hosts::planned(tx, app, deployment.id, names, stack)?;
-    let facts = Facts {
-        stage: deployment.stage,
-        public_url: public_url(tx, app, deployment, stack, &plan)?,
-        endpoints: plan.iter().map(|host| (host.identifier.clone(), planned_url(app, host))).collect(),
-        exposed,
-    };
-    let custom = env::list(tx, deployment.id)?;
-    snapshot::build(stack, &facts, &custom, |row| snapshot::open_variable(&app.key, deployment.id, row))
-}
-
-/// The address of the first component: a name that a user chose before one that we made up.
-fn public_url(
-    connection: &Connection,
-    app: &App,
-    deployment: &DeploymentRow,
-    stack: &Stack,
-    plan: &[Planned],
-) -> Result<Option<String>> {
-    let Some(first) = stack.components.first() else { return Ok(None) };
-    let there = host::of_deployment(connection, deployment.id)?;
-    let chosen = there
-        .iter()
-        .find(|row| !row.generated && row.component == first.identifier && !row.name.as_str().starts_with("*."))
-        .map(|row| address(app, &row.name, &row.path, row.tls));
-    let made_up = plan.iter().find(|host| host.component == first.identifier).map(|host| planned_url(app, host));
-    Ok(chosen.or(made_up))
-}
-
-fn planned_url(app: &App, host: &Planned) -> String {
-    address(app, &host.name, &host.path, hosts::tls_for(&host.name))
-}
-
-fn address(app: &App, name: &boathouse_types::HostName, path: &str, tls: TlsMode) -> String {
-    hosts::url(name, path, tls, app.config.http.port(), app.config.https.port())
 }

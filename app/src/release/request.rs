@@ -87,6 +87,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     let message = match new.trigger {
         Trigger::Manual => format!("Release #{number} was requested"),
         Trigger::Rollback { to } => format!("Release #{number} was requested: a rollback to #{to}"),
+        Trigger::Environment { of } => format!("Release #{number} was requested: #{of} with the variables of now"),
         Trigger::Promote { deployment, number: from } => {
             format!("Release #{number} was requested: {deployment} #{from}, promoted")
         }
@@ -165,6 +166,15 @@ pub fn promote(
     }
     let trigger = Trigger::Promote { deployment: from.deployment.clone(), number: from.number };
     repeat(tx, app, deployment, from, actor, &trigger)
+}
+
+/// Queues a release that brings the variables of now to what is live: the same stack, the same digests. The caller pokes.
+pub fn apply(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow, actor: &str) -> Result<ReleaseId> {
+    let live = release::live(tx, deployment.id)?.ok_or_else(|| {
+        conflict(format!("nothing of {} is live, so there is nothing to bring the variables to", deployment.name))
+            .hint("Deploy it: the release has the variables of now.")
+    })?;
+    repeat(tx, app, deployment, &live, actor, &Trigger::Environment { of: live.number })
 }
 
 /// A new release with the stack and the digests of another one; refused here and now where they are gone.

@@ -19,7 +19,19 @@ pub const APP_ENDPOINT: &str = "APP_ENDPOINT";
 /// The variables of all parts of a stack at one stage.
 #[derive(Debug)]
 pub struct Links<'a> {
+    development: bool,
     parts: BTreeMap<&'a Identifier, PartLinks<'a>>,
+}
+
+/// A variable that is imported by its name and that is not there, because the exporter's package is not known.
+#[derive(Debug)]
+pub struct Unresolved<'a> {
+    /// Who imports it.
+    pub importer: &'a Component,
+    /// What is imported.
+    pub import: &'a Import,
+    /// Who should have it.
+    pub exporter: &'a Component,
 }
 
 /// The variables of one part, by where they come from.
@@ -50,7 +62,20 @@ impl<'a> Links<'a> {
                 part.imports = imports;
             }
         }
-        Self { parts }
+        Self { development, parts }
+    }
+
+    /// Imports by name of what is not there.
+    pub fn unresolved(&self) -> impl Iterator<Item = Unresolved<'_>> {
+        self.parts.values().flat_map(|importer| {
+            let more = if self.development { &importer.part.development.imports[..] } else { &[] };
+            importer.part.imports.iter().chain(more).filter_map(|import| {
+                let (Some(part), Some(key)) = (import.part().exact(), import.key().exact()) else { return None };
+                let exporter = self.parts.values().find(|other| other.part.identifier.as_str() == part)?;
+                let there = exporter.exports.iter().any(|export| export.as_str() == key);
+                (!there).then_some(Unresolved { importer: importer.part, import, exporter: exporter.part })
+            })
+        })
     }
 
     /// The variables of a part.

@@ -1,7 +1,7 @@
 //! The manifest's text → [`Manifest`]. What the table of keys cannot say is checked here: what excludes each other, what is
 //! there twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use boathouse_types::{EnvKey, Identifier};
 
@@ -150,7 +150,13 @@ impl Reader<'_> {
     fn build(&mut self, mut build: Entries) -> Build {
         let dockerfile = build.word("dockerfile").and_then(|path| paths::inside(&path).ok());
         let target = build.word("target");
-        let args = build.texts("args").unwrap_or_default().into_iter().collect();
+        let place = build.place;
+        let args: BTreeMap<String, String> = build.texts("args").unwrap_or_default().into_iter().collect();
+        for (key, value) in &args {
+            if let Err(why) = Template::parse(value) {
+                self.problems.add(place, format!("the build argument {key}: {why}"));
+            }
+        }
         let mut read = Build { dockerfile, target, args, secrets: BTreeSet::new() };
         for node in build.list("secrets").unwrap_or_default() {
             let place = node.place;

@@ -12,6 +12,8 @@ use crate::db::{Connection, deployment};
 use crate::docker::{ContainerSpec, Limits, Mount, labels};
 use crate::error::Result;
 use crate::secret::{self, SecretKey};
+use crate::snapshot;
+use crate::stack::environment::Values;
 use crate::stack::{Component, HealthCheck};
 use crate::state::App;
 
@@ -205,17 +207,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Component → key → value. What cannot be opened refuses the release instead of starting it without.
-    fn environment(&self, row: &ReleaseRow) -> std::result::Result<Environment, String> {
-        let Some(sealed) = &row.env_sealed else { return Ok(Environment::new()) };
-        let opened = self.key.open(&release::env_aad(row.id), sealed);
-        let opened = opened.map_err(|error| format!("the variables of this release cannot be opened: {error}"))?;
-        serde_json::from_slice(&opened)
-            .map_err(|error| format!("the variables of this release cannot be read: {error}"))
+    /// What cannot be opened refuses the release instead of starting it without.
+    fn environment(&self, row: &ReleaseRow) -> std::result::Result<Values, String> {
+        let opened = snapshot::open(self.key, row);
+        opened
+            .map(|snapshot| snapshot.values())
+            .map_err(|error| format!("the variables of this release cannot be opened: {error}"))
     }
 }
-
-type Environment = BTreeMap<String, BTreeMap<String, String>>;
 
 /// What a container is made from.
 struct Making<'a> {
@@ -232,12 +231,12 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn spec(&self, image: Option<String>, mut env: Environment) -> std::result::Result<ContainerSpec, String> {
+    fn spec(&self, image: Option<String>, mut env: Values) -> std::result::Result<ContainerSpec, String> {
         let identifier = self.component.identifier.as_str();
         let image = image.ok_or_else(|| format!("the release has no image for `{identifier}`"))?;
+        let own = env.remove(&self.component.identifier).unwrap_or_default();
         let mut variables: BTreeMap<String, String> =
-            self.component.env.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect();
-        variables.extend(env.remove(identifier).unwrap_or_default());
+            own.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
         if let Some(port) = self.port {
             variables.entry("PORT".to_owned()).or_insert_with(|| port.to_string());
         }

@@ -1,11 +1,10 @@
 //! The environment of a deployment: listed, set, pasted, removed. A secret's value never comes back.
 
-use boathouse_types::{Deployment, EnvVar, SetEnvVar};
+use boathouse_types::{Deployment, EnvVar, SetEnvVar, dotenv};
 use leptos::prelude::*;
 
 use crate::api::{Place, api};
 use crate::components::*;
-use crate::dotenv;
 use crate::live::{Live, of_project};
 use crate::session::may_change;
 

@@ -74,6 +74,7 @@ fn facts(release: &Release) -> String {
         .unwrap_or_default();
     let trigger = match &release.trigger {
         boathouse_types::Trigger::Manual => format!("deployed by {}", release.actor),
+        boathouse_types::Trigger::Environment { of } => format!("new variables for #{of} by {}", release.actor),
         boathouse_types::Trigger::Rollback { to } => format!("rolled back to #{to} by {}", release.actor),
         boathouse_types::Trigger::Promote { deployment, number } => {
             format!("promoted from {deployment} #{number} by {}", release.actor)

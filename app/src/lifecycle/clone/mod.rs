@@ -17,6 +17,7 @@ use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, env, object};
 use crate::error::{Result, conflict};
 use crate::release as releases;
+use crate::snapshot::Pieces;
 use crate::state::App;
 
 pub use work::fill_next;
@@ -38,6 +39,10 @@ pub fn order(
     deployment::set_lifetime(tx, target, lifetime(from, new))?;
     deployment::set_wake(tx, target, from.wake)?;
     variables(tx, app, from, new, target)?;
+    if copies {
+        // The data opens for the passwords that it was made with.
+        Pieces::copy(tx, &app.key, from.id, target)?;
+    }
     let row = deployment::by_id(tx, target)?;
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
     let what = if copies { "with its data" } else { "without data" };

@@ -1,6 +1,6 @@
-//! A pasted `.env` file becomes variables; what cannot be read is named by its line.
+//! A `.env` file, pasted, uploaded or read by the command line, becomes variables; what cannot be read is named by its line.
 
-use boathouse_types::EnvKey;
+use crate::EnvKey;
 
 /// Parses the common subset: comments, `export`, single quotes (literal), double quotes (with escapes and line breaks).
 /// Nothing is expanded: `$HOME` stays `$HOME`.

@@ -1,0 +1,138 @@
+//! What a release would change, and what is not as the live one says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boathouse_types::{Drift, Identifier, Plan};
+
+use super::build::Exposed;
+use super::environment;
+use super::hosts::{self, Names};
+use crate::db::deployment::DeploymentRow;
+use crate::db::release::{self, ReleaseRow};
+use crate::db::{Connection, host, object};
+use crate::error::Result;
+use crate::observed::Phase;
+use crate::snapshot;
+use crate::stack::environment::{Values, values};
+use crate::stack::plan::{self, View};
+use crate::stack::{Component, Origin, Stack};
+use crate::state::App;
+
+/// Characters of a commit or an archive's digest that are shown.
+const SHOWN: usize = 12;
+
+/// The plan for the present: the live release's manifest or another one, with the variables, packages and hosts of now.
+pub fn present(connection: &Connection, app: &App, deployment: &DeploymentRow, other: Option<Stack>) -> Result<Plan> {
+    let live = release::live(connection, deployment.id)?;
+    let before = before(connection, app, deployment, live.as_ref())?;
+    let mut notes = Vec::new();
+    let kept = live.as_ref().and_then(|row| row.manifest.clone());
+    if other.is_some() {
+        notes.push(
+            "what is built counts as unchanged here: whether its code differs is known once it is fetched".to_owned(),
+        );
+    }
+    let Some(stack) = other.or(kept) else {
+        notes.push("nothing is live yet: the first release tells its plan in its log".to_owned());
+        return Ok(Plan { notes, ..Plan::default() });
+    };
+    let exposed = live.as_ref().map_or_else(|| Ok(Exposed::new()), |row| environment::ports(app, row))?;
+    let now = values(&environment::preview(connection, app, deployment, &stack, exposed)?);
+    let source = live.as_ref().and_then(source);
+    let after = after(connection, app, deployment, &stack, &now, source.as_deref())?;
+    let drift = live.as_ref().map_or_else(|| Ok(Vec::new()), |row| drift(connection, app, deployment, row))?;
+    Ok(Plan { steps: plan::of_release(&before, &after), drift, notes })
+}
+
+/// The plan of a release that has its stack: what it will do, told before it does it.
+pub fn of_release(connection: &Connection, app: &App, deployment: &DeploymentRow, row: &ReleaseRow) -> Result<Plan> {
+    let live = release::live(connection, deployment.id)?;
+    let before = before(connection, app, deployment, live.as_ref())?;
+    let Some(stack) = &row.manifest else { return Ok(Plan::default()) };
+    let exposed = live.as_ref().map_or_else(|| Ok(Exposed::new()), |row| environment::ports(app, row))?;
+    let now = match &row.env_sealed {
+        Some(_) => snapshot::open(&app.key, row)?.values(),
+        None => values(&environment::preview(connection, app, deployment, stack, exposed)?),
+    };
+    let after = after(connection, app, deployment, stack, &now, source(row).as_deref())?;
+    Ok(Plan { steps: plan::restarts(&plan::plan(&before, &after), &after), ..Plan::default() })
+}
+
+fn before(connection: &Connection, app: &App, deployment: &DeploymentRow, live: Option<&ReleaseRow>) -> Result<View> {
+    let Some((row, stack)) = live.and_then(|row| Some((row, row.manifest.as_ref()?))) else {
+        return Ok(View::default());
+    };
+    let values = snapshot::open(&app.key, row)?.values();
+    let mut hosts: BTreeMap<Identifier, BTreeSet<String>> = BTreeMap::new();
+    for host in host::of_deployment(connection, deployment.id)?.into_iter().filter(|host| host.generated) {
+        hosts.entry(host.component).or_default().insert(address(host.name.as_str(), &host.path));
+    }
+    let source = source(row);
+    Ok(View::of(stack, deployment.stage, &values, &hosts, |part| version(part, source.as_deref())))
+}
+
+fn after(
+    connection: &Connection,
+    app: &App,
+    deployment: &DeploymentRow,
+    stack: &Stack,
+    values: &Values,
+    source: Option<&str>,
+) -> Result<View> {
+    let names = Names { project: deployment.project.as_str(), deployment: deployment.name.as_str() };
+    let mut hosts: BTreeMap<Identifier, BTreeSet<String>> = BTreeMap::new();
+    for host in hosts::planned(connection, app, deployment.id, names, stack)? {
+        hosts.entry(host.component).or_default().insert(address(host.name.as_str(), &host.path));
+    }
+    Ok(View::of(stack, deployment.stage, values, &hosts, |part| version(part, source)))
+}
+
+fn address(name: &str, path: &str) -> String {
+    if path == "/" { name.to_owned() } else { format!("{name}{path}") }
+}
+
+/// What is built is as new as its source; a ready image is what it is called.
+fn version(part: &Component, source: Option<&str>) -> Option<String> {
+    match part.origin {
+        Origin::Image { .. } => None,
+        Origin::Build { .. } | Origin::Folder { .. } => source.map(str::to_owned),
+    }
+}
+
+fn source(row: &ReleaseRow) -> Option<String> {
+    let short = |text: &str| text.chars().take(SHOWN).collect::<String>();
+    let commit = row.commit.as_ref().map(|commit| format!("commit {}", short(&commit.sha)));
+    commit.or_else(|| row.upload.as_ref().map(|upload| format!("archive {}", short(upload))))
+}
+
+/// Containers of the live release that are gone, or run another image than they should.
+fn drift(connection: &Connection, app: &App, deployment: &DeploymentRow, live: &ReleaseRow) -> Result<Vec<Drift>> {
+    let built = release::components(connection, live.id)?;
+    let recorded = object::containers(connection)?;
+    let mut found = Vec::new();
+    for row in recorded.iter().filter(|row| row.release_id == live.id) {
+        let digest = built.iter().find(|part| part.identifier == row.identifier).and_then(|part| part.digest.clone());
+        if let Some(message) = strayed(app, &row.name, digest.as_deref()) {
+            found.push(Drift { identifier: row.identifier.clone(), message });
+        }
+    }
+    // Names of the engine's objects carry the deployment; what nobody recorded was made by somebody else.
+    let unknown = app.observed.containers().into_iter().filter(|(name, container)| {
+        container.deployment_id == deployment.id && !recorded.iter().any(|row| row.name == *name)
+    });
+    found.extend(unknown.map(|(name, container)| Drift {
+        identifier: container.identifier,
+        message: format!("the container {name} carries this deployment's label, and no release has it"),
+    }));
+    Ok(found)
+}
+
+fn strayed(app: &App, name: &str, digest: Option<&str>) -> Option<String> {
+    let container = app.observed.container(name)?;
+    if container.phase == Phase::Missing {
+        return Some(format!("the container {name} is gone; it is made anew"));
+    }
+    let image = container.config.as_ref().map(|config| config.image_id.clone())?;
+    let digest = digest.filter(|digest| *digest != image)?;
+    Some(format!("the container {name} runs the image {image} instead of {digest}"))
+}

@@ -1,0 +1,253 @@
+//! What changes from one state of a deployment to another. Pure: a release says what it will do before it does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boathouse_types::{DeploymentStage, EnvKey, Identifier, PlanAction, PlanKind, PlanStep};
+
+use super::environment::Values;
+use super::{Component, Origin, Stack};
+
+/// Why a component starts anew that is the same as before.
+pub const EVERY_RELEASE: &str =
+    "every release starts the components anew; the old container serves until the new one does";
+
+/// A deployment as it is, or as a release would make it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    /// The parts in the order in which they start.
+    pub parts: Vec<PartView>,
+}
+
+/// A component or an add-on of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartView {
+    /// Its identifier.
+    pub identifier: Identifier,
+    /// Only components reach it.
+    pub addon: bool,
+    /// The edge serves its files: it has no container.
+    pub files: bool,
+    /// What it is made from, in words.
+    pub origin: String,
+    /// Which version of that: a digest, a commit.
+    pub version: Option<String>,
+    /// How its container is configured, by name: `command`, `memory limit`.
+    pub settings: BTreeMap<&'static str, String>,
+    /// Volumes: identifier → path.
+    pub volumes: BTreeMap<Identifier, String>,
+    /// Generated hosts, with their paths.
+    pub hosts: BTreeSet<String>,
+    /// Variables.
+    pub variables: BTreeMap<EnvKey, String>,
+}
+
+impl View {
+    /// The view of a stack. `version` tells which version of its origin a part is; `hosts` are names with paths by component.
+    pub fn of(
+        stack: &Stack,
+        stage: DeploymentStage,
+        values: &Values,
+        hosts: &BTreeMap<Identifier, BTreeSet<String>>,
+        version: impl Fn(&Component) -> Option<String>,
+    ) -> Self {
+        let part = |part: &Component| PartView {
+            identifier: part.identifier.clone(),
+            addon: stack.addons.iter().any(|addon| addon.identifier == part.identifier),
+            files: part.files.is_some(),
+            origin: origin(part),
+            version: version(part),
+            settings: settings(part, stage),
+            volumes: part
+                .volumes
+                .iter()
+                .filter(|volume| volume.exists_at(stage))
+                .map(|volume| (volume.identifier.clone(), volume.path.clone()))
+                .collect(),
+            hosts: hosts.get(&part.identifier).cloned().unwrap_or_default(),
+            variables: values.get(&part.identifier).cloned().unwrap_or_default(),
+        };
+        Self { parts: stack.in_start_order().map(part).collect() }
+    }
+
+    fn part(&self, identifier: &Identifier) -> Option<&PartView> {
+        self.parts.iter().find(|part| part.identifier == *identifier)
+    }
+}
+
+fn origin(part: &Component) -> String {
+    let files = part.files.as_ref().map_or_else(String::new, |files| {
+        format!(
+            ", served as files of {}{}",
+            files.path,
+            if files.spa { " with unknown paths as index.html" } else { "" }
+        )
+    });
+    match &part.origin {
+        Origin::Image { image } => format!("the image {image}{files}"),
+        Origin::Folder { folder } => format!("the folder {folder}{files}"),
+        Origin::Build { folder, dockerfile, target, .. } => {
+            let target = target.as_ref().map_or_else(String::new, |target| format!(", stage {target}"));
+            format!("a build of {folder} with {dockerfile}{target}{files}")
+        }
+    }
+}
+
+/// What the supervisor makes a container from, besides image, volumes and variables.
+fn settings(part: &Component, stage: DeploymentStage) -> BTreeMap<&'static str, String> {
+    let all = [
+        ("command", part.command_at(stage).map(|words| words.join(" "))),
+        ("port", part.port.map(|port| port.to_string())),
+        ("health check", Some(format!("{:?}", part.health))),
+        ("memory limit", part.resources.memory_bytes.map(|bytes| bytes.to_string())),
+        ("CPU limit", part.resources.cpu_millis.map(|millis| millis.to_string())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The steps from one view to the other, in the order in which they happen: what is new or changes in the order in which parts
+/// start, then what goes in the order in which they end. Empty where nothing is different.
+pub fn plan(before: &View, after: &View) -> Vec<PlanStep> {
+    let mut steps = Vec::new();
+    for new in &after.parts {
+        match before.part(&new.identifier) {
+            None => add(new, &mut steps),
+            Some(old) => change(old, new, &mut steps),
+        }
+    }
+    for old in before.parts.iter().rev().filter(|old| after.part(&old.identifier).is_none()) {
+        remove(old, &mut steps);
+    }
+    steps
+}
+
+/// As [`plan`], for a release: where anything changes, components that stay the same start anew, too.
+pub fn of_release(before: &View, after: &View) -> Vec<PlanStep> {
+    let steps = plan(before, after);
+    if steps.is_empty() {
+        return steps;
+    }
+    restarts(&steps, after)
+}
+
+/// The steps with those components of `after` between them that start anew without a change.
+pub fn restarts(steps: &[PlanStep], after: &View) -> Vec<PlanStep> {
+    let mut all = Vec::new();
+    for part in &after.parts {
+        let own: Vec<PlanStep> = steps.iter().filter(|step| step.identifier == part.identifier).cloned().collect();
+        let named = own.iter().any(|step| matches!(step.kind, PlanKind::Component | PlanKind::Addon));
+        all.extend(own);
+        if !named && !part.addon && !part.files {
+            all.push(step(part, PlanAction::Restart, EVERY_RELEASE.to_owned()));
+        }
+    }
+    let gone = |step: &&PlanStep| after.part(&step.identifier).is_none();
+    all.extend(steps.iter().filter(gone).cloned());
+    all
+}
+
+fn step(part: &PartView, action: PlanAction, reason: String) -> PlanStep {
+    let kind = if part.addon { PlanKind::Addon } else { PlanKind::Component };
+    PlanStep { action, kind, identifier: part.identifier.clone(), name: None, reason }
+}
+
+fn thing(
+    part: &PartView,
+    action: PlanAction,
+    kind: PlanKind,
+    name: impl ToString,
+    reason: impl Into<String>,
+) -> PlanStep {
+    PlanStep { action, kind, identifier: part.identifier.clone(), name: Some(name.to_string()), reason: reason.into() }
+}
+
+fn add(new: &PartView, steps: &mut Vec<PlanStep>) {
+    for (volume, path) in &new.volumes {
+        steps.push(thing(new, PlanAction::Add, PlanKind::Volume, volume, format!("mounted at {path}")));
+    }
+    steps.push(step(new, PlanAction::Add, format!("new: {}", new.origin)));
+    for host in &new.hosts {
+        steps.push(thing(new, PlanAction::Add, PlanKind::Host, host, "new"));
+    }
+}
+
+fn change(old: &PartView, new: &PartView, steps: &mut Vec<PlanStep>) {
+    let mut why = reasons(old, new);
+    for (volume, path) in new.volumes.iter().filter(|(volume, path)| old.volumes.get(*volume) != Some(path)) {
+        let action = if old.volumes.contains_key(volume) { PlanAction::Change } else { PlanAction::Add };
+        steps.push(thing(new, action, PlanKind::Volume, volume, format!("mounted at {path}")));
+        why.push(format!("the volume {volume} is mounted at {path}"));
+    }
+    for volume in old.volumes.keys().filter(|volume| !new.volumes.contains_key(*volume)) {
+        steps.push(thing(new, PlanAction::Remove, PlanKind::Volume, volume, "not mounted any more; its data is kept"));
+        why.push(format!("the volume {volume} is not mounted any more"));
+    }
+    let variables = variables(old, new, steps);
+    match (why.is_empty(), variables.is_empty(), new.files) {
+        (true, true, _) | (true, false, true) => {}
+        (true, false, false) => {
+            steps.push(step(new, PlanAction::Restart, format!("variables changed: {}", variables.join(", "))));
+        }
+        (false, ..) => {
+            if !variables.is_empty() && !new.files {
+                why.push(format!("variables changed: {}", variables.join(", ")));
+            }
+            steps.push(step(new, PlanAction::Change, why.join("; ")));
+        }
+    }
+    for host in new.hosts.difference(&old.hosts) {
+        steps.push(thing(new, PlanAction::Add, PlanKind::Host, host, "new"));
+    }
+    for host in old.hosts.difference(&new.hosts) {
+        steps.push(thing(new, PlanAction::Remove, PlanKind::Host, host, "not in the manifest any more"));
+    }
+}
+
+fn reasons(old: &PartView, new: &PartView) -> Vec<String> {
+    let mut why = Vec::new();
+    if old.addon != new.addon {
+        why.push(if new.addon { "it becomes an add-on" } else { "it becomes a component" }.to_owned());
+    }
+    if old.origin != new.origin || old.files != new.files {
+        why.push(format!("made from {} instead of {}", new.origin, old.origin));
+    } else if old.version != new.version {
+        let shown =
+            |version: &Option<String>| version.clone().unwrap_or_else(|| "a version that is not known yet".to_owned());
+        why.push(format!("{} instead of {}", shown(&new.version), shown(&old.version)));
+    }
+    let names: BTreeSet<&str> = old.settings.keys().chain(new.settings.keys()).copied().collect();
+    for name in names.into_iter().filter(|name| old.settings.get(name) != new.settings.get(name)) {
+        why.push(format!("its {name} changed"));
+    }
+    why
+}
+
+/// Notes each variable that comes, changes or goes; returns their names.
+fn variables(old: &PartView, new: &PartView, steps: &mut Vec<PlanStep>) -> Vec<String> {
+    let keys: BTreeSet<&EnvKey> = old.variables.keys().chain(new.variables.keys()).collect();
+    let mut changed = Vec::new();
+    for key in keys {
+        let (action, reason) = match (old.variables.get(key), new.variables.get(key)) {
+            (None, Some(_)) => (PlanAction::Add, "new"),
+            (Some(_), None) => (PlanAction::Remove, "nobody sets it any more"),
+            (Some(old), Some(new)) if old != new => (PlanAction::Change, "its value changed"),
+            _ => continue,
+        };
+        steps.push(thing(new, action, PlanKind::Variable, key, reason));
+        changed.push(key.to_string());
+    }
+    changed
+}
+
+fn remove(old: &PartView, steps: &mut Vec<PlanStep>) {
+    for host in &old.hosts {
+        steps.push(thing(old, PlanAction::Remove, PlanKind::Host, host, "its component goes"));
+    }
+    steps.push(step(old, PlanAction::Remove, "not in the manifest any more".to_owned()));
+    for volume in old.volumes.keys() {
+        steps.push(thing(old, PlanAction::Remove, PlanKind::Volume, volume, "not mounted any more; its data is kept"));
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_test.rs"]
+mod tests;

@@ -1,0 +1,168 @@
+//! Whatever a manifest can say, printed and read again it says the same.
+
+use std::collections::BTreeSet;
+
+use boathouse_types::{EnvKey, Identifier};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+
+use super::super::manifest::At;
+use super::super::read_manifest;
+use super::super::template::Template;
+use super::*;
+
+/// Any text, with what YAML gives a meaning.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "\\PC{0,12}",
+        "[a-z]{1,8}",
+        "[-:#{}\\[\\],&*!|>'\"%@` \\\\\n\r\t0-9~$?\u{7f}\u{1}\u{85}\u{2028}\u{feff}]{0,10}",
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("0x1F".to_owned()),
+        Just("1e3".to_owned()),
+        Just("- a".to_owned()),
+        Just("---".to_owned()),
+    ]
+}
+
+fn identifier() -> impl Strategy<Value = Identifier> {
+    "[a-z]([a-z0-9-]{0,6}[a-z0-9])?".prop_map(|text| text.parse().unwrap())
+}
+
+fn env_key() -> impl Strategy<Value = EnvKey> {
+    "[A-Za-z_][A-Za-z0-9_]{0,6}".prop_map(|text| text.parse().unwrap())
+}
+
+fn include() -> impl Strategy<Value = Vec<Include>> {
+    let import = prop_oneof![
+        Just("*"),
+        Just("postgres.*"),
+        Just("postgres.POSTGRES_*"),
+        Just("post*"),
+        Just("a.B"),
+        Just("a.B:C"),
+        Just("*.APP_ENDPOINT")
+    ];
+    let import = import.prop_map(|text| Include::Import { import: text.parse().unwrap(), at: At::default() });
+    let value = prop_oneof![text(), Just("${A} $${B} ${generate-random-password:16}".to_owned())];
+    let value = value.prop_filter("a template", |value| Template::parse(value).is_ok());
+    let fixed = (env_key(), value).prop_map(|(key, value)| Include::Static { key, value, at: At::default() });
+    vec(prop_oneof![import, fixed], 0..4)
+}
+
+fn path() -> impl Strategy<Value = String> {
+    prop_oneof![Just("a".to_owned()), Just("a/b c".to_owned()), Just("ä.b/-".to_owned())]
+}
+
+fn build() -> impl Strategy<Value = Build> {
+    let args = btree_map(text(), text().prop_filter("a template", |value| Template::parse(value).is_ok()), 0..3);
+    (of(path()), of(text()), args, btree_set(env_key(), 0..3)).prop_map(|(dockerfile, target, args, secrets)| {
+        let secrets: BTreeSet<EnvKey> = secrets.into_iter().filter(|key| !args.contains_key(key.as_str())).collect();
+        Build { dockerfile, target, args, secrets }
+    })
+}
+
+/// What an image or a build is made from, and the files in it: what excludes each other is never there together.
+fn made_from() -> impl Strategy<Value = (Option<String>, Option<Build>, Option<Site>)> {
+    let site = |path: &'static str| {
+        (Just(path), any::<bool>()).prop_map(|(path, spa)| Site { path: path.into(), spa, at: At::default() })
+    };
+    prop_oneof![
+        Just((None, None, None)),
+        site("dist").prop_map(|site| (None, None, Some(site))),
+        (build(), of(site("/app/dist"))).prop_map(|(build, site)| (None, Some(build), site)),
+        of(site("out")).prop_map(|site| (Some("ghcr.io/a/b:1".to_owned()), None, site)),
+    ]
+}
+
+fn hosts() -> impl Strategy<Value = Option<Vec<HostEntry>>> {
+    let host = (of(text()), of(1..=u16::MAX), of(prop_oneof![Just("/".to_owned()), Just("/a:b,{c}".to_owned())]));
+    of(btree_map(identifier(), host, 0..3)).prop_map(|hosts| {
+        let entry = |(identifier, (name, port, path))| HostEntry { identifier: Some(identifier), name, port, path };
+        Some(hosts?.into_iter().map(entry).collect())
+    })
+}
+
+fn part(component: bool) -> impl Strategy<Value = Part> {
+    let names = (
+        of(text()),
+        of(text()),
+        of(text()),
+        of(prop_oneof![Just("postgres#17"), Just("https://a.test/b#v1"), Just("./a")]),
+    );
+    let health = (of(Just("/healthz?a=%20".to_owned())), of(1..=u16::MAX), of(1..3600_u32));
+    let health = of(health.prop_map(|(path, port, timeout_s)| Health { path, port, timeout_s }));
+    let volumes = btree_map("/[a-c]/[a-z]{1,3}", (identifier(), of(1..9_999_u64)), 0..3).prop_map(|volumes| {
+        let entry = |(path, (identifier, size_mib))| VolumeEntry { identifier, path, size_mib };
+        volumes.into_iter().map(entry).collect::<Vec<_>>()
+    });
+    let words = || of(vec(text(), 0..3));
+    let commands = (words(), words(), words());
+    let resources = (of((6 << 20)..(1_u64 << 40)), of(10..1_000_000_u32))
+        .prop_map(|(memory_bytes, cpu_millis)| Resources { memory_bytes, cpu_millis });
+    let lists = (include(), include(), volumes, commands);
+    let shape = (made_from(), hosts(), of(prop_oneof![Just(".".to_owned()), path()]));
+    (names, lists, health, resources, shape, of(1..=u16::MAX)).prop_map(
+        move |(
+            (name, description, prebuild_image, package),
+            (include, development, volumes, commands),
+            health,
+            resources,
+            shape,
+            port,
+        )| {
+            let ((image, build, files), hosts, folder) = shape;
+            Part {
+                at: At::default(),
+                identifier: "a".parse().unwrap(),
+                name,
+                description,
+                folder: folder.filter(|_| component),
+                package: package.map(|text| (text.parse().unwrap(), At::default())),
+                prebuild_image,
+                image: image.map(|text| text.parse().unwrap()),
+                build: build.filter(|_| component),
+                files: files.filter(|_| component),
+                port,
+                health,
+                include,
+                development,
+                volumes,
+                command: commands.0,
+                commands: Commands { development: commands.1, production: commands.2 },
+                resources,
+                hosts: hosts.filter(|_| component),
+            }
+        },
+    )
+}
+
+fn any_manifest() -> impl Strategy<Value = Manifest> {
+    let head = (of(Just("v1.0".to_owned())), of(Just("starter".to_owned())), of(text()), of(text()), vec(text(), 0..3));
+    (head, vec(part(true), 1..4), vec(part(false), 0..3), include()).prop_map(
+        |(head, mut components, mut addons, development)| {
+            let parts = components.iter_mut().chain(&mut addons);
+            parts.enumerate().for_each(|(at, part)| part.identifier = format!("p{at}").parse().unwrap());
+            let (version, kind, name, description, previews) = head;
+            Manifest { file: "m".into(), version, kind, name, description, previews, components, addons, development }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn parse_after_print_is_identity(given in any_manifest()) {
+        let printed = manifest(&given);
+        let read = read_manifest("m", &printed).map_err(|why| TestCaseError::fail(format!("{why}\n{printed}")))?;
+        prop_assert_eq!(&read, &given, "{}", printed);
+        prop_assert_eq!(manifest(&read), printed);
+    }
+}
+
+#[test]
+fn a_printed_manifest_reads_well() {
+    let text = "name: Shop\ncomponents:\n  - identifier: web\n    folder: /\n    env:\n      include:\n        - db.DATABASE_URL\n        - name: LOG\n          value: \"a: b\"\n    hosts:\n      - {identifier: web, port: 80, path: /}\naddons:\n  - identifier: db\n    package: \"postgres#17\"\n";
+    assert_eq!(manifest(&read_manifest("m", text).unwrap()), text);
+}
