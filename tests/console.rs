@@ -4,6 +4,7 @@ mod account;
 mod away;
 mod cancel;
 mod hostile;
+mod parts;
 mod pictures;
 mod sources;
 

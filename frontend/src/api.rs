@@ -226,7 +226,7 @@ impl Api {
     /// Reads one thing or list.
     pub async fn get<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
         let mut tries = 0;
-        let once_more = || {
+        let once_more = move || {
             tries += 1;
             tries < TRIES
         };
@@ -234,12 +234,17 @@ impl Api {
     }
 
     /// The same, however long the server stays away, while somebody waits for it.
-    pub async fn follow<T: DeserializeOwned>(self, path: &str, mut is_wanted: impl FnMut() -> bool) -> Answer<T> {
+    pub async fn follow<T: DeserializeOwned>(self, path: &str, is_wanted: impl FnMut() -> bool + 'static) -> Answer<T> {
+        decode(&self.follow_text(path, Box::new(is_wanted)).await?)
+    }
+
+    /// As it was answered: what is the same for all types is compiled once.
+    pub async fn follow_text(self, path: &str, mut is_wanted: Box<dyn FnMut() -> bool>) -> Answer<String> {
         let mut tries = 0;
         loop {
             match self.call("GET", path, None).await {
                 Err(Fault::Away) if is_wanted() => pause(pause_after(tries, js_sys::Math::random())).await,
-                answer => return decode(&answer?),
+                answer => return Ok(answer?),
             }
             tries += 1;
         }
@@ -415,7 +420,8 @@ fn json(body: &impl Serialize) -> Answer<String> {
     serde_json::to_string(body).map_err(|error| malformed(&error))
 }
 
-fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
+/// What an answer says.
+pub fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
     serde_json::from_str(text).map_err(|error| malformed(&error))
 }
 

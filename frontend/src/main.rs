@@ -6,6 +6,7 @@ mod api;
 mod reach;
 mod stream;
 mod live;
+mod parts;
 mod pages;
 mod components;
 mod log_store;

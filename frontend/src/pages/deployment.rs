@@ -4,18 +4,24 @@ use boathouse_types::{Deployment, Health, Intent, Release};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
-use super::domains::Domains;
-use super::environment::Environment;
 use super::logs::Logs;
 use super::not_found::{NotFound, place};
-use super::options::Options;
 use super::overview::Overview;
 use super::releases::Releases;
 use crate::api::{Answer, Place, api};
 use crate::app::Projects;
 use crate::components::*;
 use crate::live::{Live, of_project};
+use crate::parts::{self, page};
 use crate::session::may_change;
+
+/// The deployment that the page is about, for the views that are parts of their own.
+#[derive(Clone)]
+pub struct Here {
+    pub place: Place,
+    pub deployment: Signal<Deployment>,
+    pub live: Live<Deployment>,
+}
 
 #[component]
 pub fn DeploymentPage() -> impl IntoView {
@@ -32,7 +38,9 @@ pub fn DeploymentPage() -> impl IntoView {
 fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
     let live = Live::<Deployment>::new(place.path(), of_project(place.project.to_string()));
     let body = move |deployment: Signal<Deployment>| {
-        let (place, page) = (place.clone(), place.page());
+        let page = place.page();
+        let here = Here { place: place.clone(), deployment, live };
+        provide_context(here.clone());
         let tabs = [
             ("", "Overview"),
             ("/releases", "Releases"),
@@ -51,21 +59,21 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
         view! {
             <DeploymentHead deployment live/>
             <Tabs label="Views of this deployment" tabs current/>
-            {move || view_of(&tab.get(), place.clone(), deployment, live)}
+            {move || view_of(&tab.get(), here.clone())}
         }
         .into_any()
     };
     view! { <div class="page">{live.page(body)}</div> }
 }
 
-fn view_of(tab: &str, place: Place, deployment: Signal<Deployment>, live: Live<Deployment>) -> AnyView {
+fn view_of(tab: &str, Here { place, deployment, .. }: Here) -> AnyView {
     match tab {
         "" => view! { <Overview place deployment/> }.into_any(),
         "releases" => view! { <Releases place/> }.into_any(),
         "logs" => view! { <Logs place/> }.into_any(),
-        "env" => view! { <Environment place deployment/> }.into_any(),
-        "domains" => view! { <Domains place deployment/> }.into_any(),
-        "options" => view! { <Options place deployment live/> }.into_any(),
+        "env" => page(parts::environment),
+        "domains" => page(parts::domains),
+        "options" => page(parts::options),
         _ => view! { <NotFound what="view"/> }.into_any(),
     }
 }

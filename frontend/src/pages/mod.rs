@@ -21,9 +21,12 @@ mod registries;
 mod not_found;
 
 pub use deployment::*;
+pub use domains::Domains;
+pub use environment::Environment;
 pub use home::*;
 pub use new_project::*;
 pub use not_found::*;
+pub use options::Options;
 pub use project::*;
 pub use release::*;
 pub use settings::*;

@@ -4,6 +4,7 @@ use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::deployment::Here;
 use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
@@ -27,7 +28,8 @@ pub fn stages() -> Vec<(String, String)> {
 }
 
 #[component]
-pub fn Options(place: Place, deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoView {
+pub fn Options() -> impl IntoView {
+    let Here { place, deployment, live } = expect_context();
     let place = StoredValue::new(place);
     view! {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
