@@ -4,6 +4,7 @@ mod account;
 mod away;
 mod cancel;
 mod hostile;
+mod lifecycle;
 mod parts;
 mod pictures;
 mod sources;
@@ -117,7 +118,7 @@ async fn stop_start_and_delete(server: &Server, browser: &Browser) {
     browser.sees("Healthy").await;
     browser.press("Options").await;
     browser.press("Delete the deployment").await;
-    browser.sees("its volumes with all data in them").await;
+    browser.sees("with their logs and images").await;
     browser.fill("to confirm", "production").await;
     browser.submit_dialog().await;
     browser.is_at("/projects/shop").await;

@@ -1,5 +1,7 @@
 //! The only place that speaks HTTP. Every answer is the thing asked for or an `ErrorBody`; an ended session is handled here, once.
 
+mod lifecycle;
+
 use boathouse_types::*;
 use leptos::prelude::*;
 use serde::Serialize;
@@ -10,6 +12,8 @@ use wasm_bindgen_futures::JsFuture;
 use crate::format;
 use crate::reach::{Reach, pause_after};
 use crate::session::{Gate, Remembered};
+
+pub use lifecycle::ForGood;
 
 /// The thing asked for, or what went wrong in words.
 pub type Answer<T> = Result<T, ErrorBody>;
@@ -113,10 +117,6 @@ impl Api {
         self.send("PATCH", &path::project(name), change).await
     }
 
-    pub async fn delete_project(self, name: &ProjectName) -> Answer<()> {
-        self.run("DELETE", &format!("{}?confirm={name}", path::project(name))).await
-    }
-
     pub async fn make_deploy_key(self, name: &ProjectName) -> Answer<Project> {
         self.post(&format!("{}/deploy-key", path::project(name))).await
     }
@@ -127,10 +127,6 @@ impl Api {
 
     pub async fn change_deployment(self, at: &Place, change: &ChangeDeployment) -> Answer<Deployment> {
         self.send("PATCH", &at.path(), change).await
-    }
-
-    pub async fn delete_deployment(self, at: &Place) -> Answer<()> {
-        self.run("DELETE", &format!("{}?confirm={}", at.path(), at.deployment)).await
     }
 
     pub async fn start(self, at: &Place) -> Answer<Deployment> {
@@ -251,7 +247,11 @@ impl Api {
     }
 
     async fn post<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
-        decode(&self.call("POST", path, None).await?)
+        self.ask("POST", path).await
+    }
+
+    async fn ask<T: DeserializeOwned>(self, method: &str, path: &str) -> Answer<T> {
+        decode(&self.call(method, path, None).await?)
     }
 
     async fn send<T: DeserializeOwned>(self, method: &str, path: &str, body: &impl Serialize) -> Answer<T> {

@@ -11,6 +11,7 @@ use super::releases::Releases;
 use crate::api::{Answer, Place, api};
 use crate::app::Projects;
 use crate::components::*;
+use crate::format;
 use crate::live::{Live, of_project};
 use crate::parts::{self, page};
 use crate::session::may_change;
@@ -85,7 +86,11 @@ fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> imp
     let is_first =
         Memo::new(move |_| deployment.with(|deployment| deployment.live.is_none() && deployment.pending.is_some()));
     let class = move || format!("headline {}", if health.get() == Health::Down { "bad" } else { "" });
-    let title = move || deployment.with(|deployment| format!("{} / {}", deployment.project, deployment.name));
+    let title = move || {
+        deployment.with(|deployment| {
+            format!("{} / {}", deployment.project, format::called(deployment.display_name.as_ref(), &deployment.name))
+        })
+    };
     let host = Memo::new(move |_| {
         deployment.with(|deployment| {
             deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| host.url.clone())
@@ -126,6 +131,7 @@ fn Actions(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoV
     view! {
         <div class="head-actions">
             {move || source.get().map(|source| view! { <DeployButton place=place.get_untracked() source/> })}
+            <PromoteInto place=place.get_untracked()/>
             {move || match intent.get() {
                 Intent::Running if has_release.get() => view! { <Button attempt label="Stop" glyph=Glyph::STOP on_press=stop/> }.into_any(),
                 Intent::Stopped => view! { <Button attempt label="Start" glyph=Glyph::START on_press=start/> }.into_any(),

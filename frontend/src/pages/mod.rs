@@ -12,6 +12,7 @@ mod logs;
 mod environment;
 mod domains;
 mod options;
+mod moving;
 mod release;
 mod settings;
 mod instance;
