@@ -8,6 +8,7 @@ mod lifecycle;
 mod parts;
 mod pictures;
 mod sources;
+mod status;
 
 use std::path::{Path, PathBuf};
 

@@ -137,6 +137,10 @@ impl Api {
         self.post(&at.below("stop")).await
     }
 
+    pub async fn restart(self, at: &Place, component: &Identifier) -> Answer<Deployment> {
+        self.post(&at.below(&format!("containers/{component}/restart"))).await
+    }
+
     pub async fn deploy(self, at: &Place, reference: Option<String>) -> Answer<Release> {
         self.send("POST", &at.below("releases"), &NewRelease { reference }).await
     }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{Answer, Api, api, decode};
 use crate::components::{Gone, Problem, Skeleton};
-use crate::stream::{Events, Notice};
+use crate::stream::{self, Connection, Events, Message, Notice};
 
 /// What may be shown live.
 pub trait Value: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {}
@@ -51,6 +51,19 @@ impl<T: Value> Live<T> {
         expect_context::<Events>().listen(move |notice| match notice {
             Notice::Event(event) if !concerns(event) => {}
             _ => live.refresh(),
+        });
+        live
+    }
+
+    /// Reads `path` now, and follows it as a stream: each of its messages is the whole value.
+    pub fn streamed(path: String) -> Self {
+        let live = Self::read_once(path.clone());
+        stream::open(path, RwSignal::new(Connection::Opening), move |message| {
+            if let Message::State(text) = message
+                && let Ok(value) = serde_json::from_str(&text)
+            {
+                live.put(value);
+            }
         });
         live
     }
@@ -152,6 +165,11 @@ impl Source {
 /// Concerns what belongs to a project.
 pub fn of_project(project: String) -> impl Fn(&Event) -> bool {
     move |event| event.project.as_ref().is_some_and(|own| own.as_str() == project)
+}
+
+/// Is read once.
+pub fn of_nothing(_: &Event) -> bool {
+    false
 }
 
 /// Concerns everything.

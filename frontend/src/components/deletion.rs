@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::{Attempt, ConfirmDelete, Glyph, Icon};
 use crate::api::ForGood;
 use crate::format;
-use crate::live::Live;
+use crate::live::{Live, of_nothing};
 
 /// The danger zone of a page.
 #[component]
@@ -29,7 +29,7 @@ pub fn DeleteZone(
             <p class="hint">"It stops and its addresses answer no more. For some days it can be restored with all its data; after that nothing of it is left."</p>
             <button type="button" class="danger" on:click=move |_| open.set(true)><Icon glyph=Glyph::TRASH/><span>"Delete the "{noun}</span></button>
             {move || open.get().then(|| {
-                let lost = Live::<Deletion>::new(format!("{}/deletion", path.get_value()), |_| false);
+                let lost = Live::<Deletion>::new(format!("{}/deletion", path.get_value()), of_nothing);
                 let dialog = move |lost: Signal<Deletion>| view! {
                     <ConfirmDelete open noun name=name.get_value() losses=lost.with_untracked(losses) for_good attempt on_confirm=confirm/>
                 }.into_any();

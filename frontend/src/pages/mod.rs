@@ -7,6 +7,8 @@ mod new_project;
 mod project;
 mod deployment;
 mod overview;
+mod status;
+mod container;
 mod releases;
 mod logs;
 mod environment;
