@@ -376,7 +376,8 @@ async fn send_request(method: &str, path: &str, body: Option<String>) -> Result<
     response.dyn_into()
 }
 
-async fn pause(ms: u32) {
+/// Waits.
+pub async fn pause(ms: u32) {
     let over = js_sys::Promise::new(&mut |resolve, _| {
         // Fails for no function and number: the pause is then over at once.
         let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms.cast_signed());

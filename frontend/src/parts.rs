@@ -6,12 +6,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
-use crate::api::{Api, api, at};
+use crate::api::{Api, api, at, pause};
 use crate::components::{Problem, Skeleton};
 use crate::pages;
+use crate::reach::pause_after;
 
-/// In vain, with the server answering in between.
-const TRIES: u32 = 2;
+/// In vain, with the server answering in between: a network that changes cuts several requests short.
+const TRIES: u32 = 5;
 
 /// Makes a page. A pointer, because what it makes belongs to the place where it is called, not to the task that fetched it.
 type Page = fn() -> AnyView;
@@ -83,10 +84,11 @@ async fn fetched<F: Future<Output = Loaded>>(
     fetch: fn() -> F,
     is_wanted: impl Fn() -> bool + Clone + 'static,
 ) -> Option<Page> {
-    for _ in 0..TRIES {
+    for tries in 0..TRIES {
         if let Ok(page) = fetch().await {
             return Some(page);
         }
+        pause(pause_after(tries, js_sys::Math::random())).await;
         api.follow_text(&at("/setup"), Box::new(is_wanted.clone())).await.ok()?;
     }
     None

@@ -50,19 +50,27 @@ impl Parts {
     /// the hash of their content cannot be. `names`: each part's file → the name it is served by.
     pub fn link(&self, bindings: &str, names: &BTreeMap<String, String>) -> Result<String> {
         let imported = format!(" from \"{LINK}\"");
-        let Some(import) = bindings.lines().find(|line| line.starts_with("import * as ") && line.contains(&imported)) else {
+        let is_import = |line: &&str| line.starts_with("import * as ") && line.contains(&imported);
+        let imports: Vec<&str> = bindings.lines().filter(is_import).collect();
+        if imports.is_empty() {
             bail!("the bindings do not import the loaders of the parts: the generator writes another form than expected");
-        };
-        let star = import.trim_start_matches("import * as ").split(' ').next().unwrap_or_default();
-        let mut loaders = self.loaders.clone();
+        }
+        // The console says itself what could not be fetched, and tries again.
+        let mut loaders = self.loaders.replace("console.error(e);", "");
         for (file, name) in names {
             loaders = loaders.replace(&format!("\"./{file}\""), &format!("\"./{name}\""));
         }
         let exported = loaders.lines().filter_map(|line| line.strip_prefix("export const ")?.split(' ').next());
-        let object = format!("const {star} = {{ {} }};\n", exported.collect::<Vec<_>>().join(", "));
-        let own = loaders.lines().filter(|line| !line.starts_with("import ")).map(|line| line.trim_start_matches("export "));
-        let own: String = own.flat_map(|line| [line, "\n"]).collect();
-        Ok(bindings.replace(import, &format!("{own}{object}")))
+        let mut linked = format!("const loaders = {{ {} }};\n", exported.collect::<Vec<_>>().join(", "));
+        let own = loaders.lines().filter(|line| !line.starts_with("import "));
+        let own: String = own.flat_map(|line| [line.trim_start_matches("export "), "\n"]).collect();
+        // One import for each part, all of the same module.
+        for import in &imports {
+            let star = import.trim_start_matches("import * as ").split(' ').next().unwrap_or_default();
+            linked.push_str(&format!("const {star} = loaders;\n"));
+        }
+        let rest: String = bindings.lines().filter(|line| !is_import(line)).flat_map(|line| [line, "\n"]).collect();
+        Ok(format!("{own}{linked}{rest}"))
     }
 }
 

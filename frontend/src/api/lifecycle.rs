@@ -1,8 +1,8 @@
 //! What becomes of projects and deployments: deleted and restored, moved, duplicated, promoted.
 
 use boathouse_types::{
-    Deletion, Deployment, DuplicateProject, MoveDeployment, Project, ProjectName, Promote, PromotedRelease, Release,
-    path,
+    Deletion, Deployment, DuplicateProject, Extend, MoveDeployment, NewClone, Project, ProjectName, Promote,
+    PromotedRelease, Release, path,
 };
 
 use super::{Answer, Api, Place};
@@ -40,6 +40,20 @@ impl Api {
 
     pub async fn move_deployment(self, at: &Place, to: &MoveDeployment) -> Answer<Deployment> {
         self.send("POST", &at.below("move"), to).await
+    }
+
+    /// Makes a deployment with this one's configuration and data.
+    pub async fn clone_deployment(self, at: &Place, clone: &NewClone) -> Answer<Deployment> {
+        self.send("POST", &at.below("clone"), clone).await
+    }
+
+    pub async fn cancel_clone(self, at: &Place) -> Answer<Deployment> {
+        self.post(&at.below("clone/cancel")).await
+    }
+
+    /// Begins the time of a deployment anew.
+    pub async fn extend(self, at: &Place, extend: &Extend) -> Answer<Deployment> {
+        self.send("POST", &at.below("extend"), extend).await
     }
 
     /// Makes a release of `at` from what another deployment's release is made of.

@@ -4,10 +4,12 @@ use boathouse_types::{Deployment, Health, Intent, Release};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
+use super::cloning::CloneBanner;
 use super::logs::Logs;
 use super::not_found::{NotFound, place};
 use super::overview::Overview;
 use super::releases::Releases;
+use super::timer::Timer;
 use crate::api::{Answer, Place, api};
 use crate::app::Projects;
 use crate::components::*;
@@ -42,6 +44,7 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
         let page = place.page();
         let here = Here { place: place.clone(), deployment, live };
         provide_context(here.clone());
+        let cloning = Memo::new(move |_| deployment.with(|deployment| deployment.cloning.clone()));
         let tabs = [
             ("", "Overview"),
             ("/releases", "Releases"),
@@ -59,6 +62,7 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
         let tabs = tabs.map(|(end, words)| (format!("{page}{end}"), words)).to_vec();
         view! {
             <DeploymentHead deployment live/>
+            <CloneBanner cloning/>
             <Tabs label="Views of this deployment" tabs current/>
             {move || view_of(&tab.get(), here.clone())}
         }
@@ -102,6 +106,7 @@ fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> imp
                 <h1>{title}</h1>
                 <p class="status"><Show when=move || !is_first.get()><HealthMark health/></Show><span class="hint">{move || deployment.with(|deployment| deployment.reason.clone())}</span></p>
                 {move || host.get().map(|url| { let words = url.clone(); view! { <p><a class="open" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{words}</a></p> } })}
+                <Timer deployment/>
             </div>
             <Show when=may_change><Actions deployment live/></Show>
         </header>

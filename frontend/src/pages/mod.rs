@@ -15,6 +15,8 @@ mod environment;
 mod domains;
 mod options;
 mod moving;
+mod cloning;
+mod timer;
 mod release;
 mod settings;
 mod instance;

@@ -1,11 +1,13 @@
-//! The rest of a deployment: its name for people, stage, branch, protection, place, and its end.
+//! The rest of a deployment: its name for people, stage, branch, time, protection, place, and its end.
 
-use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage, InvalidName};
+use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage, InvalidName, Lifetime, Wake};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::cloning::Cloning;
 use super::deployment::Here;
 use super::moving::Moving;
+use super::timer::lifetimes;
 use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
@@ -34,6 +36,7 @@ pub fn Options() -> impl IntoView {
     view! {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
             <OptionsForm place deployment live/>
+            <Cloning/>
             <Moving/>
             <DeleteDeployment place deployment/>
         </Show>
@@ -47,6 +50,8 @@ struct Fields {
     stage: RwSignal<String>,
     branch: RwSignal<String>,
     protected: RwSignal<bool>,
+    lifetime: RwSignal<String>,
+    visitors: RwSignal<bool>,
 }
 
 impl Fields {
@@ -57,6 +62,8 @@ impl Fields {
             stage: RwSignal::new(deployment.stage.as_str().to_owned()),
             branch: text(deployment.branch.as_ref().map(ToString::to_string)),
             protected: RwSignal::new(deployment.protected),
+            lifetime: RwSignal::new(deployment.lifetime.as_str().to_owned()),
+            visitors: RwSignal::new(deployment.wake == Wake::Visitors),
         }
     }
 
@@ -64,6 +71,8 @@ impl Fields {
         Ok(ChangeDeployment {
             display_name: Some(self.name.get_untracked().parse()?),
             protected: Some(self.protected.get_untracked()),
+            lifetime: Lifetime::parse(&self.lifetime.get_untracked()),
+            wake: Some(if self.visitors.get_untracked() { Wake::Visitors } else { Wake::Owner }),
             branch: some_text(self.branch).map(|branch| branch.parse()).transpose()?,
             stage: DeploymentStage::parse(&self.stage.get_untracked()),
         })
@@ -93,6 +102,8 @@ fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: 
             <Field label="Display name" value=form.name placeholder=place.with_value(|place| place.deployment.to_string()) hint="For people; addresses and identifiers stay."/>
             <Choice label="Stage" value=form.stage options=Signal::stored(stages())/>
             <Field label="Branch" value=form.branch placeholder="the project's" hint="What “Deploy” takes where the source is a git repository."/>
+            <Choice label="Runs" value=form.lifetime options=Signal::stored(lifetimes())/>
+            <Switch label="Visitors may start it again once it is stopped" on=form.visitors/>
             <Switch label="Protected: cannot be deleted" on=form.protected/>
             <p class="hint">"Stage and branch count from the next release on."</p>
             <AttemptProblem attempt/>
