@@ -8,6 +8,7 @@ mod lifecycle;
 mod parts;
 mod pictures;
 mod sources;
+mod stack;
 mod status;
 
 use std::path::{Path, PathBuf};
@@ -182,6 +183,7 @@ async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy(
     let pages = [
         "/",
         "/new",
+        "/new/stack",
         "/settings",
         "/settings/tokens",
         "/settings/users",

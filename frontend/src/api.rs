@@ -1,6 +1,7 @@
 //! The only place that speaks HTTP. Every answer is the thing asked for or an `ErrorBody`; an ended session is handled here, once.
 
 mod lifecycle;
+mod stack;
 
 use boathouse_types::*;
 use leptos::prelude::*;

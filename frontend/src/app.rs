@@ -58,6 +58,7 @@ fn Inside() -> impl IntoView {
                 <Route path=path!("/") view=HomePage/>
                 <Route path=path!("/setup") view=HomePage/>
                 <Route path=path!("/new") view=|| page(parts::new_project)/>
+                <Route path=path!("/new/stack") view=|| page(parts::stack)/>
                 <Route path=path!("/settings/:tab?") view=|| page(parts::settings)/>
                 <Route path=path!("/projects/:project") view=|| page(parts::project)/>
                 <Route path=path!("/projects/:project/:deployment/:tab?") view=|| page(parts::deployment)/>

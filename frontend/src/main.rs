@@ -13,6 +13,7 @@ mod log_store;
 mod log_buffer;
 mod ansi;
 mod dotenv;
+mod stack_choice;
 mod palette;
 mod format;
 mod download;

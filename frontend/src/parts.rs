@@ -23,6 +23,11 @@ pub fn new_project() -> Loaded {
     Ok(|| view! { <pages::NewProjectPage/> }.into_any())
 }
 
+#[wasm_split(build, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn stack() -> Loaded {
+    Ok(|| view! { <pages::StackPage/> }.into_any())
+}
+
 #[wasm_split(settings, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn settings() -> Loaded {
     Ok(|| view! { <pages::SettingsPage/> }.into_any())

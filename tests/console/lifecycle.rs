@@ -62,7 +62,13 @@ async fn what_is_live_in_one_deployment_is_promoted_to_another() {
     let server = Server::start().await;
     let admin = server.local();
     live_shop(&admin).await;
-    let staging = NewDeployment { name: "staging".parse().unwrap(), stage: Default::default(), branch: None };
+    let staging = NewDeployment {
+        name: "staging".parse().unwrap(),
+        stage: Default::default(),
+        branch: None,
+        lifetime: None,
+        wake: None,
+    };
     admin.post("/api/v1/projects/shop/deployments", &staging).await.ok();
     let browser = signed_in(&server, 1440).await;
     browser.go("/projects/shop/staging").await;
