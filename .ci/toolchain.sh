@@ -54,14 +54,19 @@ new_enough() {
 cargo_native() { PATH="$(dirname "$native_cargo"):$PATH" "$native_cargo" "$@"; }
 
 # Runs `cargo build` for the console; its own target folder, because its compiler may not be the native one.
+#
+# Views without their types are fewer functions, and the relocations let the packer take the console apart. A library that
+# is built here is built for size, too: nobody sees where a panic was in a browser.
 cargo_wasm() {
   local options=(--target "$wasm_target" --target-dir "$console_target")
-  local environment=(RUSTFLAGS= RUSTC="$(dirname "$wasm_cargo")/rustc")
+  local environment=(RUSTC="$(dirname "$wasm_cargo")/rustc")
+  local flags="--cfg=erase_components -Clink-args=--emit-relocs"
   if [ "$wasm_std" = source ]; then
-    options+=(-Z "build-std=std,panic_abort")
+    options+=(-Z "build-std=std,panic_abort" -Z build-std-features=optimize_for_size)
     environment+=(RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19)
+    flags+=" -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none"
   fi
-  env "${environment[@]}" "$wasm_cargo" build "${options[@]}" "$@"
+  env RUSTFLAGS="$flags" "${environment[@]}" "$wasm_cargo" build "${options[@]}" "$@"
 }
 
 # The locked version of a crate: locked_version LOCKFILE NAME

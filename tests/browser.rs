@@ -97,7 +97,17 @@ impl Browser {
     pub async fn press(&self, words: &str) {
         let w = quoted(words);
         let path = format!("//*[self::button or self::a or self::summary][normalize-space()={w} or @aria-label={w}]");
-        self.act(&path, |element| async move { element.click().await }).await;
+        self.act(&path, |element| self.click(element)).await;
+    }
+
+    /// What something else covers is brought into the middle first, as a person would scroll.
+    async fn click(&self, element: Element) -> Result<(), fantoccini::error::CmdError> {
+        let clicked = element.click().await;
+        if clicked.is_err() {
+            let script = "arguments[0].scrollIntoView({ block: 'center' })";
+            self.page.execute(script, vec![serde_json::to_value(&element)?]).await?;
+        }
+        clicked
     }
 
     /// Fills in the visible input with this label.

@@ -4,8 +4,12 @@ mod account;
 mod away;
 mod cancel;
 mod hostile;
+mod lifecycle;
+mod parts;
 mod pictures;
 mod sources;
+mod stack;
+mod status;
 
 use std::path::{Path, PathBuf};
 
@@ -116,7 +120,7 @@ async fn stop_start_and_delete(server: &Server, browser: &Browser) {
     browser.sees("Healthy").await;
     browser.press("Options").await;
     browser.press("Delete the deployment").await;
-    browser.sees("its volumes with all data in them").await;
+    browser.sees("with their logs and images").await;
     browser.fill("to confirm", "production").await;
     browser.submit_dialog().await;
     browser.is_at("/projects/shop").await;
@@ -179,6 +183,7 @@ async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy(
     let pages = [
         "/",
         "/new",
+        "/new/stack",
         "/settings",
         "/settings/tokens",
         "/settings/users",

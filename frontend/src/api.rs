@@ -1,5 +1,8 @@
 //! The only place that speaks HTTP. Every answer is the thing asked for or an `ErrorBody`; an ended session is handled here, once.
 
+mod lifecycle;
+mod stack;
+
 use boathouse_types::*;
 use leptos::prelude::*;
 use serde::Serialize;
@@ -10,6 +13,8 @@ use wasm_bindgen_futures::JsFuture;
 use crate::format;
 use crate::reach::{Reach, pause_after};
 use crate::session::{Gate, Remembered};
+
+pub use lifecycle::ForGood;
 
 /// The thing asked for, or what went wrong in words.
 pub type Answer<T> = Result<T, ErrorBody>;
@@ -113,10 +118,6 @@ impl Api {
         self.send("PATCH", &path::project(name), change).await
     }
 
-    pub async fn delete_project(self, name: &ProjectName) -> Answer<()> {
-        self.run("DELETE", &format!("{}?confirm={name}", path::project(name))).await
-    }
-
     pub async fn make_deploy_key(self, name: &ProjectName) -> Answer<Project> {
         self.post(&format!("{}/deploy-key", path::project(name))).await
     }
@@ -129,16 +130,16 @@ impl Api {
         self.send("PATCH", &at.path(), change).await
     }
 
-    pub async fn delete_deployment(self, at: &Place) -> Answer<()> {
-        self.run("DELETE", &format!("{}?confirm={}", at.path(), at.deployment)).await
-    }
-
     pub async fn start(self, at: &Place) -> Answer<Deployment> {
         self.post(&at.below("start")).await
     }
 
     pub async fn stop(self, at: &Place) -> Answer<Deployment> {
         self.post(&at.below("stop")).await
+    }
+
+    pub async fn restart(self, at: &Place, component: &Identifier) -> Answer<Deployment> {
+        self.post(&at.below(&format!("containers/{component}/restart"))).await
     }
 
     pub async fn deploy(self, at: &Place, reference: Option<String>) -> Answer<Release> {
@@ -230,7 +231,7 @@ impl Api {
     /// Reads one thing or list.
     pub async fn get<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
         let mut tries = 0;
-        let once_more = || {
+        let once_more = move || {
             tries += 1;
             tries < TRIES
         };
@@ -238,19 +239,28 @@ impl Api {
     }
 
     /// The same, however long the server stays away, while somebody waits for it.
-    pub async fn follow<T: DeserializeOwned>(self, path: &str, mut is_wanted: impl FnMut() -> bool) -> Answer<T> {
+    pub async fn follow<T: DeserializeOwned>(self, path: &str, is_wanted: impl FnMut() -> bool + 'static) -> Answer<T> {
+        decode(&self.follow_text(path, Box::new(is_wanted)).await?)
+    }
+
+    /// As it was answered: what is the same for all types is compiled once.
+    pub async fn follow_text(self, path: &str, mut is_wanted: Box<dyn FnMut() -> bool>) -> Answer<String> {
         let mut tries = 0;
         loop {
             match self.call("GET", path, None).await {
                 Err(Fault::Away) if is_wanted() => pause(pause_after(tries, js_sys::Math::random())).await,
-                answer => return decode(&answer?),
+                answer => return Ok(answer?),
             }
             tries += 1;
         }
     }
 
     async fn post<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
-        decode(&self.call("POST", path, None).await?)
+        self.ask("POST", path).await
+    }
+
+    async fn ask<T: DeserializeOwned>(self, method: &str, path: &str) -> Answer<T> {
+        decode(&self.call(method, path, None).await?)
     }
 
     async fn send<T: DeserializeOwned>(self, method: &str, path: &str, body: &impl Serialize) -> Answer<T> {
@@ -371,7 +381,8 @@ async fn send_request(method: &str, path: &str, body: Option<String>) -> Result<
     response.dyn_into()
 }
 
-async fn pause(ms: u32) {
+/// Waits.
+pub async fn pause(ms: u32) {
     let over = js_sys::Promise::new(&mut |resolve, _| {
         // Fails for no function and number: the pause is then over at once.
         let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms.cast_signed());
@@ -419,7 +430,8 @@ fn json(body: &impl Serialize) -> Answer<String> {
     serde_json::to_string(body).map_err(|error| malformed(&error))
 }
 
-fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
+/// What an answer says.
+pub fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
     serde_json::from_str(text).map_err(|error| malformed(&error))
 }
 

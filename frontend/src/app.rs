@@ -10,6 +10,7 @@ use crate::api::Api;
 use crate::components::{Clock, Doorway, Problem, Shell, Skeleton};
 use crate::live::{Live, of_all};
 use crate::pages::*;
+use crate::parts::{self, page};
 use crate::reach::Reach;
 use crate::session::{Account, Gate};
 use crate::stream::Events;
@@ -56,11 +57,12 @@ fn Inside() -> impl IntoView {
             <Routes fallback=|| view! { <NotFound what="page"/> }>
                 <Route path=path!("/") view=HomePage/>
                 <Route path=path!("/setup") view=HomePage/>
-                <Route path=path!("/new") view=NewProjectPage/>
-                <Route path=path!("/settings/:tab?") view=SettingsPage/>
-                <Route path=path!("/projects/:project") view=ProjectPage/>
-                <Route path=path!("/projects/:project/:deployment/:tab?") view=DeploymentPage/>
-                <Route path=path!("/projects/:project/:deployment/releases/:number") view=ReleasePage/>
+                <Route path=path!("/new") view=|| page(parts::new_project)/>
+                <Route path=path!("/new/stack") view=|| page(parts::stack)/>
+                <Route path=path!("/settings/:tab?") view=|| page(parts::settings)/>
+                <Route path=path!("/projects/:project") view=|| page(parts::project)/>
+                <Route path=path!("/projects/:project/:deployment/:tab?") view=|| page(parts::deployment)/>
+                <Route path=path!("/projects/:project/:deployment/releases/:number") view=|| page(parts::release)/>
             </Routes>
         </Shell>
     }

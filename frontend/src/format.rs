@@ -1,6 +1,6 @@
 //! Numbers, times and names in words for people.
 
-use boathouse_types::{Millis, Release, Source, Trigger};
+use boathouse_types::{DisplayName, Millis, Release, Source, Trigger};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -30,6 +30,11 @@ pub fn duration(ms: i64) -> String {
         d if d < DAY => format!("{} h {} min", d / HOUR, d % HOUR / MINUTE),
         d => plural(d / DAY, "day"),
     }
+}
+
+/// What people call something: its display name, else the name that identifies it.
+pub fn called(display_name: Option<&DisplayName>, name: impl ToString) -> String {
+    display_name.map(DisplayName::to_string).filter(|shown| !shown.is_empty()).unwrap_or_else(|| name.to_string())
 }
 
 /// "1 day", "2 days".

@@ -6,9 +6,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::de::DeserializeOwned;
 
-use crate::api::{Api, api};
+use crate::api::{Answer, Api, api, decode};
 use crate::components::{Gone, Problem, Skeleton};
-use crate::stream::{Events, Notice};
+use crate::stream::{self, Connection, Events, Message, Notice};
 
 /// What may be shown live.
 pub trait Value: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {}
@@ -17,6 +17,12 @@ impl<T: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> Value for 
 /// The value, once it has been read, and the problem of the last attempt.
 pub struct Live<T: 'static> {
     value: RwSignal<Option<T>>,
+    source: Source,
+}
+
+/// Where it comes from: the same for values of all types, and so compiled once.
+#[derive(Clone, Copy)]
+struct Source {
     problem: RwSignal<Option<ErrorBody>>,
     path: StoredValue<String>,
     reading: StoredValue<Reading>,
@@ -41,14 +47,7 @@ enum Reading {
 impl<T: Value> Live<T> {
     /// Reads `path` now, and again on each event that `concerns` it.
     pub fn new(path: String, concerns: impl Fn(&Event) -> bool + 'static) -> Self {
-        let live = Self {
-            value: RwSignal::new(None),
-            problem: RwSignal::new(None),
-            path: StoredValue::new(path),
-            reading: StoredValue::new(Reading::Idle),
-            api: api(),
-        };
-        live.refresh();
+        let live = Self::read_once(path);
         expect_context::<Events>().listen(move |notice| match notice {
             Notice::Event(event) if !concerns(event) => {}
             _ => live.refresh(),
@@ -56,14 +55,39 @@ impl<T: Value> Live<T> {
         live
     }
 
+    /// Reads `path` now, and follows it as a stream: each of its messages is the whole value.
+    pub fn streamed(path: String) -> Self {
+        let live = Self::read_once(path.clone());
+        stream::open(path, RwSignal::new(Connection::Opening), move |message| {
+            if let Message::State(text) = message
+                && let Ok(value) = serde_json::from_str(&text)
+            {
+                live.put(value);
+            }
+        });
+        live
+    }
+
+    fn read_once(path: String) -> Self {
+        let source = Source {
+            problem: RwSignal::new(None),
+            path: StoredValue::new(path),
+            reading: StoredValue::new(Reading::Idle),
+            api: api(),
+        };
+        let live = Self { value: RwSignal::new(None), source };
+        live.refresh();
+        live
+    }
+
     /// Reads it again.
     pub fn refresh(self) {
-        match self.reading.try_get_value() {
+        match self.source.reading.try_get_value() {
             Some(Reading::Idle) => {
-                self.reading.set_value(Reading::Once);
-                spawn_local(self.read());
+                self.source.reading.set_value(Reading::Once);
+                spawn_local(self.source.read(Box::new(move |answer| self.take(answer))));
             }
-            Some(_) => self.reading.set_value(Reading::Again),
+            Some(_) => self.source.reading.set_value(Reading::Again),
             None => {}
         }
     }
@@ -80,17 +104,32 @@ impl<T: Value> Live<T> {
         self.value.get()
     }
 
-    async fn read(self) {
+    fn take(self, answer: &str) -> Answer<()> {
+        decode(answer).map(|value| self.put(value))
+    }
+
+    /// As [`Live::show`] where the page is about this value alone: where it does not exist (any more), the page says only that.
+    pub fn page(self, view: impl Fn(Signal<T>) -> AnyView + Clone + Send + Sync + 'static) -> AnyView {
+        self.source.page(Box::new(move || self.show(view.clone())))
+    }
+
+    /// Shows the value by `view` once it is here; a problem before that is shown in its place, after that above it.
+    pub fn show(self, view: impl Fn(Signal<T>) -> AnyView + Send + Sync + 'static) -> AnyView {
+        let is_here = Memo::new(move |_| self.value.with(Option::is_some));
+        self.source.show(Box::new(move || {
+            let first = is_here.get().then(|| self.value.get_untracked()).flatten()?;
+            Some(view(Signal::derive(move || self.value.get().unwrap_or_else(|| first.clone()))))
+        }))
+    }
+}
+
+impl Source {
+    async fn read(self, take: Box<dyn Fn(&str) -> Answer<()>>) {
         loop {
             let Some(path) = self.path.try_get_value() else { return };
-            let answer = self.api.follow::<T>(&path, || self.path.try_get_value().is_some()).await;
-            match answer {
-                Ok(value) => {
-                    self.put(value);
-                    self.note(None);
-                }
-                Err(problem) => self.note(Some(problem)),
-            }
+            let is_wanted = move || self.path.try_get_value().is_some();
+            let answer = self.api.follow_text(&path, Box::new(is_wanted)).await;
+            self.note(answer.and_then(|text| take(&text)).err());
             match self.reading.try_get_value() {
                 Some(Reading::Again) => self.reading.set_value(Reading::Once),
                 Some(_) => return self.reading.set_value(Reading::Idle),
@@ -99,37 +138,38 @@ impl<T: Value> Live<T> {
         }
     }
 
-    fn note(self, problem: Option<ErrorBody>) {
-        if self.problem.try_with_untracked(|known| *known != problem) == Some(true) {
-            self.problem.set(problem);
-        }
-    }
-
-    /// As [`Live::show`] where the page is about this value alone: where it does not exist (any more), the page says only that.
-    pub fn page(self, view: impl Fn(Signal<T>) -> AnyView + Clone + Send + Sync + 'static) -> AnyView {
+    fn page(self, shown: Box<dyn Fn() -> AnyView + Send + Sync>) -> AnyView {
         let gone = Memo::new(move |_| self.problem.get().filter(|problem| problem.kind == ErrorKind::NotFound));
         let body = move || match gone.get() {
             Some(problem) => view! { <Gone problem/> }.into_any(),
-            None => self.show(view.clone()),
+            None => shown(),
         };
         view! { {body} }.into_any()
     }
 
-    /// Shows the value by `view` once it is here; a problem before that is shown in its place, after that above it.
-    pub fn show(self, view: impl Fn(Signal<T>) -> AnyView + Send + Sync + 'static) -> AnyView {
-        let is_here = Memo::new(move |_| self.value.with(Option::is_some));
+    fn show(self, made: Box<dyn Fn() -> Option<AnyView> + Send + Sync>) -> AnyView {
         let problem = move || self.problem.get().map(|problem| view! { <Problem problem/> });
-        let body = move || match is_here.get().then(|| self.value.get_untracked()).flatten() {
-            Some(first) => view(Signal::derive(move || self.value.get().unwrap_or_else(|| first.clone()))),
-            None => view! { <Show when=move || self.problem.with(Option::is_none)><Skeleton/></Show> }.into_any(),
-        };
+        let waits =
+            move || view! { <Show when=move || self.problem.with(Option::is_none)><Skeleton/></Show> }.into_any();
+        let body = move || made().unwrap_or_else(waits);
         view! { {problem} {body} }.into_any()
+    }
+
+    fn note(self, problem: Option<ErrorBody>) {
+        if self.problem.try_with_untracked(|known| *known != problem) == Some(true) {
+            self.problem.set(problem);
+        }
     }
 }
 
 /// Concerns what belongs to a project.
 pub fn of_project(project: String) -> impl Fn(&Event) -> bool {
     move |event| event.project.as_ref().is_some_and(|own| own.as_str() == project)
+}
+
+/// Is read once.
+pub fn of_nothing(_: &Event) -> bool {
+    false
 }
 
 /// Concerns everything.

@@ -28,7 +28,8 @@ pub enum Connection {
 /// What a stream delivers.
 pub enum Message {
     Log(LogLine),
-    State(Event),
+    /// The JSON of what is new: an event, or the whole of what the stream is about.
+    State(String),
     Gap(Gap),
     /// Connected, for the first time or again: what happened meanwhile may be unknown.
     Opened,
@@ -121,7 +122,7 @@ impl Stream {
                 (stream.deliver)(Message::Opened);
             }),
             self.on_json(&source, "log", Message::Log),
-            self.on_json(&source, "state", Message::State),
+            self.on_text(&source, "state", |stream, text| (stream.deliver)(Message::State(text))),
             self.on_json(&source, "gap", Message::Gap),
             self.on(&source, "end", |stream, _| {
                 stream.close();
@@ -186,12 +187,25 @@ impl Stream {
         name: &str,
         wrap: fn(T) -> Message,
     ) -> Closure<dyn Fn(MessageEvent)> {
+        self.on_text(source, name, move |stream, text| {
+            if let Ok(value) = serde_json::from_str(&text) {
+                (stream.deliver)(wrap(value));
+            }
+        })
+    }
+
+    fn on_text(
+        self: &Rc<Self>,
+        source: &EventSource,
+        name: &str,
+        handle: impl Fn(&Rc<Self>, String) + 'static,
+    ) -> Closure<dyn Fn(MessageEvent)> {
         let stream = Rc::downgrade(self);
         listen(source, name, move |event| {
             let Some(stream) = stream.upgrade() else { return };
             stream.last_id.replace(event.last_event_id());
-            if let Some(value) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
-                (stream.deliver)(wrap(value));
+            if let Some(text) = event.data().as_string() {
+                handle(&stream, text);
             }
         })
     }
@@ -242,7 +256,7 @@ impl Events {
             connection: RwSignal::new(Connection::Opening),
         };
         open(crate::api::at("/events"), events.connection, move |message| match message {
-            Message::State(event) => events.tell(&Notice::Event(event)),
+            Message::State(text) => events.tell(&serde_json::from_str(&text).map_or(Notice::Anything, Notice::Event)),
             Message::Opened | Message::Gap(_) => events.tell(&Notice::Anything),
             Message::Log(_) => {}
         });

@@ -12,6 +12,12 @@ use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen_cli_support::{Bindgen, Output};
 
+use parts::Parts;
+
+mod parts;
+
+/// What any first visit may load, compressed: the frame and the page that it opens.
+const FIRST_LOAD_BUDGET: usize = 400_000;
 const BROTLI_QUALITY: u32 = 11;
 const BROTLI_WINDOW: u32 = 24;
 /// Hexadecimal digits of the content hash in a file name: 40 bits tell the builds of one console apart.
@@ -29,9 +35,10 @@ fn main() -> Result<()> {
         fs::remove_dir_all(&fresh)?;
     }
     fs::create_dir_all(&fresh)?;
-    let mut site = Site { dir: fresh, sizes: BTreeMap::new() };
+    let mut site = Site { dir: fresh, sizes: BTreeMap::new(), parts: BTreeMap::new() };
     pack(wasm, frontend, &mut site)?;
     site.print_sizes();
+    site.keeps_the_budget()?;
     swap(&site.dir, dist)
 }
 
@@ -39,12 +46,20 @@ fn main() -> Result<()> {
 struct Site {
     dir: PathBuf,
     sizes: BTreeMap<String, (usize, Option<usize>)>,
+    /// The files that only some pages load: part → names.
+    parts: BTreeMap<String, Vec<String>>,
 }
 
 fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
+    let scratch = site.dir.join("parts");
+    fs::create_dir_all(&scratch)?;
+    let parts = parts::split(wasm, &scratch)?;
+    fs::remove_dir_all(&scratch)?;
+    // The parts find what they share with the main file by its exports.
     let mut bindings = Bindgen::new()
-        .input_path(wasm)
+        .input_bytes("boathouse", parts.main.clone())
         .out_name("boathouse")
+        .keep_lld_exports(true)
         .web(true)?
         .typescript(false)
         .omit_default_module_path(true)
@@ -53,7 +68,7 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
         .generate_output()
         .context("the compiled console has no usable bindings")?;
     let wasm_name = site.add_hashed("boathouse", "wasm", &bindings.wasm_mut().emit_wasm())?;
-    let js = place_snippets(&bindings, site)?;
+    let js = parts.link(&place_snippets(&bindings, site)?, &place_parts(&parts, site)?)?;
     let js_name = site.add_hashed("boathouse", "js", js.as_bytes())?;
     let css = fs::read(frontend.join("style/app.css")).context("frontend/style/app.css")?;
     let css_name = site.add_hashed("app", "css", &css)?;
@@ -71,6 +86,20 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
         copy_public(&public, &public, site)?;
     }
     Ok(())
+}
+
+/// Writes the files of the parts and returns the names they have got.
+fn place_parts(parts: &Parts, site: &mut Site) -> Result<BTreeMap<String, String>> {
+    let mut names = BTreeMap::new();
+    for (file, content) in &parts.files {
+        let stem = file.trim_end_matches(".wasm").trim_start_matches("split_").replace('_', "-");
+        names.insert(file.clone(), site.add_hashed(&stem, "wasm", content)?);
+    }
+    let named = |file: &String| names.get(file).map(|name| format!("assets/{name}"));
+    for (part, files) in &parts.needs {
+        site.parts.insert(part.clone(), files.iter().filter_map(named).collect());
+    }
+    Ok(names)
 }
 
 /// Writes the modules that crates of the console bring along and returns the bindings, which import them by their new names.
@@ -170,8 +199,32 @@ impl Site {
         for (name, (plain, small)) in &self.sizes {
             println!("{name:<40} {plain:>10} {:>10}", small.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()));
         }
-        let total: usize = self.sizes.values().map(|(plain, small)| small.unwrap_or(*plain)).sum();
-        println!("{:<40} {:>10} {total:>10}", "total", "");
+        println!("{:<40} {:>10} {:>10}", "total", "", self.sent(self.sizes.keys()));
+        for (first, bytes) in self.first_loads() {
+            println!("{:<40} {:>10} {bytes:>10}", format!("first load of {first}"), "");
+        }
+    }
+
+    /// What goes over the wire for these files.
+    fn sent<'a>(&self, names: impl Iterator<Item = &'a String>) -> usize {
+        names.filter_map(|name| self.sizes.get(name)).map(|(plain, small)| small.unwrap_or(*plain)).sum()
+    }
+
+    /// The bytes that a first visit loads, by the page that it opens.
+    fn first_loads(&self) -> Vec<(&str, usize)> {
+        let is_of_a_part = |name: &&String| self.parts.values().any(|files| files.contains(name));
+        let frame = self.sent(self.sizes.keys().filter(|name| !is_of_a_part(name)));
+        let pages = self.parts.iter().map(|(part, files)| (part.as_str(), frame + self.sent(files.iter())));
+        [("home", frame)].into_iter().chain(pages).collect()
+    }
+
+    fn keeps_the_budget(&self) -> Result<()> {
+        for (first, bytes) in self.first_loads() {
+            if bytes > FIRST_LOAD_BUDGET {
+                bail!("the first load of {first} is {bytes} bytes, more than {FIRST_LOAD_BUDGET}: put what it does not need at once into a part of its own (frontend/src/parts.rs)");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! One thing that the user asked for: busy while it runs, its problem shown after it.
 
+use std::pin::Pin;
+
 use boathouse_types::ErrorBody;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -26,14 +28,16 @@ impl Attempt {
         }
         self.busy.set(true);
         self.problem.set(None);
-        spawn_local(async move {
-            let result = work.await;
-            // The page may have gone meanwhile.
-            self.busy.try_set(false);
-            if let Err(problem) = result {
-                self.problem.try_set(Some(problem));
-            }
-        });
+        spawn_local(self.watch(Box::pin(work)));
+    }
+
+    async fn watch(self, work: Pin<Box<dyn Future<Output = Answer<()>>>>) {
+        let result = work.await;
+        // The page may have gone meanwhile.
+        self.busy.try_set(false);
+        if let Err(problem) = result {
+            self.problem.try_set(Some(problem));
+        }
     }
 
     /// Refuses before anything is sent.

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{Attempt, AttemptProblem, Button, Glyph, Icon};
+use super::{Attempt, AttemptProblem, Button, Glyph, Icon, Switch};
 
 /// Open while `open` says so; closing it by any means tells `open`. Its content is made anew each time.
 #[component]
@@ -52,6 +52,9 @@ pub fn ConfirmDelete(
     #[prop(into)] name: String,
     /// What is lost, one sentence each.
     losses: Vec<String>,
+    /// Where it can be restored for a while: chosen to go at once.
+    #[prop(optional)]
+    for_good: Option<RwSignal<bool>>,
     attempt: Attempt,
     #[prop(into)] on_confirm: Callback<()>,
 ) -> impl IntoView {
@@ -59,6 +62,7 @@ pub fn ConfirmDelete(
     let title = format!("Delete the {noun} {name}?");
     let name = StoredValue::new(name);
     let losses = StoredValue::new(losses);
+    let can_be_undone = move || for_good.is_some_and(|for_good| !for_good.get());
     let matches = move || typed.with(|typed| name.with_value(|name| typed.trim() == name));
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -71,12 +75,13 @@ pub fn ConfirmDelete(
     view! {
         <Dialog open title>
             <form class="stack" on:submit=submit>
-                <p>"This cannot be undone. It removes:"</p>
+                <p>{move || if can_be_undone() { "It can be restored for some days. Gone after that are:" } else { "This cannot be undone. It removes:" }}</p>
                 <ul class="losses">{losses.get_value().into_iter().map(|loss| view! { <li>{loss}</li> }).collect_view()}</ul>
                 <label class="field">
                     <span>"Type "<strong>{name.get_value()}</strong>" to confirm"</span>
                     <input type="text" autocomplete="off" autocapitalize="off" spellcheck="false" bind:value=typed/>
                 </label>
+                {for_good.map(|on| view! { <Switch label="At once and for good" on/> })}
                 <AttemptProblem attempt/>
                 <div class="actions">
                     <button type="button" on:click=move |_| open.set(false)>"Keep it"</button>

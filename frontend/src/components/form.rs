@@ -28,7 +28,7 @@ pub fn Form(
     }
 }
 
-/// Asks before something ends that can be made again, such as a domain or a token. What holds data asks by [`super::ConfirmDelete`].
+/// Asks before something ends, or stands still, that can be made again: a domain, a token, a container. What holds data asks by [`super::ConfirmDelete`].
 #[component]
 pub fn Confirm(
     open: RwSignal<bool>,
@@ -37,6 +37,7 @@ pub fn Confirm(
     says: &'static str,
     /// "Remove", "Revoke".
     verb: &'static str,
+    #[prop(default = Glyph::TRASH)] glyph: Glyph,
     attempt: Attempt,
     #[prop(into)] on_confirm: Callback<()>,
 ) -> impl IntoView {
@@ -47,7 +48,7 @@ pub fn Confirm(
                 <AttemptProblem attempt/>
                 <div class="actions">
                     <button type="button" on:click=move |_| open.set(false)>"Keep it"</button>
-                    <Button attempt label=verb glyph=Glyph::TRASH class="danger" on_press=on_confirm/>
+                    <Button attempt label=verb glyph class="danger" on_press=on_confirm/>
                 </div>
             </div>
         </Dialog>

@@ -28,11 +28,14 @@ pub fn LogView(
     /// The downloaded file's name.
     #[prop(into)]
     file: String,
+    /// The component that is chosen at first.
+    #[prop(optional, into)]
+    only: String,
     /// What an empty log means here.
     #[prop(into)]
     empty: String,
 ) -> impl IntoView {
-    let (component, text, follow) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(true));
+    let (component, text, follow) = (RwSignal::new(only), RwSignal::new(String::new()), RwSignal::new(true));
     let wrap =
         RwSignal::new(window().inner_width().ok().and_then(|width| width.as_f64()).is_some_and(|width| width < NARROW));
     Effect::new(move |_| store.set_filter(Filter { component: component.get(), text: text.get().trim().to_owned() }));
@@ -53,7 +56,12 @@ fn LogTools(
     wrap: RwSignal<bool>,
     file: String,
 ) -> impl IntoView {
-    let components = Memo::new(move |_| store.with(|buffer| buffer.components()));
+    let components = Memo::new(move |_| {
+        let mut names = store.with(|buffer| buffer.components());
+        // One that was chosen from outside may have written nothing.
+        names.extend(Some(component.get()).filter(|chosen| !chosen.is_empty() && !names.contains(chosen)));
+        names
+    });
     let options = Signal::derive(move || {
         let all = (String::new(), "All components".to_owned());
         [all].into_iter().chain(components.get().into_iter().map(|name| (name.clone(), name))).collect::<Vec<_>>()
@@ -74,7 +82,7 @@ fn LogTools(
             <label class="filter"><Icon glyph=Glyph::SEARCH/>
                 <input type="search" id="filter" placeholder="Filter lines" aria-label="Filter lines" autocomplete="off" spellcheck="false" bind:value=text/>
             </label>
-            <Show when=move || { components.with(|names| names.len() > 1) }><Choice label="Component" value=component options/></Show>
+            <Show when=move || { components.with(|names| names.len() > 1) || component.with(|chosen| !chosen.is_empty()) }><Choice label="Component" value=component options/></Show>
             <span class="hint grow">{counts}{dropped}" "<LogConnection store/></span>
             <Switch label="Follow" on=follow/>
             <Switch label="Wrap" on=wrap/>

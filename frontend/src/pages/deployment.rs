@@ -4,18 +4,27 @@ use boathouse_types::{Deployment, Health, Intent, Release};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
-use super::domains::Domains;
-use super::environment::Environment;
+use super::cloning::CloneBanner;
 use super::logs::Logs;
 use super::not_found::{NotFound, place};
-use super::options::Options;
 use super::overview::Overview;
 use super::releases::Releases;
+use super::timer::Timer;
 use crate::api::{Answer, Place, api};
 use crate::app::Projects;
 use crate::components::*;
+use crate::format;
 use crate::live::{Live, of_project};
+use crate::parts::{self, page};
 use crate::session::may_change;
+
+/// The deployment that the page is about, for the views that are parts of their own.
+#[derive(Clone)]
+pub struct Here {
+    pub place: Place,
+    pub deployment: Signal<Deployment>,
+    pub live: Live<Deployment>,
+}
 
 #[component]
 pub fn DeploymentPage() -> impl IntoView {
@@ -32,7 +41,10 @@ pub fn DeploymentPage() -> impl IntoView {
 fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
     let live = Live::<Deployment>::new(place.path(), of_project(place.project.to_string()));
     let body = move |deployment: Signal<Deployment>| {
-        let (place, page) = (place.clone(), place.page());
+        let page = place.page();
+        let here = Here { place: place.clone(), deployment, live };
+        provide_context(here.clone());
+        let cloning = Memo::new(move |_| deployment.with(|deployment| deployment.cloning.clone()));
         let tabs = [
             ("", "Overview"),
             ("/releases", "Releases"),
@@ -50,22 +62,23 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
         let tabs = tabs.map(|(end, words)| (format!("{page}{end}"), words)).to_vec();
         view! {
             <DeploymentHead deployment live/>
+            <CloneBanner cloning/>
             <Tabs label="Views of this deployment" tabs current/>
-            {move || view_of(&tab.get(), place.clone(), deployment, live)}
+            {move || view_of(&tab.get(), here.clone())}
         }
         .into_any()
     };
     view! { <div class="page">{live.page(body)}</div> }
 }
 
-fn view_of(tab: &str, place: Place, deployment: Signal<Deployment>, live: Live<Deployment>) -> AnyView {
+fn view_of(tab: &str, Here { place, deployment, .. }: Here) -> AnyView {
     match tab {
         "" => view! { <Overview place deployment/> }.into_any(),
         "releases" => view! { <Releases place/> }.into_any(),
         "logs" => view! { <Logs place/> }.into_any(),
-        "env" => view! { <Environment place deployment/> }.into_any(),
-        "domains" => view! { <Domains place deployment/> }.into_any(),
-        "options" => view! { <Options place deployment live/> }.into_any(),
+        "env" => page(parts::environment),
+        "domains" => page(parts::domains),
+        "options" => page(parts::options),
         _ => view! { <NotFound what="view"/> }.into_any(),
     }
 }
@@ -77,7 +90,11 @@ fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> imp
     let is_first =
         Memo::new(move |_| deployment.with(|deployment| deployment.live.is_none() && deployment.pending.is_some()));
     let class = move || format!("headline {}", if health.get() == Health::Down { "bad" } else { "" });
-    let title = move || deployment.with(|deployment| format!("{} / {}", deployment.project, deployment.name));
+    let title = move || {
+        deployment.with(|deployment| {
+            format!("{} / {}", deployment.project, format::called(deployment.display_name.as_ref(), &deployment.name))
+        })
+    };
     let host = Memo::new(move |_| {
         deployment.with(|deployment| {
             deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| host.url.clone())
@@ -89,6 +106,7 @@ fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> imp
                 <h1>{title}</h1>
                 <p class="status"><Show when=move || !is_first.get()><HealthMark health/></Show><span class="hint">{move || deployment.with(|deployment| deployment.reason.clone())}</span></p>
                 {move || host.get().map(|url| { let words = url.clone(); view! { <p><a class="open" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{words}</a></p> } })}
+                <Timer deployment/>
             </div>
             <Show when=may_change><Actions deployment live/></Show>
         </header>
@@ -118,6 +136,7 @@ fn Actions(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoV
     view! {
         <div class="head-actions">
             {move || source.get().map(|source| view! { <DeployButton place=place.get_untracked() source/> })}
+            <PromoteInto place=place.get_untracked()/>
             {move || match intent.get() {
                 Intent::Running if has_release.get() => view! { <Button attempt label="Stop" glyph=Glyph::STOP on_press=stop/> }.into_any(),
                 Intent::Stopped => view! { <Button attempt label="Start" glyph=Glyph::START on_press=start/> }.into_any(),

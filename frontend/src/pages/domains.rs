@@ -3,6 +3,7 @@
 use boathouse_types::{Deployment, Host, NewHost, TlsMode};
 use leptos::prelude::*;
 
+use super::deployment::Here;
 use crate::api::{Place, api};
 use crate::components::*;
 use crate::format;
@@ -10,7 +11,8 @@ use crate::live::{Live, of_project};
 use crate::session::may_change;
 
 #[component]
-pub fn Domains(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
+pub fn Domains() -> impl IntoView {
+    let Here { place, deployment, .. } = expect_context();
     let live = Live::<Vec<Host>>::new(place.below("hosts"), of_project(place.project.to_string()));
     let (place, adding) = (StoredValue::new(place), RwSignal::new(false));
     view! {

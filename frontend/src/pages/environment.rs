@@ -3,13 +3,15 @@
 use boathouse_types::{Deployment, EnvVar, SetEnvVar, dotenv};
 use leptos::prelude::*;
 
+use super::deployment::Here;
 use crate::api::{Place, api};
 use crate::components::*;
 use crate::live::{Live, of_project};
 use crate::session::may_change;
 
 #[component]
-pub fn Environment(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
+pub fn Environment() -> impl IntoView {
+    let Here { place, deployment, .. } = expect_context();
     let live = Live::<Vec<EnvVar>>::new(place.below("env"), of_project(place.project.to_string()));
     let place = StoredValue::new(place);
     view! {

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::api::at;
 use crate::app::Projects;
-use crate::components::{Empty, EventList, Glyph, HealthMark, Icon, Moment, StateMark};
+use crate::components::{DeletedProjects, Empty, EventList, Glyph, HealthMark, Icon, Moment, StateMark};
 use crate::format;
 use crate::live::{Live, of_all};
 use crate::session::{account, may_change};
@@ -22,6 +22,7 @@ pub fn HomePage() -> impl IntoView {
                     <Show when=may_change><a class="button primary" href="/new"><Icon glyph=Glyph::PLUS/>"New project"</a></Show>
                 </header>
                 {projects.show(|projects| view! { <ProjectList projects/> }.into_any())}
+                <DeletedProjects/>
             </div>
             <aside>
                 <Machine/>
@@ -64,7 +65,7 @@ fn ProjectRow(project: Project) -> impl IntoView {
     view! {
         <li>
             <div class="project-name">
-                <a href=page>{project.name.to_string()}</a>
+                <a href=page>{format::called(project.display_name.as_ref(), &project.name)}</a>
                 <span class="hint"><Icon glyph/>{format::source(&project.source)}</span>
             </div>
             <ul class="deployments">

@@ -1,6 +1,7 @@
 //! What the containers write, live.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 
 use crate::api::Place;
 use crate::components::LogView;
@@ -11,6 +12,7 @@ const TAIL: u32 = 5000;
 
 #[component]
 pub fn Logs(place: Place) -> impl IntoView {
+    let only = use_query_map().with_untracked(|query| query.get("component")).unwrap_or_default();
     let store = LogStore::open(place.below(&format!("logs?tail={TAIL}")));
-    view! { <LogView store file=format!("{}-{}.log", place.project, place.deployment) empty="The containers have written nothing yet. What they write to standard output and standard error appears here."/> }
+    view! { <LogView store only file=format!("{}-{}.log", place.project, place.deployment) empty="The containers have written nothing yet. What they write to standard output and standard error appears here."/> }
 }

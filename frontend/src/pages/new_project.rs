@@ -77,7 +77,7 @@ pub fn NewProjectPage() -> impl IntoView {
     suggest_name(form, file, name);
     view! {
         <div class="page narrow">
-            <header class="title"><h1>"New project"</h1></header>
+            <header class="title"><h1>"New project"</h1><a class="button" href="/new/stack"><Icon glyph=Glyph::IMAGE/>"Build a stack"</a></header>
             {move || match made.get().filter(|project| project.deploy_key.is_some()) {
                 Some(project) => view! { <GiveKey project/> }.into_any(),
                 None => view! { <NewProjectForm form name file progress made/> }.into_any(),

@@ -1,13 +1,16 @@
-//! The rest of a deployment: stage, branch, and its end.
+//! The rest of a deployment: its name for people, stage, branch, time, protection, place, and its end.
 
-use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage};
+use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage, InvalidName, Lifetime, Wake};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::cloning::Cloning;
+use super::deployment::Here;
+use super::moving::Moving;
+use super::timer::lifetimes;
 use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
-use crate::format;
 use crate::live::Live;
 use crate::session::may_change;
 
@@ -27,32 +30,66 @@ pub fn stages() -> Vec<(String, String)> {
 }
 
 #[component]
-pub fn Options(place: Place, deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoView {
+pub fn Options() -> impl IntoView {
+    let Here { place, deployment, live } = expect_context();
     let place = StoredValue::new(place);
     view! {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
             <OptionsForm place deployment live/>
+            <Cloning/>
+            <Moving/>
             <DeleteDeployment place deployment/>
         </Show>
+    }
+}
+
+/// What can be changed of a deployment.
+#[derive(Clone, Copy)]
+struct Fields {
+    name: RwSignal<String>,
+    stage: RwSignal<String>,
+    branch: RwSignal<String>,
+    protected: RwSignal<bool>,
+    lifetime: RwSignal<String>,
+    visitors: RwSignal<bool>,
+}
+
+impl Fields {
+    fn of(deployment: &Deployment) -> Self {
+        let text = |text: Option<String>| RwSignal::new(text.unwrap_or_default());
+        Self {
+            name: text(deployment.display_name.as_ref().map(ToString::to_string)),
+            stage: RwSignal::new(deployment.stage.as_str().to_owned()),
+            branch: text(deployment.branch.as_ref().map(ToString::to_string)),
+            protected: RwSignal::new(deployment.protected),
+            lifetime: RwSignal::new(deployment.lifetime.as_str().to_owned()),
+            visitors: RwSignal::new(deployment.wake == Wake::Visitors),
+        }
+    }
+
+    fn change(self) -> Result<ChangeDeployment, InvalidName> {
+        Ok(ChangeDeployment {
+            display_name: Some(self.name.get_untracked().parse()?),
+            protected: Some(self.protected.get_untracked()),
+            lifetime: Lifetime::parse(&self.lifetime.get_untracked()),
+            wake: Some(if self.visitors.get_untracked() { Wake::Visitors } else { Wake::Owner }),
+            branch: some_text(self.branch).map(|branch| branch.parse()).transpose()?,
+            stage: DeploymentStage::parse(&self.stage.get_untracked()),
+        })
     }
 }
 
 #[component]
 fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoView {
     let (api, attempt, saved) = (api(), Attempt::new(), RwSignal::new(false));
-    let (stage, branch) = deployment.with_untracked(|deployment| {
-        let branch = deployment.branch.as_ref().map(ToString::to_string).unwrap_or_default();
-        (RwSignal::new(deployment.stage.as_str().to_owned()), RwSignal::new(branch))
-    });
+    let form = deployment.with_untracked(Fields::of);
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         saved.set(false);
-        let branch = match some_text(branch).map(|branch| branch.parse()).transpose() {
-            Ok(branch) => branch,
+        let change = match form.change() {
+            Ok(change) => change,
             Err(problem) => return attempt.refuse(format!("{problem}.")),
         };
-        let stage = DeploymentStage::parse(&stage.get_untracked());
-        let change = ChangeDeployment { branch, stage, ..Default::default() };
         let place = place.get_value();
         attempt.run(async move {
             live.put(api.change_deployment(&place, &change).await?);
@@ -62,8 +99,13 @@ fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: 
     };
     view! {
         <form class="stack narrow" on:submit=submit>
-            <Choice label="Stage" value=stage options=Signal::stored(stages())/>
-            <Field label="Branch" value=branch placeholder="the project's" hint="What “Deploy” takes where the source is a git repository."/>
+            <Field label="Display name" value=form.name placeholder=place.with_value(|place| place.deployment.to_string()) hint="For people; addresses and identifiers stay."/>
+            <Choice label="Stage" value=form.stage options=Signal::stored(stages())/>
+            <Field label="Branch" value=form.branch placeholder="the project's" hint="What “Deploy” takes where the source is a git repository."/>
+            <Choice label="Runs" value=form.lifetime options=Signal::stored(lifetimes())/>
+            <Switch label="Visitors may start it again once it is stopped" on=form.visitors/>
+            <Switch label="Protected: cannot be deleted" on=form.protected/>
+            <p class="hint">"Stage and branch count from the next release on."</p>
             <AttemptProblem attempt/>
             <div class="actions left">
                 <Button attempt label="Save" glyph=Glyph::CHECK class="primary"/>
@@ -75,38 +117,23 @@ fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: 
 
 #[component]
 fn DeleteDeployment(place: StoredValue<Place>, deployment: Signal<Deployment>) -> impl IntoView {
-    let (api, attempt, open, navigate) =
-        (api(), Attempt::new(), RwSignal::new(false), StoredValue::new_local(use_navigate()));
+    let (api, attempt, navigate) = (api(), Attempt::new(), StoredValue::new_local(use_navigate()));
     let Projects(projects) = expect_context();
-    let confirm = move |()| {
+    let is_protected = Memo::new(move |_| deployment.with(|deployment| deployment.protected));
+    let confirm = Callback::new(move |for_good| {
         let place = place.get_value();
         attempt.run(async move {
-            api.delete_deployment(&place).await?;
+            api.delete_deployment(&place, for_good).await?;
             projects.refresh();
             navigate.with_value(|navigate| navigate(&format!("/projects/{}", place.project), Default::default()));
             Ok(())
         });
-    };
-    let losses = move || {
-        deployment.with(|deployment| {
-            let hosts =
-                format!("{} and what visitors see there", format::plural(deployment.hosts.len() as i64, "domain"));
-            vec![
-                "all its releases and their logs; there is nothing to roll back to".to_owned(),
-                "its volumes with all data in them".to_owned(),
-                "its environment and secrets".to_owned(),
-                hosts,
-            ]
-        })
-    };
-    view! {
-        <section class="danger-zone">
-            <h2>"Delete this deployment"</h2>
-            <p class="hint">"“Stop” keeps everything and runs nothing. Deleting keeps nothing."</p>
-            <button type="button" class="danger" on:click=move |_| open.set(true)><Icon glyph=Glyph::TRASH/><span>"Delete the deployment"</span></button>
-            {move || open.get().then(|| view! {
-                <ConfirmDelete open noun="deployment" name=place.with_value(|place| place.deployment.to_string()) losses=losses() attempt on_confirm=Callback::new(confirm)/>
-            })}
-        </section>
+    });
+    let (name, path) = place.with_value(|place| (place.deployment.to_string(), place.path()));
+    move || {
+        match is_protected.get() {
+        true => view! { <p class="hint"><Icon glyph=Glyph::LOCK/>" It is protected: take the protection off above before it can be deleted."</p> }.into_any(),
+        false => view! { <DeleteZone noun="deployment" name=name.clone() path=path.clone() attempt on_confirm=confirm/> }.into_any(),
+    }
     }
 }

@@ -42,6 +42,7 @@ fn OneProject(name: ProjectName) -> impl IntoView {
 #[component]
 fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
     let source = Memo::new(move |_| project.with(|project| project.source.clone()));
+    let name = project.with_untracked(|project| project.name.clone());
     let deployments = move || {
         project
             .with(|project| project.deployments.clone())
@@ -50,10 +51,14 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
             .collect_view()
     };
     view! {
-        <header class="title"><h1>{move || project.with(|project| project.name.to_string())}</h1></header>
+        <header class="title">
+            <h1>{move || project.with(|project| format::called(project.display_name.as_ref(), &project.name))}</h1>
+            <Show when=may_change><ProjectNames project live/></Show>
+        </header>
         <section>
             <header class="section-title"><h2>"Deployments"</h2><Show when=may_change><AddDeployment project live/></Show></header>
             <ul class="deployments framed">{deployments}</ul>
+            <DeletedDeployments project=name/>
         </section>
         <section>
             <header class="section-title"><h2>"Source"</h2><Show when=may_change><ChangeSource project live/></Show></header>
@@ -169,38 +174,85 @@ fn DeployKey(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
 
 #[component]
 fn DeleteProject(project: Signal<Project>) -> impl IntoView {
-    let (open, attempt, api, navigate) =
-        (RwSignal::new(false), Attempt::new(), api(), StoredValue::new_local(use_navigate()));
+    let (attempt, api, navigate) = (Attempt::new(), api(), StoredValue::new_local(use_navigate()));
     let Projects(projects) = expect_context();
-    let confirm = move |()| {
-        let name = project.with_untracked(|project| project.name.clone());
+    let name = project.with_untracked(|project| project.name.clone());
+    let (words, path) = (name.to_string(), boathouse_types::path::project(&name));
+    let confirm = Callback::new(move |for_good| {
+        let name = name.clone();
         attempt.run(async move {
-            api.delete_project(&name).await?;
+            api.delete_project(&name, for_good).await?;
             projects.refresh();
             navigate.with_value(|navigate| navigate("/", Default::default()));
             Ok(())
         });
-    };
-    let losses = move || {
-        project.with(|project| {
-            let each = project.deployments.iter().map(|deployment| {
-                format!(
-                    "the deployment {} with its releases, volumes, environment and {}",
-                    deployment.name,
-                    format::plural(deployment.hosts.len() as i64, "domain")
-                )
+    });
+    view! { <DeleteZone noun="project" name=words path attempt on_confirm=confirm/> }
+}
+
+/// Its name for people, and a copy of it.
+#[component]
+fn ProjectNames(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
+    let (renaming, copying) = (RwSignal::new(false), RwSignal::new(false));
+    view! {
+        <div class="head-actions">
+            <button type="button" on:click=move |_| renaming.set(true)>"Rename"</button>
+            <button type="button" on:click=move |_| copying.set(true)><Icon glyph=Glyph::COPY/><span>"Duplicate"</span></button>
+            <Dialog open=renaming title="Rename the project"><RenameForm project live open=renaming/></Dialog>
+            <Dialog open=copying title="Duplicate the project"><DuplicateForm project/></Dialog>
+        </div>
+    }
+}
+
+#[component]
+fn RenameForm(project: Signal<Project>, live: Live<Project>, open: RwSignal<bool>) -> impl IntoView {
+    let (api, attempt) = (api(), Attempt::new());
+    let (name, shown) = project.with_untracked(|project| {
+        (project.name.clone(), project.display_name.as_ref().map(ToString::to_string).unwrap_or_default())
+    });
+    let text = RwSignal::new(shown);
+    let placeholder = name.to_string();
+    let save = move || match text.get_untracked().parse() {
+        Ok(display_name) => {
+            let (name, change) =
+                (name.clone(), ChangeProject { display_name: Some(display_name), ..Default::default() });
+            attempt.run(async move {
+                live.put(api.change_project(&name, &change).await?);
+                open.try_set(false);
+                Ok(())
             });
-            each.chain(["the project's source settings and deploy key".to_owned()]).collect::<Vec<_>>()
-        })
+        }
+        Err(problem) => attempt.refuse(format!("{problem}.")),
     };
     view! {
-        <section class="danger-zone">
-            <h2>"Delete this project"</h2>
-            <p class="hint">"All its deployments and their data go with it. The repository itself is not touched."</p>
-            <button type="button" class="danger" on:click=move |_| open.set(true)><Icon glyph=Glyph::TRASH/><span>"Delete the project"</span></button>
-            {move || open.get().then(|| view! {
-                <ConfirmDelete open noun="project" name=project.with_untracked(|project| project.name.to_string()) losses=losses() attempt on_confirm=Callback::new(confirm)/>
-            })}
-        </section>
+        <Form attempt label="Save" glyph=Glyph::CHECK on_submit=save>
+            <Field label="Display name" value=text placeholder focus=true hint="For people; identifiers and addresses stay."/>
+        </Form>
+    }
+}
+
+#[component]
+fn DuplicateForm(project: Signal<Project>) -> impl IntoView {
+    let (api, attempt, navigate) = (api(), Attempt::new(), use_navigate());
+    let Projects(projects) = expect_context();
+    let name = project.with_untracked(|project| project.name.clone());
+    let text = RwSignal::new(format!("{name}-copy"));
+    let submit = move || match text.get_untracked().trim().parse() {
+        Ok(copy) => {
+            let (name, navigate) = (name.clone(), navigate.clone());
+            attempt.run(async move {
+                let made = api.duplicate_project(&name, copy).await?;
+                projects.refresh();
+                navigate(&format!("/projects/{}", made.name), Default::default());
+                Ok(())
+            });
+        }
+        Err(problem) => attempt.refuse(format!("{problem}.")),
+    };
+    view! {
+        <Form attempt label="Duplicate" glyph=Glyph::COPY on_submit=submit>
+            <p class="hint">"A new project with this one's source, deployments and variables. It has no data and no addresses, and nothing runs until you deploy."</p>
+            <Field label="Name of the copy" value=text required=true focus=true/>
+        </Form>
     }
 }

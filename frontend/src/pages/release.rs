@@ -99,6 +99,9 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
             (!release.state.is_terminal(), release.can_roll_back && release.state == ReleaseState::Retired)
         })
     });
+    // What was live is proven, and its images are kept.
+    let can_promote =
+        Memo::new(move |_| release.with(|release| release.state == ReleaseState::Live || release.can_roll_back));
     let deployment = place.with_value(Place::page);
     let Projects(projects) = expect_context();
     // After a failure the next step is another try; what failed cannot be rolled back to.
@@ -118,6 +121,7 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
                 _ => ().into_any(),
             }}
             {move || again.get().map(|source| view! { <DeployButton place=place.get_value() source/> })}
+            <Show when=move || can_promote.get()><PromoteRelease place=place.get_value() number/></Show>
             <a class="button" href=deployment>"View the deployment"</a>
             <AttemptProblem attempt/>
         </div>

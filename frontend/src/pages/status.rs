@@ -1,0 +1,133 @@
+//! The status tree: what a deployment consists of, each with its reason, and restart, description and logs on each node.
+
+use boathouse_types::{Health, Identifier, StatusKind, StatusNode, StatusTree};
+use leptos::prelude::*;
+
+use super::container::ContainerDialog;
+use super::deployment::Here;
+use crate::api::api;
+use crate::components::*;
+use crate::format;
+use crate::live::Live;
+use crate::session::may_change;
+
+/// The groups in the order in which people look, and whether one is open while all is well.
+const GROUPS: [(StatusKind, bool); 5] = [
+    (StatusKind::Endpoints, true),
+    (StatusKind::Containers, true),
+    (StatusKind::Services, false),
+    (StatusKind::Images, false),
+    (StatusKind::Storage, false),
+];
+
+#[component]
+pub fn Status() -> impl IntoView {
+    let Here { place, .. } = expect_context();
+    let live = Live::<StatusTree>::streamed(place.below("status"));
+    live.show(|tree| {
+        let group = move |(kind, open)| view! { <Group tree kind open/> };
+        view! { <div class="status-tree">{GROUPS.into_iter().map(group).collect_view()}</div> }.into_any()
+    })
+}
+
+/// One group; it opens by itself when something in it needs a look, and otherwise stays as the user left it.
+#[component]
+fn Group(tree: Signal<StatusTree>, kind: StatusKind, open: bool) -> impl IntoView {
+    let group = Memo::new(move |_| {
+        tree.with(|tree| tree.groups.iter().find(|group| group.kind == kind && !group.nodes.is_empty()).cloned())
+    });
+    let is_here = Memo::new(move |_| group.with(Option::is_some));
+    let health = Memo::new(move |_| group.with(|group| group.as_ref().map_or(Health::Off, |group| group.health)));
+    let needs_a_look = Memo::new(move |_| health.get() > Health::Healthy);
+    let reason = move || group.with(|group| group.as_ref().map(|group| group.reason.clone()).unwrap_or_default());
+    let rows = move || {
+        let nodes = group.with(|group| group.as_ref().map(|group| group.nodes.clone()).unwrap_or_default());
+        nodes.into_iter().map(|node| view! { <Node kind node/> }).collect_view()
+    };
+    view! {
+        <Show when=move || is_here.get()>
+            <details class="status-group" prop:open=move || open || needs_a_look.get()>
+                <summary>
+                    <Icon glyph=Glyph::CHEVRON/>
+                    <strong>{title(kind)}</strong>
+                    <HealthMark health/>
+                    <span class="reason">{reason}</span>
+                </summary>
+                <ul class="rows compact status-nodes">{rows}</ul>
+            </details>
+        </Show>
+    }
+}
+
+fn title(kind: StatusKind) -> &'static str {
+    match kind {
+        StatusKind::Storage => "Storage",
+        StatusKind::Images => "Images",
+        StatusKind::Containers => "Containers",
+        StatusKind::Services => "Services",
+        StatusKind::Endpoints => "Endpoints",
+    }
+}
+
+#[component]
+fn Node(kind: StatusKind, node: StatusNode) -> impl IntoView {
+    let health = node.health;
+    let url = node.subject.clone().filter(|_| kind == StatusKind::Endpoints);
+    let release = node.release.map(|number| view! { " "<span class="hint">"#"{number}</span> });
+    let name = match url {
+        Some(url) => view! { <a class="open main" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{node.name}</a> }.into_any(),
+        None => view! { <span class="main"><strong>{node.name}</strong>{release}</span> }.into_any(),
+    };
+    let size = node.size_bytes.map(|bytes| format!("{} · ", format::bytes(bytes)));
+    view! {
+        <li>
+            {name}
+            <HealthMark health/>
+            <span class="reason">{size}{node.reason}</span>
+            {node.component.map(|component| view! { <NodeActions kind component serves=node.counts/> })}
+        </li>
+    }
+}
+
+/// What can be done about the container behind a node.
+#[component]
+fn NodeActions(kind: StatusKind, component: Identifier, serves: bool) -> impl IntoView {
+    let Here { place, .. } = expect_context();
+    let (describing, restarting) = (RwSignal::new(false), RwSignal::new(false));
+    let logs = format!("{}/logs?component={component}", place.page());
+    let is_container = matches!(kind, StatusKind::Containers | StatusKind::Services);
+    let (name, owner) = (component.to_string(), StoredValue::new(component));
+    let restart_label = format!("Restart {name}");
+    view! {
+        <span class="row-actions">
+            <a class="button quiet" href=logs aria-label=format!("Logs of {name}")>"Logs"</a>
+            {is_container.then(|| view! {
+                <button type="button" class="quiet" aria-label=format!("Describe {name}") on:click=move |_| describing.set(true)>"Describe"</button>
+                <ContainerDialog open=describing component=owner/>
+            })}
+            {(serves && kind == StatusKind::Containers && may_change()).then(|| view! {
+                <button type="button" class="quiet" aria-label=restart_label on:click=move |_| restarting.set(true)>"Restart"</button>
+                <RestartDialog open=restarting component=owner/>
+            })}
+        </span>
+    }
+}
+
+#[component]
+fn RestartDialog(open: RwSignal<bool>, component: StoredValue<Identifier>) -> impl IntoView {
+    let Here { place, live, .. } = expect_context();
+    let (api, attempt) = (api(), Attempt::new());
+    let restart = move |()| {
+        let (place, component) = (place.clone(), component.get_value());
+        attempt.run(async move {
+            live.put(api.restart(&place, &component).await?);
+            open.try_set(false);
+            Ok(())
+        });
+    };
+    let title = format!("Restart {}?", component.with_value(Identifier::to_string));
+    view! {
+        <Confirm open title verb="Restart" glyph=Glyph::ROLL_BACK attempt on_confirm=Callback::new(restart)
+            says="Its container finishes the requests it has, is stopped, and is started again with the same configuration. Until it answers, new requests to it are refused."/>
+    }
+}
