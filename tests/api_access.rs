@@ -62,6 +62,8 @@ viewer GET /projects/{project}/deployments/{deployment}/containers/{component}
 member POST /projects/{project}/deployments/{deployment}/containers/{component}/restart
 viewer GET /projects/{project}/deployments/{deployment}/addons
 viewer GET /projects/{project}/deployments/{deployment}/addons/{addon}
+member POST /projects/{project}/deployments/{deployment}/addons/{addon}/reveal
+member POST /projects/{project}/deployments/{deployment}/addons/{addon}/rotate
 member PUT /projects/{project}/deployments/{deployment}/addons/{addon}/public
 member DELETE /projects/{project}/deployments/{deployment}/addons/{addon}/public
 viewer GET /projects/{project}/deployments/{deployment}/volumes

@@ -9,6 +9,7 @@
 mod harness;
 
 mod addons;
+mod addons_servers;
 mod api;
 mod api_access;
 mod api_desk;

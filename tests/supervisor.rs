@@ -207,6 +207,36 @@ async fn an_unchanged_addon_is_lent_to_the_next_release_and_never_restarted() {
 }
 
 #[tokio::test]
+async fn rotated_credentials_restart_nothing_and_hold_when_it_is_made_anew() {
+    let (fake, stage) = stage().await;
+    let (port, _open) = open_port().await;
+    let plan = |password: &str| {
+        let mut db = with_volume(component("db", &[]));
+        db.port = Some(port);
+        let key: boathouse_types::EnvKey = "PASSWORD".parse().unwrap();
+        db.rotate = Some(boathouse::stack::package::Rotate { key, user: None, begin: vec!["true".into()], end: None });
+        let mut plan = Plan::of(IMAGE, vec![component("web", &[])]).with_addon("sha256:db", db);
+        plan.env.insert("db".into(), BTreeMap::from([("PASSWORD".into(), password.into())]));
+        plan
+    };
+    let old = stage.release(plan("old")).await;
+    stage.until("both", async || running(&fake, &stage).await.len() == 2).await;
+    stage.go_live(old).await;
+    let id = fake.inspect(&stage.name(1, "db")).await.unwrap().id;
+    let new = stage.release(plan("new")).await;
+    stage.until("the new component", async || running(&fake, &stage).await.len() == 3).await;
+    stage.go_live(new).await;
+    let expected = [stage.name(2, "db"), stage.name(2, "web")];
+    stage.until("the new names alone", async || running(&fake, &stage).await == expected).await;
+    let name = stage.name(2, "db");
+    assert_eq!(fake.inspect(&name).await.unwrap().id, id, "the server was not restarted");
+    fake.exit(&name, 0, false);
+    stage.until("the server made anew", async || fake.inspect(&name).await.is_ok_and(|one| one.is_running())).await;
+    assert_ne!(fake.inspect(&name).await.unwrap().id, id);
+    assert_eq!(fake.spec(&name).unwrap().env["PASSWORD"], "new");
+}
+
+#[tokio::test]
 async fn a_changed_database_never_runs_twice_on_its_files() {
     let (fake, stage) = stage().await;
     let plan =

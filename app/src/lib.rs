@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod snapshot;
 pub mod git;
 pub mod docker;
+pub mod addon;
 pub mod release;
 pub mod lifecycle;
 pub mod supervisor;

@@ -19,7 +19,7 @@ use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::supervisor::Supervisor;
 use crate::task::Tasks;
-use crate::{api, clock, edge, lifecycle, logs, notify, release, supervisor, trace};
+use crate::{addon, api, clock, edge, lifecycle, logs, notify, release, supervisor, trace};
 
 /// Requests under way get this long at shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -55,6 +55,7 @@ async fn serve(config: ServeArgs) -> Result<()> {
     api::start(&app)?;
     supervisor::start(supervisor);
     logs::collect::start(&app, engine.clone());
+    addon::start(&app, engine.clone());
     release::start(&app, engine.clone());
     lifecycle::start(&app, engine);
     let (http, https) = edge.addresses();

@@ -60,6 +60,8 @@ pub struct Pokes {
     pub edge: Poke,
     /// The edge's public ports of add-ons.
     pub ports: Poke,
+    /// Rotations of credentials.
+    pub credentials: Poke,
     /// The edge's certificates.
     pub certificates: Poke,
     /// Readers of the event stream.

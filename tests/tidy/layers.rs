@@ -27,6 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("git", &["config", "secret", "stack"]),
     ("docker", &["config"]),
     ("logs", &["config", "db", "docker", "observed", "secret", "snapshot", "state", "task"]),
+    ("addon", &["db", "docker", "fault", "logs", "observed", "release", "secret", "snapshot", "stack", "state"]),
     (
         "release",
         &[
@@ -45,6 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "addon",
             "auth",
             "backup",
             "catalog",
@@ -71,6 +73,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "serve",
         &[
+            "addon",
             "api",
             "config",
             "db",

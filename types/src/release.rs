@@ -147,6 +147,11 @@ pub enum Trigger {
         /// The number of the release there.
         number: i64,
     },
+    /// The live release again, with the new credentials of an add-on.
+    Rotation {
+        /// The add-on.
+        addon: Identifier,
+    },
 }
 
 /// Why a release failed.

@@ -2,15 +2,17 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use boathouse_types::{Addon, DeploymentName, Identifier, ProjectName, SetPublicPort};
+use boathouse_types::{Addon, AddonSecrets, DeploymentName, Identifier, ProjectName, SetPublicPort};
 use serde::Deserialize;
 
 use super::answer::{read, write};
 use super::deployment::At;
 use super::view;
+use crate::addon;
 use crate::auth::Actor;
 use crate::db::public_port;
 use crate::error::{Result, conflict, invalid, not_found};
+use crate::fault;
 use crate::port;
 use crate::state::App;
 
@@ -39,6 +41,32 @@ pub async fn list(app: Data<App>, at: Path<At>) -> Result<Json<Vec<Addon>>> {
 pub async fn get(app: Data<App>, path: Path<AtAddon>) -> Result<Json<Addon>> {
     let (at, addon) = path.into_inner().split();
     read(&app, move |connection, app| view::addon::one(connection, app, &at.find(connection)?, &addon)).await
+}
+
+/// POST, because it leaves a trace.
+pub async fn reveal(app: Data<App>, actor: Actor, path: Path<AtAddon>) -> Result<Json<AddonSecrets>> {
+    let (at, addon) = path.into_inner().split();
+    write(&app, move |tx, app| {
+        let secrets = view::addon::secrets(tx, app, &at.find(tx)?, &addon)?;
+        at.record(tx, &actor, "addon.revealed", &format!("looked at the credentials of the add-on {addon}"))?;
+        Ok(secrets)
+    })
+    .await
+}
+
+pub async fn rotate(app: Data<App>, actor: Actor, path: Path<AtAddon>) -> Result<Json<Addon>> {
+    let (at, name) = path.into_inner().split();
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        view::addon::one(tx, app, &row, &name)?;
+        addon::request(tx, app, &row, &name, &actor.label())?;
+        at.record(tx, &actor, "addon.rotation_wanted", &format!("ordered new credentials for the add-on {name}"))?;
+        view::addon::one(tx, app, &row, &name)
+    })
+    .await?;
+    fault::point("rotate.requested");
+    app.pokes.credentials.poke();
+    Ok(answer)
 }
 
 pub async fn expose(

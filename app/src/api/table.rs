@@ -114,6 +114,8 @@ fn deployments() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/containers/{component}/restart", MEMBER, container::restart).says("Restart the container of one component or add-on of the live release").answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/addons", VIEWER, addon::list).says("The add-ons of the live release; secrets are masked").answers_many::<Addon>(),
         route(GET, "/projects/{project}/deployments/{deployment}/addons/{addon}", VIEWER, addon::get).says("One add-on").answers::<Addon>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/addons/{addon}/reveal", MEMBER, addon::reveal).says("The credentials and connection strings of an add-on, in the clear; recorded as an event").answers::<AddonSecrets>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/addons/{addon}/rotate", MEMBER, addon::rotate).says("Give an add-on new credentials and bring them to all who use them, without a moment in which neither old nor new are valid").answers::<Addon>(),
         route(PUT, "/projects/{project}/deployments/{deployment}/addons/{addon}/public", MEMBER, addon::expose).says("Open a port of this host to an add-on, for the networks that are named").takes::<SetPublicPort>().answers::<Addon>(),
         route(DELETE, "/projects/{project}/deployments/{deployment}/addons/{addon}/public", MEMBER, addon::unexpose).says("Close the public port of an add-on").with_status(204),
         route(GET, "/projects/{project}/deployments/{deployment}/volumes", VIEWER, volume::list).says("Volumes and what they take on the disk, as last counted").query(&[("fresh", "`true`: wait, at most 10 s, until they are counted anew.")]).answers_many::<Volume>(),

@@ -1,14 +1,19 @@
 //! `boathouse addon`.
 
-use boathouse_types::{Addon, Cidr, Identifier, SetPublicPort};
+use std::time::Duration;
+
+use boathouse_types::{Addon, AddonSecrets, Cidr, Identifier, RotationState, SetPublicPort};
 use clap::Subcommand;
 use http::Method;
 
 use super::Context;
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::output::size;
 use super::place::{Place, PlaceArgs};
 use super::status::health_word;
+
+/// Between two looks at a rotation.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Add-ons: databases and other servers that the components of one deployment reach
 #[derive(Debug, clap::Args)]
@@ -26,6 +31,16 @@ enum Command {
     },
     /// Show an add-on: version, variables, connection strings with secrets masked
     Show(One),
+    /// Show the credentials and connection strings of an add-on in the clear; that is recorded
+    Reveal(One),
+    /// Give an add-on new credentials and bring them to all who use them; nobody notices
+    Rotate {
+        #[command(flatten)]
+        one: One,
+        /// Return at once; it goes on by itself
+        #[arg(long)]
+        no_wait: bool,
+    },
     /// Open a port of this host to an add-on, for the networks that are named
     Expose {
         #[command(flatten)]
@@ -63,6 +78,12 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             let addon: Addon = context.client()?.get(&one.path(&one.place.resolve()?)).await?;
             context.out.result(&addon, || words(&addon))
         }
+        Command::Reveal(one) => {
+            let path = format!("{}/reveal", one.path(&one.place.resolve()?));
+            let secrets: AddonSecrets = context.client()?.post(&path).await?;
+            context.out.result(&secrets, || revealed(&secrets))
+        }
+        Command::Rotate { one, no_wait } => rotate(&one, no_wait, context).await,
         Command::Expose { one, port, allow } => {
             let path = format!("{}/public", one.path(&one.place.resolve()?));
             let addon: Addon = context.client()?.call(Method::PUT, &path, &SetPublicPort { port, allow }).await?;
@@ -90,6 +111,36 @@ async fn list(place: &PlaceArgs, context: &Context) -> Result<()> {
             addon.reason.clone(),
         ]
     })
+}
+
+/// Follows a rotation to its end; a server that is away for a moment goes on where it was.
+async fn rotate(one: &One, no_wait: bool, context: &Context) -> Result<()> {
+    let (client, path) = (context.client()?, one.path(&one.place.resolve()?));
+    let mut addon: Addon = client.post(&format!("{path}/rotate")).await?;
+    let mut told = String::new();
+    while !no_wait && addon.rotation.as_ref().is_some_and(|rotation| rotation.finished_at.is_none()) {
+        let now = addon.rotation.as_ref().map(|one| one.problem.clone().unwrap_or_else(|| one.message.clone()));
+        let now = now.unwrap_or_default();
+        if now != told {
+            context.out.note(&now);
+            told = now;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if let Ok(seen) = client.get(&path).await {
+            addon = seen;
+        }
+    }
+    if let Some(failed) = addon.rotation.as_ref().filter(|rotation| rotation.state == RotationState::Failed) {
+        let why = failed.problem.clone().unwrap_or_else(|| failed.message.clone());
+        return Err(Failure::failed(why));
+    }
+    context.out.result(&addon, || words(&addon))
+}
+
+fn revealed(secrets: &AddonSecrets) -> String {
+    let variables = secrets.parameters.iter().map(|one| format!("{}={}", one.key, one.value.as_deref().unwrap_or("")));
+    let connections = secrets.connection_strings.iter().map(|one| format!("{}: {}", one.name, one.value));
+    variables.chain(connections).collect::<Vec<_>>().join("\n")
 }
 
 fn words(addon: &Addon) -> String {

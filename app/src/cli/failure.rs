@@ -45,6 +45,11 @@ impl Failure {
 
     /// A release that did not go live.
     pub fn release(message: impl Into<String>) -> Self {
+        Self::failed(message)
+    }
+
+    /// Something that was ordered and came to a bad end.
+    pub fn failed(message: impl Into<String>) -> Self {
         Self { code: RELEASE_FAILED, ..Self::new(ErrorKind::Conflict, message) }
     }
 

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0017_order_budget", include_str!("../../../migrations/0017_order_budget.sql")),
     ("0018_generated", include_str!("../../../migrations/0018_generated.sql")),
     ("0019_shared_variables", include_str!("../../../migrations/0019_shared_variables.sql")),
+    ("0020_rotations", include_str!("../../../migrations/0020_rotations.sql")),
 ];
 
 /// Brings the file to this binary's schema.

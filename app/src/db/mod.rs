@@ -17,6 +17,7 @@ pub mod project;
 pub mod public_port;
 pub mod registry;
 pub mod release;
+pub mod rotation;
 pub mod session;
 pub mod setting;
 pub mod shared;

@@ -48,7 +48,9 @@ pub fn repeat(
     }
     let facts = facts(tx, app, deployment, stack, exposed)?;
     let mut pieces = Pieces::load(tx, &app.key, deployment.id)?;
-    let now = environment::resolve(stack, &facts, &earlier.layers(), &mut pieces)?;
+    let mut layers = snapshot::credentials(tx, &app.key, deployment.id)?;
+    layers.extend(earlier.layers());
+    let now = environment::resolve(stack, &facts, &layers, &mut pieces)?;
     pieces.keep(tx, &app.key, deployment.id)?;
     Ok(earlier.with_credentials_of(&now))
 }

@@ -26,7 +26,7 @@ mod worker;
 use std::sync::Arc;
 
 pub use hosts::tls_for;
-pub use request::{Request, apply, cancel, promote, request, rollback};
+pub use request::{Request, apply, cancel, promote, request, rewire, rollback};
 
 use crate::docker::Containers;
 use crate::state::App;

@@ -15,11 +15,12 @@ use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
 use crate::docker::Containers;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid};
 use crate::fault;
 use crate::git;
 use crate::logs::Redactor;
 use crate::snapshot;
+use crate::stack::{Stack, upgrade};
 use crate::state::App;
 
 /// Why releases of a deleted deployment end.
@@ -175,7 +176,23 @@ async fn take(run: &Run, row: &ReleaseRow) -> Step<()> {
     if taken { Ok(()) } else { Err(Stop::Changed) }
 }
 
+/// Before anything is built: a database must not start on files that only another version can read.
+async fn refuse_other_majors(run: &Run, row: &ReleaseRow, next: &Stack) -> Result<()> {
+    let deployment = row.deployment_id;
+    let live = run.app.db.read(move |connection| release::live(connection, deployment)).await?;
+    let refusals = live.and_then(|live| live.manifest).map(|live| upgrade::refusals(&live, next)).unwrap_or_default();
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(refusals.join("; ")).hint(
+        "Keep the version that runs. To move to the other one, add it as an add-on with another identifier, bring the data over with the server's own dump and restore, point the components at it, and remove the old one with a later release.",
+    ))
+}
+
 async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
+    if let Some(repeated) = &row.manifest {
+        refuse_other_majors(run, row, repeated).await?;
+    }
     match &row.trigger {
         Trigger::Manual => {}
         Trigger::Rollback { to } => {
@@ -202,8 +219,14 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
             tell_plan(run, row).await?;
             return record::start(run, row, exposed).await;
         }
+        Trigger::Rotation { addon } => {
+            run.log.say(format!("bringing the new credentials of {addon}: same images, same files"));
+            let exposed = build::check_kept(run, row, "the live release").await?;
+            return record::start(run, row, exposed).await;
+        }
     }
     let source = source::fetch(run, row).await?;
+    refuse_other_majors(run, row, &source.stack).await?;
     tell_plan(run, &run.row().await?).await?;
     run.enter(Stage::Build).await?;
     let secrets = build_secret::open(run, row, &source.stack).await?;

@@ -1,6 +1,6 @@
 //! Asking for a release, for its end, or for an earlier one again. Each is one transaction; the caller pokes after it.
 
-use boathouse_types::{GitRef, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger};
+use boathouse_types::{GitRef, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger};
 
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
@@ -91,6 +91,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
         Trigger::Promote { deployment, number: from } => {
             format!("Release #{number} was requested: {deployment} #{from}, promoted")
         }
+        Trigger::Rotation { addon } => format!("Release #{number} was requested: the new credentials of {addon}"),
     };
     record(tx, deployment, new.actor, number, "release.queued", &message)?;
     Ok(id)
@@ -175,6 +176,30 @@ pub fn apply(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow, actor:
             .hint("Deploy it: the release has the variables of now.")
     })?;
     repeat(tx, app, deployment, &live, actor, &Trigger::Environment { of: live.number })
+}
+
+/// The number of the release that brings the credentials of an add-on as they are now to the components: one that is on its
+/// way and has no environment yet, else the live one, queued again. The caller pokes.
+///
+/// # Errors
+/// One is about to go live with the old ones: to repeat what is live now would take its code back.
+pub fn rewire(
+    tx: &Transaction<'_>,
+    app: &App,
+    deployment: &DeploymentRow,
+    live: &ReleaseRow,
+    addon: &Identifier,
+    actor: &str,
+) -> Result<i64> {
+    match release::pending(tx, deployment.id)? {
+        Some(coming) if coming.env_sealed.is_none() => return Ok(coming.number),
+        Some(coming) => {
+            return Err(conflict(format!("release #{} is starting; this goes on once it has ended", coming.number)));
+        }
+        None => {}
+    }
+    let id = repeat(tx, app, deployment, live, actor, &Trigger::Rotation { addon: addon.clone() })?;
+    Ok(release::by_id(tx, id)?.number)
 }
 
 /// A new release with the stack and the digests of another one; refused here and now where they are gone.

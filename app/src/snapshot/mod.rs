@@ -5,10 +5,10 @@ mod pieces;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Identifier, VariableSource};
+use boathouse_types::{DeploymentId, EnvKey, Identifier, VariableSource};
 use serde::{Deserialize, Serialize};
 
-use crate::db::{Connection, env, env::EnvRow, registry, release, release::ReleaseRow, shared};
+use crate::db::{Connection, Transaction, env, env::EnvRow, registry, release, release::ReleaseRow, rotation, shared};
 use crate::docker::DockerError;
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::secret::SecretKey;
@@ -16,6 +16,9 @@ use crate::stack::environment::{self, Environment, Layer, Values};
 use crate::stack::{self, Stack};
 
 pub use pieces::Pieces;
+
+/// Whose value a rotated credential is, to people.
+const ROTATED: &str = "rotated credentials";
 
 /// What a release keeps of its environment.
 #[derive(Serialize, Deserialize)]
@@ -113,7 +116,7 @@ pub fn layers(
     key: &SecretKey,
     deployment: &crate::db::deployment::DeploymentRow,
 ) -> Result<Vec<Layer>> {
-    let mut layers = Vec::new();
+    let mut layers = credentials(connection, key, deployment.id)?;
     for row in shared::of_deployment(connection, deployment.project_id, deployment.stage)? {
         let value = opened(key, &shared::aad(row.sharing, &row.key), &row.value_sealed, &row.key)?;
         let source = VariableSource::Shared { scope: row.sharing.scope() };
@@ -129,8 +132,36 @@ pub fn layers(
     Ok(layers)
 }
 
+/// Credentials of add-ons that were rotated: they win over what the package says, and lose against what somebody set by hand.
+/// Which of them are secrets the package says.
+pub fn credentials(connection: &Connection, key: &SecretKey, deployment: DeploymentId) -> Result<Vec<Layer>> {
+    let mut layers = Vec::new();
+    for (addon, sealed) in rotation::credentials(connection, deployment)? {
+        for (name, value) in sealed {
+            let aad = rotation::credential_aad(deployment, &addon, &name);
+            let value = opened(key, &aad, &value, &name)?;
+            let source = VariableSource::Package { package: ROTATED.to_owned() };
+            layers.push(Layer { source, component: Some(addon.clone()), key: name, value, secret: false });
+        }
+    }
+    Ok(layers)
+}
+
+/// Gives a deployment the credentials of another one: its databases begin with the other's files, and with the users in them.
+///
+/// # Errors
+/// A stored value cannot be opened.
+pub fn copy_credentials(tx: &Transaction<'_>, key: &SecretKey, from: DeploymentId, to: DeploymentId) -> Result<()> {
+    for layer in credentials(tx, key, from)? {
+        let Some(addon) = &layer.component else { continue };
+        let sealed = key.seal(&rotation::credential_aad(to, addon, &layer.key), layer.value.as_bytes());
+        rotation::set_credential(tx, to, addon, &layer.key, &sealed)?;
+    }
+    Pieces::copy(tx, key, from, to)
+}
+
 /// Opens one stored variable of a deployment.
-pub fn open_variable(key: &SecretKey, deployment: boathouse_types::DeploymentId, row: &EnvRow) -> Result<String> {
+pub fn open_variable(key: &SecretKey, deployment: DeploymentId, row: &EnvRow) -> Result<String> {
     opened(key, &env::aad(deployment, row.component.as_ref(), &row.key), &row.value_sealed, &row.key)
 }
 

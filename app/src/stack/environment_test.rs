@@ -124,6 +124,40 @@ fn with_postgres(text: &str) -> Stack {
 }
 
 #[test]
+fn rotated_credentials_reach_everything_made_of_them_and_come_back_into_no_repeated_release() {
+    let rotate = crate::stack::package::Rotate {
+        key: "POSTGRES_PASSWORD".parse().unwrap(),
+        user: Some("POSTGRES_USER".parse().unwrap()),
+        begin: vec!["true".into()],
+        end: None,
+    };
+    let text = "components:\n  - {identifier: api, env: {include: [db.*]}}\naddons:\n  - {identifier: db, package: postgres}\n";
+    let package = Package { rotate: Some(rotate), ..postgres() };
+    let stack = super::super::resolve(&read_manifest("m", text).unwrap(), &|_| Some(package.clone())).unwrap();
+    let rotated = |key, value| Layer {
+        secret: false,
+        ..layer(VariableSource::Package { package: "rotated".into() }, Some("db"), key, value)
+    };
+    let layers = [rotated("POSTGRES_USER", "postgres_b"), rotated("POSTGRES_PASSWORD", "fresh")];
+    let made = |layers: &[Layer]| resolve(&stack, &facts(DeploymentStage::Production), layers, &mut Telling).unwrap();
+    let (before, after) = (made(&[]), made(&layers));
+    for part in ["db", "api"] {
+        assert_eq!(get(&after, part, "DATABASE_URL"), Some("postgres://postgres_b:fresh@db:5432/app"), "{part}");
+        let secret = |key| variable(&after, part, key).unwrap().secret;
+        assert_eq!((secret("POSTGRES_PASSWORD"), secret("POSTGRES_USER")), (true, false), "{part}");
+    }
+    // A rollback takes what is generated from now: the login name, too, also before the first rotation.
+    for key in ["POSTGRES_USER", "POSTGRES_PASSWORD", "DATABASE_URL"] {
+        for environment in [&before, &after] {
+            assert!(variable(environment, "api", key).unwrap().generated, "{key}");
+        }
+    }
+    let by_hand = layer(VariableSource::Custom, Some("db"), "POSTGRES_PASSWORD", "mine");
+    let made = made(&[layers[1].clone(), by_hand]);
+    assert_eq!(get(&made, "api", "POSTGRES_PASSWORD"), Some("mine"));
+}
+
+#[test]
 fn a_package_gives_its_parameters_and_a_url_is_encoded() {
     let stack = with_postgres(
         "components:\n  - {identifier: api, env: {include: [db.*]}}\naddons:\n  - {identifier: db, package: postgres}\n",

@@ -24,6 +24,7 @@ pub mod default;
 pub mod analyze;
 pub mod import;
 pub mod template;
+pub mod upgrade;
 pub mod package_url;
 pub mod problem;
 pub mod paths;

@@ -76,6 +76,9 @@ pub struct Component {
     /// How a credential of it is changed while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotate: Option<Rotate>,
+    /// Another major version cannot read its files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub major_migrates: bool,
     /// Volumes that outlive releases.
     pub volumes: Vec<Volume>,
     /// Replaces the image's command at every stage where given.
@@ -109,6 +112,7 @@ impl Component {
             depends_on: Vec::new(),
             backup: None,
             rotate: None,
+            major_migrates: false,
             volumes: Vec::new(),
             command: None,
             commands: Commands::default(),
@@ -124,6 +128,21 @@ impl Component {
             _ => &self.commands.production,
         };
         self.command.as_ref().or(by_stage.as_ref())
+    }
+
+    /// The variables that a rotation changes: what it replaces, and what is made of that.
+    pub fn rotating(&self) -> BTreeSet<&EnvKey> {
+        let Some(rotate) = &self.rotate else { return BTreeSet::new() };
+        let mut found: BTreeSet<&EnvKey> = std::iter::once(&rotate.key).chain(&rotate.user).collect();
+        loop {
+            let is_made_of = |value: &str| found.iter().any(|key| value.contains(&format!("${{{key}}}")));
+            let more = self.parameters.iter().filter(|one| !found.contains(&one.key) && is_made_of(&one.value));
+            let more: Vec<&EnvKey> = more.map(|one| &one.key).collect();
+            if more.is_empty() {
+                return found;
+            }
+            found.extend(more);
+        }
     }
 
     /// Names of the variables that its build reads as secrets.

@@ -203,6 +203,10 @@ pub struct Backup {
 pub struct Rotate {
     /// The parameter that is replaced.
     pub key: EnvKey,
+    /// The parameter that is the login name, where the server knows one password per name: two names take turns, the new one
+    /// is in `NEW_USER`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<EnvKey>,
     /// Makes the new value valid; the old one may stay valid.
     pub begin: Vec<String>,
     /// Ends the old one, once nobody uses it.

@@ -371,9 +371,13 @@ impl<'a> Reader<'a> {
         if !parameters.iter().any(|parameter| parameter.key == key) {
             return Err(given.error(format!("rotate: the package has no parameter {key}")));
         }
+        let user: Option<EnvKey> = given.parse("user")?;
+        if let Some(user) = user.as_ref().filter(|user| !parameters.iter().any(|parameter| parameter.key == **user)) {
+            return Err(given.error(format!("rotate: the package has no parameter {user}")));
+        }
         let (begin, end) = (self.command(&mut given, "begin")?, self.words(&mut given, "end")?);
         given.finish()?;
-        Ok(Some(Rotate { key, begin, end }))
+        Ok(Some(Rotate { key, user, begin, end }))
     }
 
     fn starter(self, top: &mut Fields<'a>) -> Result<Option<StarterCode>> {

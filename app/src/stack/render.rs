@@ -162,7 +162,9 @@ impl<'a> Resolver<'a> {
                     return Ok(Value::shown(""));
                 };
                 let value = self.fill(part, key, level, &parameter.value)?;
-                Ok(Value { secret: value.secret || parameter.kind == ParameterKind::Secret, ..value })
+                let secret = value.secret || parameter.kind == ParameterKind::Secret;
+                // A login name changes with its password, so a repeated release must not bring back the old one.
+                Ok(Value { secret, generated: value.generated || part.rotating().contains(key), ..value })
             }
             Level::Import => {
                 let Some((from, theirs)) = own.and_then(|own| own.imports.get(key)) else {
@@ -177,7 +179,11 @@ impl<'a> Resolver<'a> {
             }
             Level::Layer(at) => {
                 let layer = &self.layers[at];
-                Ok(Value { text: layer.value.clone(), secret: layer.secret, generated: false })
+                let rotated = matches!(layer.source, VariableSource::Package { .. });
+                let parameter = own.and_then(|own| own.parameters.get(key).copied());
+                let is_secret = parameter.is_some_and(|parameter| parameter.kind == ParameterKind::Secret);
+                let secret = layer.secret || rotated && is_secret;
+                Ok(Value { text: layer.value.clone(), secret, generated: rotated })
             }
         }
     }

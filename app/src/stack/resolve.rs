@@ -235,6 +235,7 @@ fn instantiate(component: &mut Component, package: &Package, kind: PackageKind) 
     component.commands = package.commands.clone();
     component.backup.clone_from(&package.backup);
     component.rotate.clone_from(&package.rotate);
+    component.major_migrates = matches!(package.image, PackageImage::Image { major_migrates: true, .. });
     component.volumes = package.storage.iter().filter_map(|storage| volume(&component.identifier, storage)).collect();
     if kind == PackageKind::Component {
         component.hosts.clone_from(&package.hosts);

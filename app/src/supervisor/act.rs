@@ -43,7 +43,7 @@ impl Supervisor {
             let result = match (action, wanted) {
                 (Action::Create { .. }, Some(wanted)) => supervisor.create(&wanted).await,
                 (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted).await,
-                (Action::Restart { id, .. }, Some(wanted)) => supervisor.restart(&wanted, &id).await,
+                (Action::Restart { id, anew, .. }, Some(wanted)) => supervisor.restart(&wanted, &id, anew).await,
                 (Action::Resume { name }, _) => supervisor.engine.resume(&name).await,
                 (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
                 (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,

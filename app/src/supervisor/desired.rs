@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use boathouse_types::{DeploymentId, DeploymentStage, Identifier, Intent, Millis, ReleaseId, ReleaseState, Serves};
+use boathouse_types::{
+    DeploymentId, DeploymentStage, EnvKey, Identifier, Intent, Millis, ReleaseId, ReleaseState, Serves,
+};
 
+use crate::db::env::{self, EnvRow};
 use crate::db::object::{self, ContainerRow, NetworkRow, VolumeRow};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, deployment};
@@ -19,6 +22,8 @@ use crate::state::App;
 
 /// A hash of everything that makes two containers the same but for their name and release.
 pub(super) const SPEC_LABEL: &str = "boathouse.spec";
+/// A hash of everything, with the credentials that a rotation changes: an add-on that ends is made anew where it differs.
+pub(super) const EXACT_LABEL: &str = "boathouse.exact";
 /// Marks the container of an add-on.
 pub(super) const ADDON_LABEL: &str = "boathouse.addon";
 /// From the stop signal to the kill.
@@ -91,6 +96,12 @@ impl Wanted {
         self.spec.as_ref().ok()?.labels.get(SPEC_LABEL).map(String::as_str)
     }
 
+    /// True where a container that carries these labels would start with credentials that are no longer valid.
+    pub fn is_outdated(&self, labels: &BTreeMap<String, String>) -> bool {
+        let wanted = self.spec.as_ref().ok().and_then(|spec| spec.labels.get(EXACT_LABEL));
+        matches!((wanted, labels.get(EXACT_LABEL)), (Some(wanted), Some(made)) if wanted != made)
+    }
+
     /// All networks that it joins.
     pub fn networks(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.network).chain(self.siblings.as_ref().map(|siblings| &siblings.network))
@@ -156,6 +167,7 @@ impl Reader<'_> {
         let Some(stack) = &row.manifest else { return Ok(()) };
         let built = release::components(self.connection, row.id)?;
         let env = self.environment(row);
+        let custom = env::list(self.connection, row.deployment_id)?;
         let stage = deployment::by_id(self.connection, row.deployment_id)?.stage;
         let is_container = |component: &&Component| component.serves() == Serves::Container;
         let has_siblings = stack.components.iter().filter(is_container).count() > 1;
@@ -185,6 +197,7 @@ impl Reader<'_> {
                 network: &network,
                 volumes,
                 port,
+                by_hand: by_hand(&custom, &component.identifier),
             };
             let image = about.and_then(|about| about.digest.clone());
             let spec = env.clone().and_then(|env| making.spec(image, env));
@@ -228,6 +241,8 @@ struct Making<'a> {
     network: &'a str,
     volumes: &'a [VolumeRow],
     port: Option<u16>,
+    /// Variables of it that somebody set.
+    by_hand: BTreeSet<EnvKey>,
 }
 
 impl Making<'_> {
@@ -266,11 +281,27 @@ impl Making<'_> {
         if self.addon {
             spec.labels.insert(ADDON_LABEL.to_owned(), "true".to_owned());
         }
-        let fingerprint = fingerprint(&spec);
+        let exact = fingerprint(&spec);
+        let fingerprint = self.fingerprint(&spec);
         self.name.clone_into(&mut spec.name);
         spec.labels.insert(labels::RELEASE.to_owned(), self.row.id.to_string());
         spec.labels.insert(SPEC_LABEL.to_owned(), fingerprint);
+        if self.addon {
+            spec.labels.insert(EXACT_LABEL.to_owned(), exact);
+        }
         Ok(spec)
+    }
+
+    /// What was rotated was changed at the server while it ran: that alone must not stop it. A value that somebody set by
+    /// hand was not, so it counts.
+    fn fingerprint(&self, spec: &ContainerSpec) -> String {
+        let rotating = self.component.rotating();
+        if rotating.is_empty() || self.by_hand.iter().any(|key| rotating.contains(key)) {
+            return fingerprint(spec);
+        }
+        let mut same = spec.clone();
+        same.env.retain(|key, _| !rotating.iter().any(|one| one.as_str() == key));
+        fingerprint(&same)
     }
 
     fn mounts(&self) -> std::result::Result<Vec<Mount>, String> {
@@ -281,6 +312,10 @@ impl Making<'_> {
         };
         self.component.volumes.iter().filter(|volume| volume.exists_at(self.stage)).map(mount).collect()
     }
+}
+
+fn by_hand(custom: &[EnvRow], part: &Identifier) -> BTreeSet<EnvKey> {
+    custom.iter().filter(|row| row.component.as_ref() == Some(part)).map(|row| row.key.clone()).collect()
 }
 
 fn fingerprint(spec: &ContainerSpec) -> String {

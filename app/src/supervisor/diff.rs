@@ -45,7 +45,7 @@ pub(super) enum Action {
     /// It exists and does not run.
     Start { name: String },
     /// It runs, and somebody asked for a restart since it was started.
-    Restart { name: String, id: String },
+    Restart { name: String, id: String, anew: bool },
     /// It is paused, and nobody holds it.
     Resume { name: String },
     /// It exists in a state from which it cannot serve.
@@ -220,9 +220,13 @@ impl<'a> Picture<'a> {
             RunState::Paused if now.held.contains(&name) => {}
             RunState::Paused => actions.push(Action::Resume { name }),
             RunState::Running if self.is_restart_due(wanted, now) => {
-                actions.push(Action::Restart { name, id: container.id.clone() });
+                let anew = wanted.is_outdated(&container.labels);
+                actions.push(Action::Restart { name, id: container.id.clone(), anew });
             }
             RunState::Running | RunState::Removing => {}
+            RunState::Created | RunState::Exited { .. } if wanted.is_outdated(&container.labels) => {
+                actions.push(discard("its credentials were rotated since it was made"));
+            }
             RunState::Created | RunState::Exited { .. } if may_start && self.is_its_turn(wanted, now) => {
                 self.need_network(wanted, actions);
                 actions.push(Action::Start { name });

@@ -9,7 +9,7 @@ use crate::observed::Phase;
 
 impl Supervisor {
     /// As a job: a pass never waits for it. Requests that come meanwhile wait at the edge for a moment.
-    pub(super) async fn restart(&self, wanted: &Wanted, id: &str) -> Result<(), DockerError> {
+    pub(super) async fn restart(&self, wanted: &Wanted, id: &str, anew: bool) -> Result<(), DockerError> {
         self.app.observed.update(&wanted.name, |one| {
             (one.phase, one.problem) = (Phase::Draining, Some("somebody asked for a restart".to_owned()));
         });
@@ -20,6 +20,10 @@ impl Supervisor {
         self.engine.stop(id, STOP_GRACE).await?;
         fault::point("restart.stopped");
         tracing::info!(container = wanted.name, "container stopped for its restart");
+        if anew {
+            // The next pass makes it, with the credentials that are valid now.
+            return self.engine.remove(id).await;
+        }
         self.start_container(wanted).await
     }
 

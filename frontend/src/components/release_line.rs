@@ -37,6 +37,7 @@ fn details(release: &Release) -> String {
         Trigger::Environment { of } => Some(format!("#{of} with new variables")),
         Trigger::Rollback { to } => Some(format!("roll back to #{to}")),
         Trigger::Promote { deployment, number } => Some(format!("promoted from {deployment} #{number}")),
+        Trigger::Rotation { addon } => Some(format!("new credentials of {addon}")),
     };
     commit.into_iter().chain(trigger).chain([format!("by {}", release.actor)]).collect::<Vec<_>>().join(" · ")
 }

@@ -79,6 +79,9 @@ fn facts(release: &Release) -> String {
         boathouse_types::Trigger::Promote { deployment, number } => {
             format!("promoted from {deployment} #{number} by {}", release.actor)
         }
+        boathouse_types::Trigger::Rotation { addon } => {
+            format!("new credentials of {addon}, rotated by {}", release.actor)
+        }
     };
     format!("{commit}{trigger}")
 }

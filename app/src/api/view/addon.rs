@@ -1,14 +1,22 @@
 //! An add-on as the API shows it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use boathouse_types::{Addon, Health, Identifier, PublicPort, Volume};
+use boathouse_types::{
+    Addon, AddonConnection, AddonParameter, AddonSecrets, ContainerStatus, EnvKey, Health, Identifier, PublicPort,
+    Rotation, RotationState, Volume,
+};
 
 use super::{status, volume};
+use crate::addon::{self, Values};
 use crate::db::deployment::DeploymentRow;
 use crate::db::public_port::{self, PublicPortRow};
+use crate::db::rotation::{self, RotationRow};
 use crate::db::{Connection, release};
 use crate::error::{Result, not_found};
+use crate::stack::package::ParameterKind;
+use crate::stack::template::{Piece, Template};
 use crate::stack::{Component, Origin};
 use crate::state::App;
 
@@ -23,14 +31,94 @@ pub fn of_deployment(connection: &Connection, app: &App, row: &DeploymentRow) ->
     let ports = public_port::of_deployment(connection, row.id)?;
     let parts = live.manifest.iter().flat_map(|stack| &stack.addons);
     let shown = parts.map(|part| {
-        let mine = |status: &&(boathouse_types::ContainerStatus, _)| {
-            status.0.identifier == part.identifier && status.0.release == live.number
-        };
+        let mine =
+            |status: &&(ContainerStatus, _)| status.0.identifier == part.identifier && status.0.release == live.number;
         let status = statuses.iter().find(mine).map(|(status, _)| status);
         let port = ports.iter().find(|port| port.identifier == part.identifier);
-        show(app, part, status, &volumes, port)
+        let (parameters, connection_strings) = told(part, &addon::current(&app.key, &live, &part.identifier)?, false);
+        Ok(Addon {
+            parameters,
+            connection_strings,
+            rotation: rotation::newest(connection, row.id, &part.identifier)?.map(rotation_of),
+            ..show(app, part, status, &volumes, port)
+        })
     });
-    Ok(shown.collect())
+    shown.collect()
+}
+
+/// Its credentials and connection strings, in the clear.
+pub fn secrets(
+    connection: &Connection,
+    app: &App,
+    row: &DeploymentRow,
+    identifier: &Identifier,
+) -> Result<AddonSecrets> {
+    one(connection, app, row, identifier)?;
+    let live = release::live(connection, row.id)?.ok_or_else(|| not_found("no release is live"))?;
+    let part = live.manifest.as_ref().and_then(|stack| stack.find(identifier));
+    let part = part.ok_or_else(|| not_found("the live release has no such add-on"))?;
+    let (parameters, connection_strings) = told(part, &addon::current(&app.key, &live, identifier)?, true);
+    Ok(AddonSecrets { parameters, connection_strings })
+}
+
+/// Variables and connection strings of an add-on, secrets masked unless they are to be shown.
+fn told(part: &Component, values: &Values, clear: bool) -> (Vec<AddonParameter>, Vec<AddonConnection>) {
+    let is_secret = |one: &&crate::stack::package::Parameter| one.kind == ParameterKind::Secret;
+    let secrets: BTreeSet<&EnvKey> = part.parameters.iter().filter(is_secret).map(|one| &one.key).collect();
+    let parameters = part.parameters.iter().map(|one| {
+        let secret = secrets.contains(&one.key);
+        let value = values.get(&one.key).filter(|_| clear || !secret).cloned();
+        AddonParameter { key: one.key.clone(), name: one.name.clone(), value, secret }
+    });
+    let connections = part.connection_strings.iter().map(|one| {
+        let hidden = |key: &EnvKey| !clear && secrets.contains(key);
+        let value = expanded(&one.value, values, hidden);
+        AddonConnection { name: one.name.clone(), value, description: one.description.clone() }
+    });
+    (parameters.collect(), connections.collect())
+}
+
+/// A connection string with its variables put in; percent-encoded in a URL (RFC 3986 §2.1).
+fn expanded(text: &str, values: &Values, hidden: impl Fn(&EnvKey) -> bool) -> String {
+    let Ok(template) = Template::parse(text) else { return text.to_owned() };
+    let put = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Variable(key) if hidden(key) => "***".to_owned(),
+        Piece::Variable(key) => {
+            let value = values.get(key).cloned().unwrap_or_default();
+            if template.is_url() { percent_encoded(&value) } else { value }
+        }
+        // A connection string generates nothing.
+        Piece::Generated(_) | Piece::Jwt { .. } => String::new(),
+    };
+    template.pieces().iter().map(put).collect()
+}
+
+fn percent_encoded(value: &str) -> String {
+    let put = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    value.bytes().map(put).collect()
+}
+
+fn rotation_of(row: RotationRow) -> Rotation {
+    let message = match row.state {
+        RotationState::Begin => "the new credentials are being made valid",
+        RotationState::Wire => "a release brings the new credentials to all who use them; old and new are valid",
+        RotationState::End => "the old credentials are being ended",
+        RotationState::Done => "only the new credentials are valid",
+        RotationState::Failed => "nothing has changed",
+    };
+    Rotation {
+        state: row.state,
+        message: message.to_owned(),
+        actor: row.actor,
+        release: row.release_number,
+        problem: row.problem,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+    }
 }
 
 /// One of them.
@@ -47,7 +135,7 @@ pub fn one(connection: &Connection, app: &App, row: &DeploymentRow, identifier: 
 fn show(
     app: &App,
     part: &Component,
-    status: Option<&boathouse_types::ContainerStatus>,
+    status: Option<&ContainerStatus>,
     volumes: &[Volume],
     port: Option<&PublicPortRow>,
 ) -> Addon {
@@ -61,7 +149,7 @@ fn show(
     Addon {
         identifier: part.identifier.clone(),
         name: part.name.clone(),
-        package: None,
+        package: part.package.as_ref().map(|package| package.url.to_string()),
         version: image.as_deref().and_then(tag).map(str::to_owned),
         image,
         health: status.map_or(Health::Off, |status| status.health),
@@ -71,7 +159,7 @@ fn show(
         volumes,
         parameters: Vec::new(),
         connection_strings: Vec::new(),
-        rotatable: false,
+        rotatable: part.rotate.is_some(),
         rotation: None,
         public: port.map(|row| public(app, row)),
     }

@@ -19,8 +19,10 @@ fn show(app: &App, row: VolumeRow, live: Option<&Stack>) -> Volume {
     let size = app.observed.size(&row.name);
     let parts = live.into_iter().flat_map(Stack::in_start_order);
     let uses = parts.flat_map(|part| part.volumes.iter().map(move |volume| (part, volume)));
+    let uses: Vec<_> = uses.filter(|(_, volume)| volume.identifier == row.identifier).collect();
+    let expected = uses.iter().filter_map(|(_, volume)| volume.size_mib).max();
     let mounts = uses
-        .filter(|(_, volume)| volume.identifier == row.identifier)
+        .into_iter()
         .map(|(part, volume)| VolumeMount { component: part.identifier.clone(), path: volume.path.clone() });
     let counted = size.as_ref().map(|size| size.counted.clone());
     Volume {
@@ -28,7 +30,7 @@ fn show(app: &App, row: VolumeRow, live: Option<&Stack>) -> Volume {
         identifier: row.identifier,
         name: row.name,
         size_bytes: counted.clone().and_then(Result::ok),
-        expected_bytes: None,
+        expected_bytes: expected.map(|mib| mib << 20),
         measured_at: size.map(|size| size.at),
         problem: counted.and_then(Result::err),
         created_at: row.created_at,

@@ -17,7 +17,7 @@ use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, env, object};
 use crate::error::{Result, conflict};
 use crate::release as releases;
-use crate::snapshot::Pieces;
+use crate::snapshot;
 use crate::state::App;
 
 pub use work::fill_next;
@@ -39,15 +39,15 @@ pub fn order(
     deployment::set_lifetime(tx, target, lifetime(from, new))?;
     deployment::set_wake(tx, target, from.wake)?;
     variables(tx, app, from, new, target)?;
-    if copies {
-        // The data opens for the passwords that it was made with.
-        Pieces::copy(tx, &app.key, from.id, target)?;
-    }
     let row = deployment::by_id(tx, target)?;
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
     let what = if copies { "with its data" } else { "without data" };
     let message = format!("{actor} cloned {}/{} as {}, {what}", from.project, from.name, row.name);
     event::record(tx, actor, "deployment.cloned", about, &message)?;
+    if copies {
+        // The data opens for the passwords that it was made with.
+        snapshot::copy_credentials(tx, &app.key, from.id, target)?;
+    }
     match (live, copies) {
         (Some(live), true) => clone::create(tx, from, live.id, target, actor)?,
         (None, true) => return Err(nothing_live(from)),

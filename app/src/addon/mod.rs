@@ -1,0 +1,7 @@
+//! Add-ons beyond what every container gets: their credentials change while everything runs.
+
+mod credentials;
+mod rotate;
+
+pub use credentials::{Values, current};
+pub use rotate::{request, start};
