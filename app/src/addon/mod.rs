@@ -4,4 +4,4 @@ mod credentials;
 mod rotate;
 
 pub use credentials::{Values, current};
-pub use rotate::{request, start};
+pub use rotate::{request, start, wake};

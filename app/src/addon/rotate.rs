@@ -43,7 +43,7 @@ pub fn start(app: &App, engine: Arc<dyn Containers>) {
     });
 }
 
-/// Begins a rotation; the caller pokes.
+/// Begins a rotation; the caller wakes.
 ///
 /// # Errors
 /// The package cannot, the deployment does not run, somebody set the value by hand, or another one is under way.
@@ -75,6 +75,12 @@ pub fn request(
         .ok_or_else(|| internal(format!("the live release has no value of {} for {addon}", rotate.key)))?;
     let seal = |values: &Values| credentials::seal(&app.key, deployment.id, addon, values);
     rotation::create(tx, deployment.id, addon, &seal(&old)?, &seal(&new)?, actor)
+}
+
+/// Tells that a rotation was asked for.
+pub fn wake(app: &App) {
+    fault::point("rotate.requested");
+    app.pokes.credentials.poke();
 }
 
 /// The live release and its add-on.

@@ -12,7 +12,6 @@ use crate::addon;
 use crate::auth::Actor;
 use crate::db::public_port;
 use crate::error::{Result, conflict, invalid, not_found};
-use crate::fault;
 use crate::port;
 use crate::state::App;
 
@@ -64,8 +63,7 @@ pub async fn rotate(app: Data<App>, actor: Actor, path: Path<AtAddon>) -> Result
         view::addon::one(tx, app, &row, &name)
     })
     .await?;
-    fault::point("rotate.requested");
-    app.pokes.credentials.poke();
+    addon::wake(&app);
     Ok(answer)
 }
 
