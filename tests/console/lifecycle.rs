@@ -30,7 +30,7 @@ async fn names_for_people_and_a_deletion_that_is_undone() {
     browser.go("/projects/shop/production").await;
     browser.sees_within(LIVE, "Healthy").await;
     browser.sees("Web shop").await;
-    browser.must_be_quiet(&[]).await;
+    browser.must_be_quiet(&[404]).await;
     browser.close().await;
 }
 
@@ -49,7 +49,7 @@ async fn a_protected_deployment_offers_no_deletion() {
     let browser = signed_in(&server, 1440).await;
     browser.go("/projects/shop/production/options").await;
     browser.sees("Delete the deployment").await;
-    browser.run("document.querySelector('form.narrow input[type=checkbox]').click()").await;
+    browser.run("[...document.querySelectorAll('form.narrow input[type=checkbox]')].at(-1).click()").await;
     browser.press("Save").await;
     browser.sees("take the protection off").await;
     browser.sees_no_more("Delete the deployment").await;

@@ -45,7 +45,7 @@ async fn the_tree_describes_restarts_and_turns_red_by_itself() {
     browser.sees("Healthy").await;
     browser.remember_this_page().await;
     admin.post(&format!("{}/stop", at("shop", "production")), &()).await.ok();
-    browser.sees_within(seconds(30), "stopped").await;
+    browser.sees_within(seconds(60), "Off").await;
     browser.must_not_have_reloaded().await;
     browser.close().await;
 }
