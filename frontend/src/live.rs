@@ -36,6 +36,9 @@ impl<T> Clone for Live<T> {
 }
 impl<T> Copy for Live<T> {}
 
+/// Takes an answer of the server, or says why it cannot.
+type Take = Box<dyn Fn(&str) -> Answer<()>>;
+
 /// At most one request is under way; what is asked for meanwhile is done once, after it.
 #[derive(Clone, Copy, PartialEq)]
 enum Reading {
@@ -124,7 +127,7 @@ impl<T: Value> Live<T> {
 }
 
 impl Source {
-    async fn read(self, take: Box<dyn Fn(&str) -> Answer<()>>) {
+    async fn read(self, take: Take) {
         loop {
             let Some(path) = self.path.try_get_value() else { return };
             let is_wanted = move || self.path.try_get_value().is_some();

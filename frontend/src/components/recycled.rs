@@ -81,7 +81,7 @@ fn Deleted(recycled: Recycled, thing: Thing) -> impl IntoView {
     let (title, label) = (format!("Delete {name} for good?"), format!("Delete {name} for good"));
     view! {
         <li>
-            <span class="main"><Icon glyph=Glyph::TRASH/><strong>{name.clone()}</strong></span>
+            <span class="main"><Icon glyph=Glyph::TRASH/><strong>{name}</strong></span>
             <span class="hint reason">"deleted "<Moment at=recycled.at/>", gone for good "<Moment at=recycled.until/></span>
             <Show when=may_change>
                 <span class="row-actions">

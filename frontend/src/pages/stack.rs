@@ -164,13 +164,13 @@ fn PartRow(builder: Builder, id: u32) -> impl IntoView {
     let rename = move |event| change(|part, value| part.identifier = value, event_target_value(&event));
     let choose = move |event| change(|part, value| part.version = value, event_target_value(&event));
     let versions = (!package.versions.is_empty()).then(|| {
-        let option = |version: String| view! { <option value=version.clone()>{version.clone()}</option> };
+        let option = |version: String| view! { <option value=version>{version.clone()}</option> };
         view! { <select aria-label=format!("Version of {}", package.name) on:change=choose><option value="">"usual version"</option>{package.versions.iter().cloned().map(option).collect_view()}</select> }
     });
     view! {
         <li>
             <img src=package.icon.clone() alt="" width="22" height="22"/>
-            <input type="text" aria-label=format!("Name of {} in the stack", package.name) autocomplete="off" autocapitalize="off" spellcheck="false" value=part.identifier.clone() on:input=rename/>
+            <input type="text" aria-label=format!("Name of {} in the stack", package.name) autocomplete="off" autocapitalize="off" spellcheck="false" value=part.identifier on:input=rename/>
             {versions}
             <button type="button" class="quiet icon-only" aria-label=format!("Remove {}", package.name) on:click=move |_| builder.chosen.update(|chosen| chosen.remove(id))><Icon glyph=Glyph::TRASH/></button>
         </li>
