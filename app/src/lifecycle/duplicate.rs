@@ -1,10 +1,11 @@
 //! A second project like the first: source, deploy key, deployments and variables; no data, no releases, no hosts.
 
-use boathouse_types::{DeploymentId, ProjectId, ProjectName};
+use boathouse_types::{DeploymentId, DeploymentStage, ProjectId, ProjectName};
 
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
-use crate::db::{Transaction, deployment, env};
+use crate::db::shared::{self, Sharing};
+use crate::db::{Transaction, deployment, env, generated};
 use crate::error::Result;
 use crate::snapshot;
 use crate::state::App;
@@ -19,6 +20,7 @@ pub fn project(
 ) -> Result<ProjectId> {
     let id = project::create(tx, name, &from.source)?;
     deploy_key(tx, app, from, id)?;
+    shared_variables(tx, app, from.id, id)?;
     for row in deployment::of_project(tx, from.id)? {
         let copy = deployment::create(tx, id, &row.name, row.stage, row.branch.as_ref())?;
         deployment::set_display_name(tx, copy, row.display_name.as_ref())?;
@@ -39,6 +41,31 @@ fn deploy_key(tx: &Transaction<'_>, app: &App, from: &ProjectRow, to: ProjectId)
     };
     let private = app.key.open(&project::deploy_key_aad(from.id), &sealed)?;
     project::set_deploy_key(tx, to, public, &app.key.seal(&project::deploy_key_aad(to), &private))
+}
+
+/// Copies what was generated at random for one deployment to another, whose volumes hold those credentials.
+pub fn generated(tx: &Transaction<'_>, app: &App, from: DeploymentId, to: DeploymentId) -> Result<()> {
+    for row in generated::list(tx, from)? {
+        let pieces = app.key.open(&generated::aad(from, &row.identifier, &row.key), &row.pieces_sealed)?;
+        let sealed = app.key.seal(&generated::aad(to, &row.identifier, &row.key), &pieces);
+        generated::set(tx, to, &row.identifier, &row.key, &sealed)?;
+    }
+    Ok(())
+}
+
+/// Copies what the deployments of a project share, as a whole and by stage.
+fn shared_variables(tx: &Transaction<'_>, app: &App, from: ProjectId, to: ProjectId) -> Result<()> {
+    let stages =
+        [DeploymentStage::Development, DeploymentStage::Staging, DeploymentStage::Production, DeploymentStage::Preview];
+    let by_stage = stages.map(|stage| (Sharing::Stage(from, stage), Sharing::Stage(to, stage)));
+    for (from, to) in by_stage.into_iter().chain([(Sharing::Project(from), Sharing::Project(to))]) {
+        for row in shared::list(tx, from)? {
+            let value = app.key.open(&shared::aad(from, &row.key), &row.value_sealed)?;
+            let sealed = app.key.seal(&shared::aad(to, &row.key), &value);
+            shared::set(tx, to, &row.key, &sealed, row.secret)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the variables of one deployment to another, secrets too; what cannot be opened refuses the copy.

@@ -16,6 +16,7 @@ use crate::db::{Connection, Transaction, deployment, object, release};
 use crate::docker::Containers;
 use crate::error::{Error, Result, conflict};
 use crate::fault;
+use crate::lifecycle::duplicate;
 use crate::state::App;
 
 /// How often the bytes are noted, and the wish to cancel is looked for, while something is copied.
@@ -179,6 +180,8 @@ fn copied(tx: &Transaction<'_>, app: &App, row: &CloneRow, paused: Duration, byt
     let (Some(source), Some(release)) = (row.source, row.release) else { return Ok(()) };
     let (source, target) = (deployment::by_id(tx, source)?, deployment::by_id(tx, row.target)?);
     let live = release::by_id(tx, release)?;
+    // Those of the moment: somebody may have rotated them since the clone was asked for.
+    duplicate::generated(tx, app, source.id, target.id)?;
     if let Err(error) = begin(tx, app, &source, &live, &target, &row.actor) {
         // The data is there; whoever asked deploys by hand.
         tell(tx, row, "clone.waits", &format!("The data is copied, but nothing was deployed: {error}"))?;
