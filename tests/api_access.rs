@@ -53,6 +53,8 @@ member POST /projects/{project}/deployments/{deployment}/move
 member POST /projects/{project}/deployments/{deployment}/clone
 viewer GET /projects/{project}/deployments/{deployment}/clone
 member POST /projects/{project}/deployments/{deployment}/clone/cancel
+member PUT /projects/{project}/deployments/{deployment}/code
+member POST /projects/{project}/deployments/{deployment}/code/delete
 member POST /projects/{project}/deployments/{deployment}/start
 member POST /projects/{project}/deployments/{deployment}/extend
 member POST /projects/{project}/deployments/{deployment}/stop

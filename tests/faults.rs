@@ -13,7 +13,8 @@ use boathouse_types::{Intent, NewRelease, Project, Release, ReleaseState, Source
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use http::Method;
 
-use crate::harness::{Client, Engine, GitRepo, Server, TestApp, app, at, seconds, upload, wait_for};
+use crate::harness::{Client, Engine, GitRepo, Server, TestApp, app, at, seconds, tar_gz, upload, wait_for};
+use crate::lifecycle_dev::developed;
 
 /// From the restart to a terminal state.
 const RECOVERY: Duration = Duration::from_secs(30);
@@ -36,12 +37,14 @@ enum Story {
     Promote,
     Clone,
     Expire,
+    Develop,
+    Code,
 }
 
 impl Story {
     /// Whether somebody is served all the time.
     fn serves(self) -> bool {
-        !matches!(self, Self::First | Self::Delete | Self::Recycle | Self::Expire)
+        !matches!(self, Self::First | Self::Delete | Self::Recycle | Self::Expire | Self::Develop | Self::Code)
     }
 }
 
@@ -56,6 +59,8 @@ fn story(point: &str) -> Story {
         _ if point.starts_with("delete.") => Story::Delete,
         _ if point.starts_with("recycle.") => Story::Recycle,
         "expiry.stopped" => Story::Expire,
+        _ if point.starts_with("develop.") => Story::Develop,
+        _ if point.starts_with("code.") => Story::Code,
         _ if point.starts_with("clone.") => Story::Clone,
         "promote.checked" => Story::Promote,
         _ => Story::Redeploy,
@@ -180,6 +185,16 @@ impl World {
                 }
                 (REPO.to_owned(), self.text(REPO).await)
             }
+            Story::Develop | Story::Code => {
+                let name = format!("code-{number}");
+                local.create_project(&name, &upload()).await;
+                let stage = serde_json::json!({ "stage": "development" });
+                local.patch(&at(&name, "production"), &stage).await.ok();
+                if story(point) == Story::Code {
+                    local.deploy_archive(&name, developed()).await;
+                }
+                (name, String::new())
+            }
             Story::Promote => {
                 let new = serde_json::json!({ "name": "next", "stage": "staging" });
                 local.post(&format!("/api/v1/projects/{SHOP}/deployments"), &new).await.ok();
@@ -233,12 +248,23 @@ impl World {
                 .await;
                 drop(local.try_send(Method::POST, &format!("{releases}/{}/cancel", release.number), None).await);
             }
+            Story::Develop => send(&local, project, developed()).await,
+            Story::Code => {
+                let deployment = at(project, "production");
+                if point == "code.removed" {
+                    let body = serde_json::to_vec(&serde_json::json!({ "paths": ["gone.txt"] })).unwrap();
+                    let body = Some(("application/json", body));
+                    drop(local.try_send(Method::POST, &format!("{deployment}/code/delete"), body).await);
+                } else {
+                    let changed = tar_gz(&[("kept.txt".to_owned(), b"changed".to_vec())]);
+                    let body = Some(("application/gzip", changed));
+                    drop(local.try_send(Method::PUT, &format!("{deployment}/code"), body).await);
+                }
+            }
             Story::Expire => {
                 let db =
                     Db::open(&self.server.data().join("boathouse.db"), &self.server.data().join("backups")).unwrap();
-                let sql = format!(
-                    "update deployment set lifetime_ms = 3600000, expires_at = 1 where slug = '{project}-production'"
-                );
+                let sql = format!("update deployment set expires_at = 1 where slug = '{project}-production'");
                 db.write(move |tx| Ok(tx.execute_batch(&sql)?)).await.unwrap();
                 // The task sleeps until it is told that something has changed.
                 let body = Some(("application/json", b"{}".to_vec()));
@@ -300,13 +326,17 @@ impl World {
             .await;
             return None;
         }
+        if matches!(story(point), Story::Develop | Story::Code) {
+            self.code_arrives(project, point).await;
+            return None;
+        }
         if story(point) == Story::Expire {
             wait_for(RECOVERY, &what, || async {
                 let now = local.deployment(project, "production").await;
                 (now.intent == Intent::Stopped).then_some(())
             })
             .await;
-            local.delete(&format!("/api/v1/projects/{project}?confirm={project}&now=true")).await.ok();
+            self.removes(project).await;
             return None;
         }
         if story(point) == Story::Clone {
@@ -317,6 +347,24 @@ impl World {
         let newest: Vec<Release> = local.read(&releases).await;
         let newest = newest.into_iter().next()?;
         Some(local.ended_within(RECOVERY, &newest).await)
+    }
+
+    /// Its development server has the code that was sent last; then it goes.
+    async fn code_arrives(&self, project: &str, point: &str) {
+        let host = format!("{project}.localhost");
+        let kept = if matches!(point, "code.put" | "code.arrived") { "changed" } else { "kept" };
+        let gone = if point == "code.removed" { 404 } else { 200 };
+        wait_for(RECOVERY, &format!("{point}: the code is there"), || async {
+            let kept_now = self.server.visit(&host, "/kept.txt").await;
+            let gone_now = self.server.visit(&host, "/gone.txt").await;
+            (kept_now.text() == kept && gone_now.status == gone).then_some(())
+        })
+        .await;
+        self.removes(project).await;
+    }
+
+    async fn removes(&self, project: &str) {
+        self.server.local().delete(&format!("/api/v1/projects/{project}?confirm={project}&now=true")).await.ok();
     }
 
     /// It serves the data of its source, and goes again.

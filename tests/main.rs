@@ -41,6 +41,7 @@ mod edge_standalone;
 mod edge_support;
 mod lifecycle;
 mod lifecycle_clone;
+mod lifecycle_dev;
 mod lifecycle_engine;
 mod lifecycle_wake;
 mod outgoing;

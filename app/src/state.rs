@@ -46,6 +46,8 @@ pub struct Inner {
 pub struct Pokes {
     /// The release worker.
     pub release: Poke,
+    /// Changes of code.
+    pub code: Poke,
     /// The copies of clones.
     pub clone: Poke,
     /// The ends of deployments' times.

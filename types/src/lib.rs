@@ -4,12 +4,13 @@
 
 pub mod access;
 pub mod addon;
-pub mod cidr;
-pub mod cloning;
 pub mod analyze;
 pub mod catalog;
-pub mod deletion;
+pub mod cidr;
+pub mod cloning;
+pub mod code;
 pub mod container;
+pub mod deletion;
 pub mod deployment;
 pub mod dotenv;
 pub mod env;
@@ -35,6 +36,7 @@ pub use analyze::*;
 pub use catalog::*;
 pub use cidr::*;
 pub use cloning::*;
+pub use code::*;
 pub use container::*;
 pub use deletion::*;
 pub use deployment::*;

@@ -10,6 +10,7 @@ mod catalog;
 mod client;
 mod container;
 mod cloning;
+mod code;
 mod deployment;
 mod env;
 mod environment;

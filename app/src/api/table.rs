@@ -5,8 +5,8 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, backup, catalog, cloning, container, deployment, env, environment, event, git, host, log, openapi, plan,
-    project, registry, release, session, setup, shared, stack, status, system, token, upload, user, volume,
+    addon, backup, catalog, cloning, code, container, deployment, env, environment, event, git, host, log, openapi,
+    plan, project, registry, release, session, setup, shared, stack, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -105,6 +105,8 @@ fn deployments() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/clone", MEMBER, cloning::create).says("Make a deployment with this one's configuration and, unless told otherwise, its data; this one stays up").takes::<NewClone>().answers::<Deployment>().with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/clone", VIEWER, cloning::get).says("How the deployment came about as a clone, and how far its copy is").answers::<CloneStatus>(),
         route(POST, "/projects/{project}/deployments/{deployment}/clone/cancel", MEMBER, cloning::cancel).says("End the copy that makes this deployment; nothing of it is left").answers::<Deployment>(),
+        route(PUT, "/projects/{project}/deployments/{deployment}/code", MEMBER, code::put).says("Changed files of a deployment in development, as a tar archive relative to the source's folder; 202 where they have not arrived after 20 s").takes_bytes(&["application/x-tar", "application/gzip"]).answers::<CodeChange>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/code/delete", MEMBER, code::delete).says("Remove files and folders of a deployment in development").takes::<DeleteCode>().answers::<CodeChange>(),
         route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/extend", MEMBER, deployment::extend).says("Begin the time of a running deployment anew, also with another length").takes::<Extend>().answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),

@@ -16,6 +16,7 @@ mod delete;
 mod deploy;
 mod deployment;
 mod describe;
+mod dev;
 mod domain;
 mod edge;
 mod env;
@@ -53,6 +54,7 @@ mod tasks;
 mod token;
 mod undelete;
 mod user;
+mod watch;
 mod volume;
 
 use std::path::PathBuf;
@@ -115,6 +117,7 @@ enum Command {
     Project(project::Args),
     Deployment(deployment::Args),
     Deploy(deploy::Args),
+    Dev(dev::Args),
     Release(release::Args),
     Rollback(rollback::Args),
     Promote(promote::Args),
@@ -206,6 +209,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Project(args) => project::run(args, context).await,
         Command::Deployment(args) => deployment::run(args, context).await,
         Command::Deploy(args) => deploy::run(args, context).await,
+        Command::Dev(args) => dev::run(args, context).await,
         Command::Release(args) => release::run(args, context).await,
         Command::Rollback(args) => rollback::run(args, context).await,
         Command::Promote(args) => promote::run(args, context).await,

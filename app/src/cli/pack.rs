@@ -116,10 +116,9 @@ fn pack(folder: &Path, chunks: mpsc::Sender<io::Result<Bytes>>) -> Result<Packed
     packed
 }
 
-fn write_archive(folder: &Path, out: &mut Chunks) -> Result<u64> {
-    let mut archive = tar::Builder::new(GzEncoder::new(&mut *out, Compression::fast()));
-    archive.follow_symlinks(false);
-    let walk = WalkBuilder::new(folder)
+/// What of a folder is sent: neither what is ignored nor git's own.
+pub fn walk(folder: &Path) -> ignore::Walk {
+    WalkBuilder::new(folder)
         .hidden(false)
         .parents(false)
         .ignore(false)
@@ -129,9 +128,29 @@ fn write_archive(folder: &Path, out: &mut Chunks) -> Result<u64> {
         .add_custom_ignore_filename(IGNORE)
         .filter_entry(|entry| entry.file_name() != NEVER)
         .sort_by_file_name(std::cmp::Ord::cmp)
-        .build();
+        .build()
+}
+
+/// An archive of some files of a folder; one that vanished meanwhile is left out.
+pub fn some(folder: &Path, paths: &[std::path::PathBuf]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    archive.follow_symlinks(false);
+    for path in paths {
+        match archive.append_path_with_name(folder.join(path), path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::invalid(format!("{} cannot be packed: {error}", path.display())));
+            }
+            _ => {}
+        }
+    }
+    Ok(archive.into_inner()?.finish()?)
+}
+
+fn write_archive(folder: &Path, out: &mut Chunks) -> Result<u64> {
+    let mut archive = tar::Builder::new(GzEncoder::new(&mut *out, Compression::fast()));
+    archive.follow_symlinks(false);
     let mut files = 0;
-    for entry in walk {
+    for entry in walk(folder) {
         let entry = entry.map_err(|error| Failure::invalid(format!("the folder cannot be read: {error}")))?;
         let Ok(name) = entry.path().strip_prefix(folder) else { continue };
         let kind = entry.file_type();

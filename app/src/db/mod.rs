@@ -5,6 +5,7 @@
 
 pub mod certificate;
 pub mod clone;
+pub mod code;
 pub mod deployment;
 pub mod env;
 pub mod event;

@@ -190,6 +190,18 @@ pub fn record_volume(
     Ok(())
 }
 
+/// Whether a volume of code was filled.
+pub fn is_filled(connection: &Connection, name: &str) -> Result<bool> {
+    let sql = "select 1 from volume where name = ?1 and filled_at is not null";
+    Ok(connection.query_row(sql, [name], |_| Ok(())).optional()?.is_some())
+}
+
+/// Notes that a volume of code was filled.
+pub fn set_filled(tx: &Transaction<'_>, name: &str) -> Result<()> {
+    tx.execute("update volume set filled_at = ?2 where name = ?1", params![name, clock::now()])?;
+    Ok(())
+}
+
 /// Forgets a volume that is gone.
 pub fn forget_volume(tx: &Transaction<'_>, name: &str) -> Result<()> {
     tx.execute("delete from volume where name = ?1", [name])?;

@@ -8,6 +8,15 @@ use futures_util::stream::BoxStream;
 use super::engine::Engine;
 use super::{DockerError, Result};
 
+/// Whom files belong to that are written into a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Whoever the stream says.
+    AsWritten,
+    /// The user that the container's programs run as.
+    OfContainer,
+}
+
 pub(super) async fn read(
     engine: &Engine,
     container: &str,
@@ -25,9 +34,11 @@ pub(super) async fn write(
     container: &str,
     path: &str,
     tar: BoxStream<'static, std::io::Result<Bytes>>,
+    owner: Owner,
 ) -> Result<()> {
     let docker = engine.client().await?;
-    let options = UploadToContainerOptionsBuilder::new().path(path).build();
+    let of_container = if owner == Owner::OfContainer { "1" } else { "0" };
+    let options = UploadToContainerOptionsBuilder::new().path(path).copy_uidgid(of_container).build();
     let written = docker.upload_to_container(container, Some(options), bollard::body_try_stream(tar)).await;
     let what = format!("write files into container {container}");
     engine.forget_if_gone(written.map_err(|error| DockerError::from_engine(what, error)))

@@ -23,7 +23,8 @@ use super::build::Place;
 use super::subnet::{Pool, Subnet};
 use super::{
     BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, ErrorKind, ExecEnd, ExecSpec,
-    ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, Summary, VolumeInfo, VolumeSpec,
+    ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, Summary, VolumeInfo,
+    VolumeSpec,
 };
 
 /// Connecting and agreeing on a version.
@@ -276,8 +277,9 @@ impl Containers for Engine {
         container: &'a str,
         path: &'a str,
         tar: BoxStream<'static, std::io::Result<Bytes>>,
+        owner: Owner,
     ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(super::archive::write(self, container, path, tar))
+        Box::pin(super::archive::write(self, container, path, tar, owner))
     }
 
     fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>> {

@@ -77,6 +77,8 @@ pub struct ImageInfo {
     pub architecture: String,
     /// For example `linux`.
     pub os: String,
+    /// The directory in which its programs start, where it names one.
+    pub workdir: Option<String>,
     /// TCP ports that it declares, ascending.
     pub exposed_ports: Vec<u16>,
     /// Labels.
@@ -94,6 +96,7 @@ impl ImageInfo {
             id: image.id.unwrap_or_default(),
             architecture: image.architecture.unwrap_or_default(),
             os: image.os.unwrap_or_default(),
+            workdir: config.working_dir.filter(|path| !path.is_empty()),
             exposed_ports: tcp_ports(config.exposed_ports.unwrap_or_default()),
             labels: config.labels.unwrap_or_default().into_iter().collect(),
             tags: image.repo_tags.unwrap_or_default(),

@@ -28,6 +28,7 @@ use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+pub use archive::Owner;
 pub use build::{BuildLimits, BuildRequest, Builder, Proxy};
 pub use engine::{Engine, EngineInfo};
 pub use error::{BuildFailure, DockerError, ErrorKind};
@@ -110,13 +111,14 @@ pub trait Containers: Send + Sync {
         container: &'a str,
         path: &'a str,
     ) -> BoxFuture<'a, Result<BoxStream<'static, std::io::Result<Bytes>>>>;
-    /// Unpacks a tar stream into a folder of a container, running or not; owners and rights as in the stream. It has no deadline of
+    /// Unpacks a tar stream into a folder of a container, running or not; rights as in the stream. It has no deadline of
     /// its own.
     fn write_files<'a>(
         &'a self,
         container: &'a str,
         path: &'a str,
         tar: BoxStream<'static, std::io::Result<Bytes>>,
+        owner: Owner,
     ) -> BoxFuture<'a, Result<()>>;
     /// Gives a container another name.
     fn rename<'a>(&'a self, container: &'a str, name: &'a str) -> BoxFuture<'a, Result<()>>;

@@ -5,6 +5,8 @@ mod build;
 mod build_secret;
 mod clean;
 pub mod environment;
+mod code;
+mod develop;
 mod hosts;
 mod log;
 mod login;
@@ -31,7 +33,13 @@ pub use request::{Request, apply, cancel, promote, request, rewire, rollback};
 use crate::docker::Containers;
 use crate::state::App;
 
-/// Starts the worker.
+/// Starts the worker, and what brings changes of code.
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
+    let (handles, containers) = (app.clone(), engine.clone());
+    let description = "brings changes of code into the volumes of deployments in development";
+    app.tasks.when_due("code", description, app.pokes.code.clone(), move || {
+        let (app, engine) = (handles.clone(), containers.clone());
+        async move { code::apply_next(&app, &*engine).await }
+    });
     worker::start(app, engine);
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::PipelineLog;
 use super::stop::{Step, Stop};
-use super::{build, build_secret, plan, record, source, start, switch};
+use super::{build, build_secret, develop, plan, record, source, start, switch};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
@@ -232,6 +232,9 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
     let secrets = build_secret::open(run, row, &source.stack).await?;
     hide(run, &run.row().await?, &secrets).await?;
     let exposed = build::all(run, row, &source, &secrets).await?;
+    if develop::is_for(run, row).await? {
+        develop::settle(run, row, &source).await?;
+    }
     record::start(run, &run.row().await?, exposed).await
 }
 
@@ -361,6 +364,12 @@ async fn tidy(run: &Run) {
         && let Err(error) = build::remove_readers(run, &row).await
     {
         tracing::warn!(release = run.id.0, ?error, "a container that files were read from could not be removed yet");
+    }
+    if let Ok(row) = run.row().await
+        && let Some(stack) = &row.manifest
+        && let Err(error) = develop::remove_passages(run, stack).await
+    {
+        tracing::warn!(release = run.id.0, ?error, "a container that code went through could not be removed yet");
     }
     for _ in 0..REMOVE_TRIES {
         match tokio::fs::remove_dir_all(run.work()).await {

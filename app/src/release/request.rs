@@ -165,6 +165,13 @@ pub fn promote(
         return Err(invalid(format!("{} cannot be promoted to itself", deployment.name))
             .hint("Roll back to one of its own releases instead."));
     }
+    if from.manifest.iter().flat_map(|stack| &stack.components).any(|part| part.code().is_some()) {
+        return Err(conflict(format!(
+            "release #{} of {} was made for development: its code is in a volume, not in its images",
+            from.number, from.deployment
+        ))
+        .hint("Commit the code, deploy it to staging, and promote that."));
+    }
     let trigger = Trigger::Promote { deployment: from.deployment.clone(), number: from.number };
     repeat(tx, app, deployment, from, actor, &trigger)
 }

@@ -10,7 +10,7 @@ use boathouse_types::{GitRef, GitUrl, Source, Stage};
 use super::packages::{self, Packages};
 use super::pipeline::{Run, record_event};
 use super::stop::{Step, Stop};
-use super::{blocking, unpack};
+use super::{blocking, develop, unpack};
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, project, release};
 use crate::error::{Error, Result, internal, invalid, unavailable};
@@ -68,8 +68,15 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
             })
             .await?;
             let packages = packages::fetch(run, row, root, named).await?;
-            let root = root.clone();
-            let (stack, found) = blocking::run(move |_| read_stack(&root, &packages)).await?;
+            let (root, development) = (root.clone(), develop::is_for(run, row).await?);
+            let (stack, found) = blocking::run(move |_| {
+                let (mut stack, found) = read_stack(&root, &packages)?;
+                if development {
+                    stack::develop::settle(&mut stack, |path| is_file(&root, path))?;
+                }
+                Ok((stack, found))
+            })
+            .await?;
             log.say(found);
             stack
         }
@@ -212,6 +219,10 @@ fn neighbours(root: &Path) -> String {
     if names.is_empty() { "The source has no folders.".into() } else { format!("Folders there: {}.", names.join(", ")) }
 }
 
+fn is_file(root: &Path, path: &str) -> bool {
+    fs::symlink_metadata(root.join(path)).is_ok_and(|about| about.is_file())
+}
+
 /// The packages that the manifest names; an error in it is told when it is read for good.
 fn named_packages(root: &Path) -> Result<BTreeSet<PackageUrl>> {
     let Some((name, text)) = read_manifest(root)? else { return Ok(BTreeSet::new()) };
@@ -240,7 +251,7 @@ fn read_manifest(root: &Path) -> Result<Option<(&'static str, String)>> {
 }
 
 fn read_stack(root: &Path, packages: &Packages) -> Result<(Stack, String)> {
-    let is_file = |path: &str| fs::symlink_metadata(root.join(path)).is_ok_and(|about| about.is_file());
+    let is_file = |path: &str| is_file(root, path);
     if let Some((name, text)) = read_manifest(root)? {
         let manifest = stack::read_manifest(name, &text)?;
         let mut stack = stack::resolve(&manifest, &|url| packages.find(url))?;

@@ -145,6 +145,11 @@ impl Component {
         }
     }
 
+    /// The volume that holds its code, in development.
+    pub fn code(&self) -> Option<&Volume> {
+        self.volumes.iter().find(|volume| volume.code)
+    }
+
     /// Names of the variables that its build reads as secrets.
     pub fn build_secrets(&self) -> impl Iterator<Item = &EnvKey> {
         let secrets = match &self.origin {
@@ -274,6 +279,9 @@ pub struct Volume {
     /// Group of its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
+    /// It holds the code of a component in development.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub code: bool,
     /// Stages that have it; all where empty.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub stages: BTreeSet<DeploymentStage>,
@@ -282,7 +290,7 @@ pub struct Volume {
 impl Volume {
     /// A volume of every stage.
     pub fn new(identifier: Identifier, path: String) -> Self {
-        Self { identifier, path, size_mib: None, uid: None, gid: None, stages: BTreeSet::new() }
+        Self { identifier, path, size_mib: None, uid: None, gid: None, code: false, stages: BTreeSet::new() }
     }
 
     /// Whether a deployment of that stage has it.

@@ -268,7 +268,7 @@ fn volume(part: &Identifier, storage: &Storage) -> Option<Volume> {
     // Both are identifiers; together they may be too long for one, and then the part's own must do.
     let identifier = format!("{part}-{}", storage.identifier).parse().or_else(|_| part.as_str().parse()).ok()?;
     let Storage { path, size_mib, uid, gid, stages, .. } = storage.clone();
-    Some(Volume { identifier, path, size_mib, uid, gid, stages })
+    Some(Volume { size_mib, uid, gid, stages, ..Volume::new(identifier, path) })
 }
 
 fn site_path(part: &Part, path: &str) -> String {

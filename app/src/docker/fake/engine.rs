@@ -15,7 +15,7 @@ use super::state::{Container, carries, missing};
 use crate::docker::subnet::Subnet;
 use crate::docker::{
     BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, EngineInfo, ErrorKind, EventAction,
-    ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Result, RunState,
+    ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, RunState,
     Summary, VolumeInfo, VolumeSpec,
 };
 
@@ -119,6 +119,7 @@ impl Containers for Fake {
         container: &'a str,
         path: &'a str,
         mut tar: BoxStream<'static, std::io::Result<Bytes>>,
+        _owner: Owner,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let mut bytes = Vec::new();
@@ -316,6 +317,7 @@ impl Containers for Fake {
                 id: format!("sha256:{number:064x}"),
                 architecture: "amd64".into(),
                 os: "linux".into(),
+                workdir: None,
                 exposed_ports: Vec::new(),
                 labels: request.labels.clone(),
                 tags: vec![request.tag.clone()],

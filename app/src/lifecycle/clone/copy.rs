@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use boathouse_types::Identifier;
 use futures_util::StreamExt;
 
-use crate::docker::{ContainerSpec, Containers, DockerError, Mount, RunState, VolumeSpec, labels};
+use crate::docker::{ContainerSpec, Containers, DockerError, Mount, Owner, RunState, VolumeSpec, labels};
 use crate::error::{Result, conflict, unavailable};
 use crate::fault;
 use crate::observed::{Hold, Observed};
@@ -180,7 +180,7 @@ async fn all(engine: &dyn Containers, plan: &Plan, bytes: &Arc<AtomicU64>) -> Re
             let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
             counted.fetch_add(length, Ordering::Relaxed);
         });
-        engine.write_files(&name(plan, index, Side::To), PLACE, counting.boxed()).await?;
+        engine.write_files(&name(plan, index, Side::To), PLACE, counting.boxed(), Owner::AsWritten).await?;
         fault::point("clone.copied");
     }
     Ok(())

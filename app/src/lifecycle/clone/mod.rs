@@ -7,7 +7,7 @@
 mod copy;
 mod work;
 
-use boathouse_types::{CloneState, DeploymentId, Intent, Lifetime, NewClone};
+use boathouse_types::{CloneState, DeploymentId, DeploymentStage, Intent, Lifetime, NewClone};
 
 use super::duplicate;
 use crate::db::clone::{self, CloneRow};
@@ -90,7 +90,7 @@ fn variables(
     Ok(())
 }
 
-/// Asks for the first release: the source's images again, or a build where the clone follows another branch.
+/// Asks for the first release: the source's images again, or a build where the clone follows another branch or is developed.
 fn begin(
     tx: &Transaction<'_>,
     app: &App,
@@ -99,10 +99,12 @@ fn begin(
     target: &DeploymentRow,
     actor: &str,
 ) -> Result<()> {
-    if target.branch == from.branch {
+    let is_built = |row: &DeploymentRow| row.stage != DeploymentStage::Development;
+    if target.branch == from.branch && is_built(from) && is_built(target) {
         releases::promote(tx, app, target, live, actor)?;
     } else {
-        releases::request(tx, &releases::Request { deployment: target, actor, reference: None, upload: None })?;
+        let upload = live.upload.as_deref();
+        releases::request(tx, &releases::Request { deployment: target, actor, reference: None, upload })?;
     }
     Ok(())
 }

@@ -182,6 +182,12 @@ fn copied(tx: &Transaction<'_>, app: &App, row: &CloneRow, paused: Duration, byt
     let live = release::by_id(tx, release)?;
     // Those of the moment: somebody may have rotated them since the clone was asked for.
     duplicate::generated(tx, app, source.id, target.id)?;
+    // Code that somebody edited came along: it is not to be put there anew.
+    for volume in object::volumes(tx, source.id)? {
+        if object::is_filled(tx, &volume.name)? {
+            object::set_filled(tx, &object::volume_name(&app.instance, &target.slug, &volume.identifier))?;
+        }
+    }
     if let Err(error) = begin(tx, app, &source, &live, &target, &row.actor) {
         // The data is there; whoever asked deploys by hand.
         tell(tx, row, "clone.waits", &format!("The data is copied, but nothing was deployed: {error}"))?;
