@@ -1,4 +1,4 @@
-//! Starters, really built and fetched: each counts visits and shows the count.
+//! Starters, really built and fetched: each counts visits in the add-on that was chosen, and shows the count.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,26 +62,27 @@ async fn visits(server: &Server, host: &str, store: &str) -> u64 {
     number.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
 }
 
-/// Each of these hosts counts.
+/// Each of these hosts counts on where the one before stopped: they share one store.
 async fn count_on(server: &Server, hosts: &[&str], store: &str) {
-    for host in hosts {
-        let first = visits(server, host, store).await;
-        let then = visits(server, host, store).await.max(visits(server, host, store).await);
-        assert!(then > first, "{host}: {then} after {first}");
+    let mut last = 0;
+    for host in hosts.iter().chain(hosts) {
+        let now = visits(server, host, store).await;
+        assert!(now > last, "{host}: {now} after {last}");
+        last = now;
     }
 }
 
 #[tokio::test]
-async fn hono_flask_and_go_count_beside_two_sites() {
-    let server = server(&["node:22-slim", "python:3.11-slim", "golang:1.19"]).await;
+async fn hono_flask_and_go_count_in_redis_beside_two_sites() {
+    let server = server(&["node:22-slim", "python:3.11-slim", "golang:1.19", "redis:7"]).await;
     let home = tempfile::tempdir().unwrap();
-    let parts = ["-c", "hono", "-c", "flask", "-c", "go", "-c", "react-vite", "-c", "pages=static"];
+    let parts = ["-c", "hono", "-c", "flask", "-c", "go", "-c", "react-vite", "-c", "pages=static", "-a", "redis#7"];
     let folder = generate(&server, home.path(), &parts).await;
     let release = deploy(&server, &folder).await;
     let files = release.components.iter().filter(|component| component.serves == Serves::Files).count();
     assert_eq!(files, 2, "{:?}", release.components);
     let hosts = ["shop.localhost", "flask-production-shop.localhost", "go-production-shop.localhost"];
-    count_on(&server, &hosts, "memory").await;
+    count_on(&server, &hosts, "Redis").await;
     let page = server.visit("pages-production-shop.localhost", "/").await.ok();
     assert!(page.text().contains("<h1>shop</h1>"), "{}", page.text());
     let page = server.visit("react-vite-production-shop.localhost", "/any/route").await.ok().text();
@@ -89,23 +90,23 @@ async fn hono_flask_and_go_count_beside_two_sites() {
 }
 
 #[tokio::test]
-async fn node_astro_and_fastapi_count() {
-    let server = server(&["node:22-slim", "python:3.11-slim"]).await;
+async fn node_astro_and_fastapi_count_in_postgresql() {
+    let server = server(&["node:22-slim", "python:3.11-slim", "postgres:15"]).await;
     let home = tempfile::tempdir().unwrap();
-    let parts = ["-c", "nodejs", "-c", "astro", "-c", "api=fastapi"];
+    let parts = ["-c", "nodejs", "-c", "astro", "-c", "api=fastapi", "-a", "db=postgres#15"];
     let folder = generate(&server, home.path(), &parts).await;
     deploy(&server, &folder).await;
     let hosts = ["shop.localhost", "astro-production-shop.localhost", "api-production-shop.localhost"];
-    count_on(&server, &hosts, "memory").await;
+    count_on(&server, &hosts, "PostgreSQL").await;
 }
 
 #[tokio::test]
-async fn django_counts() {
-    let server = server(&["python:3.11-slim"]).await;
+async fn django_counts_in_mariadb() {
+    let server = server(&["python:3.11-slim", "mariadb:10.11"]).await;
     let home = tempfile::tempdir().unwrap();
-    let folder = generate(&server, home.path(), &["-c", "django"]).await;
+    let folder = generate(&server, home.path(), &["-c", "django", "-a", "mariadb#10.11"]).await;
     deploy(&server, &folder).await;
-    count_on(&server, &["shop.localhost"], "memory").await;
+    count_on(&server, &["shop.localhost"], "MariaDB").await;
 }
 
 /// What Analyze proposes is written into a folder and deployed as it is.

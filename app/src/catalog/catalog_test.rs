@@ -6,7 +6,7 @@ use super::*;
 use crate::stack::package::{PackageKind, ParameterKind};
 
 const COMPONENTS: &str = "nextjs nodejs react-vite sveltekit astro hono nue bun deno fastapi flask django laravel aspnet \
-    blazor go rust static dockerfile image n8n ghost";
+    blazor go rust static dockerfile image n8n ghost supabase";
 const ADDONS: &str = "postgres mariadb redis valkey mongodb minio nats rabbitmq meilisearch mailpit";
 
 #[test]
@@ -102,9 +102,12 @@ fn no_credential_is_fixed() {
                 assert!(parameter.value.contains("${"), "{name}: {key} is the same everywhere");
             }
             for word in placeholders(&parameter.value) {
-                let known = word.starts_with("generate-") || ["IDENTIFIER", "APP_ENDPOINT"].contains(&word);
+                let known =
+                    word.starts_with("generate-") || ["IDENTIFIER", "APP_ENDPOINT", "APP_PUBLIC_URL"].contains(&word);
                 let own = entry.package.parameters.iter().any(|other| other.key.as_str() == word);
-                assert!(known || own, "{name}: {key} asks for {word}");
+                let mut imports = entry.package.dependencies.iter().flat_map(|dependency| dependency.imports.values());
+                let imported = imports.any(|ours| ours.as_str() == word);
+                assert!(known || own || imported, "{name}: {key} asks for {word}");
             }
         }
         for string in &entry.package.connection_strings {
@@ -172,4 +175,23 @@ fn well_known_names_are_found_in_their_version() {
     }
     let next = find("https://github.com/diploi/component-nextjs#v16.1.2-ports").unwrap();
     assert_eq!((next.identifier.as_str(), next.port, next.hosts[0].identifier.as_str()), ("nextjs", Some(3000), "app"));
+}
+
+#[test]
+fn every_package_makes_a_part_of_a_stack() {
+    for entry in all() {
+        let name = &entry.package.identifier;
+        let text = match entry.package.kind {
+            PackageKind::Component => format!("components: [{{identifier: part, package: {name}}}]\n"),
+            PackageKind::Addon => format!(
+                "components: [{{identifier: web, env: {{include: ['part.*']}}}}]\naddons: [{{identifier: part, package: {name}}}]\n"
+            ),
+        };
+        let manifest = crate::stack::read_manifest("boathouse.yaml", &text).unwrap();
+        let stack = crate::stack::resolve(&manifest, &|url| find(&url.to_string()));
+        let stack = stack.unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        for dependency in &entry.package.dependencies {
+            assert!(stack.find(&dependency.identifier).is_some(), "{name} comes without {}", dependency.identifier);
+        }
+    }
 }

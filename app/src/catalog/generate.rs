@@ -120,6 +120,13 @@ fn describe(text: &mut String, part: &Part) {
     line_of(text, format_args!("  - identifier: {}", part.identifier));
     line_of(text, format_args!("    name: {}", part.package.name));
     line_of(text, format_args!("    package: {}", part.asked));
+    if let PackageImage::Dockerfile { files: Some(path), spa, .. } = &part.package.image {
+        // The folder has its Dockerfile, and that wins over what the package says of one of its own.
+        line_of(text, format_args!("    static: {path}"));
+        if *spa {
+            text.push_str("    spa: true\n");
+        }
+    }
 }
 
 fn line_of(text: &mut String, line: std::fmt::Arguments<'_>) {

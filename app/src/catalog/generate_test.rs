@@ -79,6 +79,8 @@ components:
   - identifier: react-vite
     name: React + Vite
     package: react-vite
+    static: /app/dist
+    spa: true
 addons:
   - identifier: postgres
     name: PostgreSQL

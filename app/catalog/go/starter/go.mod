@@ -1,4 +1,4 @@
-module {{part}}
+module example.com/{{project}}/{{part}}
 
 go 1.19
 {{driver}}
