@@ -5,7 +5,7 @@ use boathouse_types::{DeploymentId, DeploymentStage, ProjectId, ProjectName};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
 use crate::db::shared::{self, Sharing};
-use crate::db::{Transaction, deployment, env, generated};
+use crate::db::{Transaction, deployment, env};
 use crate::error::Result;
 use crate::snapshot;
 use crate::state::App;
@@ -41,16 +41,6 @@ fn deploy_key(tx: &Transaction<'_>, app: &App, from: &ProjectRow, to: ProjectId)
     };
     let private = app.key.open(&project::deploy_key_aad(from.id), &sealed)?;
     project::set_deploy_key(tx, to, public, &app.key.seal(&project::deploy_key_aad(to), &private))
-}
-
-/// Copies what was generated at random for one deployment to another, whose volumes hold those credentials.
-pub fn generated(tx: &Transaction<'_>, app: &App, from: DeploymentId, to: DeploymentId) -> Result<()> {
-    for row in generated::list(tx, from)? {
-        let pieces = app.key.open(&generated::aad(from, &row.identifier, &row.key), &row.pieces_sealed)?;
-        let sealed = app.key.seal(&generated::aad(to, &row.identifier, &row.key), &pieces);
-        generated::set(tx, to, &row.identifier, &row.key, &sealed)?;
-    }
-    Ok(())
 }
 
 /// Copies what the deployments of a project share, as a whole and by stage.

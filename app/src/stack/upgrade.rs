@@ -41,6 +41,7 @@ mod tests {
         let mut addon = Component::new("db".parse().unwrap(), Origin::Image { image: image.parse().unwrap() });
         addon.major_migrates = migrates;
         addon.volumes = vec![Volume {
+            code: false,
             identifier: "db-data".parse().unwrap(),
             path: "/data".into(),
             size_mib: None,

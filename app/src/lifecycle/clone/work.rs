@@ -16,7 +16,7 @@ use crate::db::{Connection, Transaction, deployment, object, release};
 use crate::docker::Containers;
 use crate::error::{Error, Result, conflict};
 use crate::fault;
-use crate::lifecycle::duplicate;
+use crate::snapshot;
 use crate::state::App;
 
 /// How often the bytes are noted, and the wish to cancel is looked for, while something is copied.
@@ -181,7 +181,7 @@ fn copied(tx: &Transaction<'_>, app: &App, row: &CloneRow, paused: Duration, byt
     let (source, target) = (deployment::by_id(tx, source)?, deployment::by_id(tx, row.target)?);
     let live = release::by_id(tx, release)?;
     // Those of the moment: somebody may have rotated them since the clone was asked for.
-    duplicate::generated(tx, app, source.id, target.id)?;
+    snapshot::copy_credentials(tx, &app.key, source.id, target.id)?;
     // Code that somebody edited came along: it is not to be put there anew.
     for volume in object::volumes(tx, source.id)? {
         if object::is_filled(tx, &volume.name)? {
