@@ -62,7 +62,7 @@ mod tests {
             ("redis:7", "redis:8", false, false),
             ("postgres:15", "other/postgres:17", true, false),
             ("postgres:latest", "postgres:17", true, false),
-            ("r:5000/postgres:15@sha256:00", "r:5000/postgres:16", true, true),
+            ("r:5000/postgres:15", "r:5000/postgres:16", true, true),
         ] {
             let found = refusals(&with(from, migrates), &with(to, migrates));
             assert_eq!(!found.is_empty(), refused, "{from} to {to}: {found:?}");
