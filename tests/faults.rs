@@ -354,7 +354,14 @@ impl World {
         let host = format!("{project}.localhost");
         let kept = if matches!(point, "code.put" | "code.arrived") { "changed" } else { "kept" };
         let gone = if point == "code.removed" { 404 } else { 200 };
+        let (local, path) = (self.server.local(), at(project, "production"));
         wait_for(RECOVERY, &format!("{point}: the code is there"), || async {
+            // Before it is live its name has no certificate.
+            let releases: Vec<Release> = local.read(&format!("{path}/releases")).await;
+            let newest = releases.first()?;
+            if newest.state != ReleaseState::Live || newest.finished_at.is_none() {
+                return None;
+            }
             let kept_now = self.server.visit(&host, "/kept.txt").await;
             let gone_now = self.server.visit(&host, "/gone.txt").await;
             (kept_now.text() == kept && gone_now.status == gone).then_some(())
