@@ -17,7 +17,6 @@ use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, env, object};
 use crate::error::{Result, conflict};
 use crate::release as releases;
-use crate::snapshot;
 use crate::state::App;
 
 pub use work::fill_next;
@@ -44,10 +43,6 @@ pub fn order(
     let what = if copies { "with its data" } else { "without data" };
     let message = format!("{actor} cloned {}/{} as {}, {what}", from.project, from.name, row.name);
     event::record(tx, actor, "deployment.cloned", about, &message)?;
-    if copies {
-        // The data opens for the passwords that it was made with.
-        snapshot::copy_credentials(tx, &app.key, from.id, target)?;
-    }
     match (live, copies) {
         (Some(live), true) => clone::create(tx, from, live.id, target, actor)?,
         (None, true) => return Err(nothing_live(from)),
