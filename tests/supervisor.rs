@@ -6,6 +6,7 @@ use std::sync::Arc;
 use boathouse::db::{object, release};
 use boathouse::docker::{ContainerSpec, Containers, ErrorKind, Fake, Label, RunState, labels};
 use boathouse::observed::Phase;
+use boathouse::supervisor::Supervisor;
 use boathouse_types::{Failure, Intent, Stage as PipelineStage};
 
 use crate::supervisor_stage::{Plan, Stage, component, open_port, with_volume};
@@ -207,6 +208,28 @@ async fn an_unchanged_addon_is_lent_to_the_next_release_and_never_restarted() {
 }
 
 #[tokio::test]
+async fn an_addon_that_is_lent_while_it_starts_counts_as_healthy_once_it_answers() {
+    let (fake, stage) = stage().await;
+    let reserved = tokio::net::TcpSocket::new_v4().unwrap();
+    reserved.bind("0.0.0.0:0".parse().unwrap()).unwrap();
+    let port = reserved.local_addr().unwrap().port();
+    let plan = |web: &str| {
+        let mut db = with_volume(component("db", &[]));
+        db.port = Some(port);
+        Plan::of(web, vec![component("web", &[])]).with_addon("sha256:db", db)
+    };
+    let old = stage.release(plan(IMAGE)).await;
+    stage.go_live(old).await;
+    stage.until("the database", async || stage.phase(1, "db") == Some(Phase::Starting)).await;
+    stage.release(plan("sha256:two")).await;
+    stage.until("it is lent", async || stage.phase(2, "db") == Some(Phase::Starting)).await;
+    let _open = reserved.listen(1).unwrap();
+    stage.until("it answers", async || stage.phase(1, "db") == Some(Phase::Healthy)).await;
+    stage.until("for the borrower, too", async || stage.phase(2, "db") == Some(Phase::Healthy)).await;
+    stage.until("the new component", async || running(&fake, &stage).await.contains(&stage.name(2, "web"))).await;
+}
+
+#[tokio::test]
 async fn rotated_credentials_restart_nothing_and_hold_when_it_is_made_anew() {
     let (fake, stage) = stage().await;
     let (port, _open) = open_port().await;
@@ -289,6 +312,32 @@ async fn stopping_keeps_the_files_and_deleting_leaves_nothing() {
     let deployment = stage.deployment;
     let left = stage.app.db.read(move |c| Ok((object::networks(c)?.len(), object::volumes(c, deployment)?.len())));
     assert_eq!(left.await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_range_that_somebody_took_meanwhile_costs_no_start() {
+    let (fake, stage) = stage().await;
+    fake.fail_next("create_network", ErrorKind::NoSubnet);
+    stage.release(Plan::of(IMAGE, vec![component("web", &[])])).await;
+    stage.until("the start", async || running(&fake, &stage).await.len() == 1).await;
+    assert_eq!(stage.observed(1, "web").unwrap().restarts, 0);
+}
+
+#[tokio::test]
+async fn what_the_engine_would_not_tell_is_asked_again() {
+    let (fake, stage) = stage().await;
+    stage.release(Plan::of(IMAGE, vec![component("web", &[])])).await;
+    let is_watched = async || stage.observed(1, "web").is_some_and(|one| one.problem.is_some());
+    stage.until("the first probe", is_watched).await;
+    // A process that begins anew knows nothing, and its first question fails.
+    let anew = Supervisor::new(&stage.app, fake.clone());
+    stage.app.observed.remove(&stage.name(1, "web"));
+    fake.fail_next("inspect", ErrorKind::Timeout);
+    anew.reconcile().await.unwrap();
+    assert!(stage.observed(1, "web").is_none(), "nothing is said of what is not known");
+    anew.reconcile().await.unwrap();
+    let started = fake.inspect(&stage.name(1, "web")).await.unwrap().started_at_ms;
+    assert_eq!(stage.observed(1, "web").unwrap().started_at, started);
 }
 
 #[tokio::test]

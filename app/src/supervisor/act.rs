@@ -2,6 +2,7 @@
 //! what failed half-way is found by the next pass.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,10 +19,15 @@ use crate::error::{Result, internal, unavailable};
 use crate::fault;
 
 impl Supervisor {
-    pub(super) async fn act(self: &Arc<Self>, action: Action, desired: &Desired) {
+    /// Breaks where the pass is over because what the rest counts on is not there; the next one is asked for already.
+    pub(super) async fn act(self: &Arc<Self>, action: Action, desired: &Desired) -> ControlFlow<()> {
         tracing::debug!(?action, "supervisor");
         let done = match action {
-            Action::MakeNetwork(name) => self.make_network(name, desired).await,
+            Action::MakeNetwork(name) => match self.make_network(name, desired).await {
+                Ok(true) => Ok(()),
+                Ok(false) => return ControlFlow::Break(()),
+                Err(error) => Err(error),
+            },
             Action::RemoveNetwork(name) => self.remove_network(name).await,
             Action::RemoveVolumes(deployment) => self.remove_volumes(deployment, desired).await,
             Action::Forget { name } => self.forget(name).await,
@@ -33,6 +39,7 @@ impl Supervisor {
         if let Err(error) = done {
             tracing::warn!(%error, "an action of the supervisor failed; the next pass tries again");
         }
+        ControlFlow::Continue(())
     }
 
     fn act_as_job(self: &Arc<Self>, action: Action, desired: &Desired) {
@@ -147,8 +154,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Recorded first, then made. A range that somebody else took meanwhile is chosen anew by the next pass.
-    async fn make_network(&self, name: String, desired: &Desired) -> Result<()> {
+    /// Recorded first, then made. False where somebody else took the range meanwhile: the next pass chooses anew.
+    async fn make_network(&self, name: String, desired: &Desired) -> Result<bool> {
         let (deployment, release) = desired.owner(&name).ok_or_else(|| internal("a network that nobody wants"))?;
         let reserved: Vec<Subnet> = desired.networks.iter().filter_map(|row| row.subnet.parse().ok()).collect();
         let recorded = match desired.networks.iter().find(|row| row.name == name) {
@@ -168,11 +175,12 @@ impl Supervisor {
             Err(error) if error.kind == ErrorKind::NoSubnet => {
                 self.app.db.write(move |tx| object::forget_network(tx, &name)).await?;
                 self.app.pokes.supervisor.poke();
-                Err(told(error))
+                tracing::info!(%error, "the range of a network was taken by somebody else; another one is chosen");
+                Ok(false)
             }
             made => {
                 fault::point("network.made");
-                made.map(drop).map_err(told)
+                made.map(|_| true).map_err(told)
             }
         }
     }

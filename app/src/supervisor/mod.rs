@@ -127,8 +127,9 @@ impl Supervisor {
             routed: self.app.observed.routed(),
         };
         for action in diff::diff(&desired, &seen, &now) {
-            if !action.container().is_some_and(|name| recent.busy.contains(name)) {
-                self.act(action, &desired).await;
+            let is_busy = action.container().is_some_and(|name| recent.busy.contains(name));
+            if !is_busy && self.act(action, &desired).await.is_break() {
+                break;
             }
         }
         self.watch_health(&desired, &seen);

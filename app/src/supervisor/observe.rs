@@ -24,18 +24,22 @@ pub(super) struct Recent {
     pub touched: BTreeSet<String>,
 }
 
+/// How an entry is published; it returns whether anything changed.
+type Put = fn(&Supervisor, &str, Container) -> bool;
+
 impl Supervisor {
     pub(super) async fn publish(self: &Arc<Self>, desired: &Desired, seen: &Seen, recent: &Recent) {
         let picture = Picture::new(desired, seen);
         let mut changed = false;
         for wanted in &desired.wanted {
-            let entry = match (picture.container(&wanted.name), picture.lender(wanted)) {
-                (Some(container), _) => self.entry(wanted, container, recent).await,
-                (None, Some((row, _))) => self.borrowed(wanted, row),
-                (None, None) => Some(self.missing(wanted)),
+            let (entry, put): (_, Put) = match (picture.container(&wanted.name), picture.lender(wanted)) {
+                (Some(container), _) => (self.entry(wanted, container, recent).await, Self::put),
+                // Watched under the name of the lender alone, whose findings the entry has.
+                (None, Some((row, _))) => (self.borrowed(wanted, row), Self::put_as_it_is),
+                (None, None) => (Some(self.missing(wanted)), Self::put),
             };
             if let Some(entry) = entry {
-                changed |= self.put(&wanted.name, entry);
+                changed |= put(self, &wanted.name, entry);
             }
         }
         for row in &desired.recorded {
@@ -73,31 +77,35 @@ impl Supervisor {
         match container.state {
             _ if recent.busy.contains(&wanted.name) && self.is_restarting(&wanted.name) => None,
             // A paused one keeps its address and its connections: requests wait until it goes on.
-            RunState::Running | RunState::Paused => Some(self.running(wanted, container, recent).await),
+            RunState::Running | RunState::Paused => self.running(wanted, container, recent).await,
             _ if recent.busy.contains(&wanted.name) => None,
             RunState::Exited { .. } => Some(self.exited(wanted, container).await),
             RunState::Created | RunState::Removing => Some(self.missing(wanted)),
         }
     }
 
-    async fn running(&self, wanted: &Wanted, container: &Summary, recent: &Recent) -> Container {
+    /// None where the engine would not tell: what was known stays, and the next pass asks again.
+    async fn running(&self, wanted: &Wanted, container: &Summary, recent: &Recent) -> Option<Container> {
         let before = self.app.observed.container(&wanted.name);
         let address = container.addresses.get(&wanted.network).copied();
         let is_same = |old: &Container| {
             old.engine_id.as_deref() == Some(&container.id) && old.address == address && is_up(old.phase)
         };
         if let Some(old) = before.as_ref().filter(|old| is_same(old) && !recent.touched.contains(&container.id)) {
-            return Container { release_id: wanted.release, ..old.clone() };
+            return Some(Container { release_id: wanted.release, ..old.clone() });
         }
-        let about = self.engine.inspect(&container.id).await.ok();
-        let started_at = about.as_ref().and_then(|about| about.started_at_ms);
+        let Ok(about) = self.engine.inspect(&container.id).await else {
+            self.touched().insert(container.id.clone());
+            return None;
+        };
+        let started_at = about.started_at_ms;
         if let Some(old) = before.as_ref().filter(|old| is_same(old) && old.started_at == started_at) {
-            return old.clone();
+            return Some(old.clone());
         }
         self.backoff().started(&wanted.name, Instant::now());
-        let config = self.shown(wanted, about).await;
+        let config = self.shown(wanted, Some(about)).await;
         let fresh = self.blank(wanted, Phase::Starting);
-        Container { engine_id: Some(container.id.clone()), address, started_at, config, ..fresh }
+        Some(Container { engine_id: Some(container.id.clone()), address, started_at, config, ..fresh })
     }
 
     /// Notes each end once: it counts, and sets when the next start is due.
@@ -201,16 +209,25 @@ impl Supervisor {
     /// Returns whether anything changed. Of one and the same start the watcher's findings stay, in one step under the
     /// lock: it may find a container healthy between our look and this, and then looks again only after seconds.
     fn put(&self, name: &str, entry: Container) -> bool {
+        self.put_with(name, entry, |old, entry| {
+            if is_same_start(old, entry) {
+                (entry.phase, entry.port, entry.problem) = (old.phase, old.port, old.problem.clone());
+            }
+        })
+    }
+
+    fn put_as_it_is(&self, name: &str, entry: Container) -> bool {
+        self.put_with(name, entry, |_, _| {})
+    }
+
+    fn put_with(&self, name: &str, mut entry: Container, keep: impl FnOnce(&Container, &mut Container)) -> bool {
         if self.app.observed.container(name).is_none() {
             self.app.observed.put(name, entry);
             return true;
         }
         let mut changed = false;
         self.app.observed.update(name, |old| {
-            let mut entry = entry;
-            if is_same_start(old, &entry) {
-                (entry.phase, entry.port, entry.problem) = (old.phase, old.port, old.problem.clone());
-            }
+            keep(old, &mut entry);
             changed = facts(old) != facts(&entry) || !Arc::ptr_eq(&old.in_flight, &entry.in_flight);
             if changed {
                 *old = entry;
