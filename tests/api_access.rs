@@ -28,6 +28,13 @@ admin POST /registries
 admin DELETE /registries/{registry}
 viewer GET /catalog
 viewer GET /catalog/{package}
+member POST /analyze
+member POST /analyze/upload
+member POST /projects/{project}/analyze
+member POST /projects/{project}/proposal
+viewer GET /projects/{project}/manifest
+member PUT /projects/{project}/manifest
+member DELETE /projects/{project}/manifest
 viewer POST /stacks/preview
 member POST /stacks
 viewer GET /git/{repository}/info/refs

@@ -11,6 +11,7 @@ mod harness;
 mod addons;
 mod addons_servers;
 mod api;
+mod analyze;
 mod api_access;
 mod api_desk;
 mod api_streams;

@@ -10,6 +10,7 @@ pub mod observed;
 pub mod db;
 pub mod stack;
 pub mod catalog;
+pub mod folder;
 pub mod snapshot;
 pub mod git;
 pub mod docker;

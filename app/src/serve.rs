@@ -99,6 +99,8 @@ pub fn open(config: ServeArgs) -> Result<App> {
         logs,
         key,
         observed: Observed::new(),
+        mirrors: crate::git::Mirrors::default(),
+        looks: App::looks(),
         pokes: Pokes::default(),
         tasks: Tasks::new(),
         instance,

@@ -6,10 +6,14 @@ use boathouse_types::Millis;
 
 use crate::config::{Paths, ServeArgs};
 use crate::db::Db;
+use crate::git::Mirrors;
 use crate::logs::Logs;
 use crate::observed::Observed;
 use crate::secret::SecretKey;
 use crate::task::{Poke, Tasks};
+
+/// Each look fetches a repository or unpacks an archive: two at the same time leave room for releases.
+const LOOKS: usize = 2;
 
 /// The server's shared handles.
 #[derive(Clone)]
@@ -27,6 +31,10 @@ pub struct Inner {
     pub key: SecretKey,
     /// What is true right now.
     pub observed: Observed,
+    /// The mirrors of projects' remotes that are in use.
+    pub mirrors: Mirrors,
+    /// How many sources are looked at without a release at the same time.
+    pub looks: tokio::sync::Semaphore,
     /// Logs of releases and deployments.
     pub logs: Logs,
     /// Wakes the reconcilers.
@@ -71,6 +79,11 @@ pub struct Pokes {
 }
 
 impl App {
+    /// Places for looks at sources.
+    pub fn looks() -> tokio::sync::Semaphore {
+        tokio::sync::Semaphore::new(LOOKS)
+    }
+
     /// Binds the handles together.
     pub fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))

@@ -18,10 +18,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("notify", &[]),
     ("stack", &[]),
     ("catalog", &["stack"]),
+    ("folder", &["stack"]),
     ("db", &["secret", "stack"]),
     ("observed", &[]),
     ("task", &[]),
-    ("state", &["config", "db", "logs", "observed", "secret", "task"]),
+    // One fetch per mirror at a time, whoever asks: a release, or somebody who looks.
+    ("state", &["config", "db", "git", "logs", "observed", "secret", "task"]),
     ("site", &[]),
     ("snapshot", &["db", "docker", "secret", "stack"]),
     ("git", &["config", "secret", "stack"]),
@@ -31,8 +33,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "release",
         &[
-            "catalog", "config", "db", "docker", "fault", "git", "logs", "observed", "secret", "site", "snapshot",
-            "stack", "state", "task",
+            "catalog", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "secret", "site",
+            "snapshot", "stack", "state", "task",
         ],
     ),
     ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "state"]),
@@ -69,7 +71,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ui", &["api", "state"]),
     // What runs without a server: starting one, the edge alone, restoring, the set-up token's file, the API's document.
     // The stack builder is a function of the catalog, Analyze one of a folder's files.
-    ("cli", &["api", "auth", "backup", "catalog", "config", "edge", "serve", "stack"]),
+    ("cli", &["api", "auth", "backup", "catalog", "config", "edge", "folder", "serve", "stack"]),
     (
         "serve",
         &[
@@ -80,6 +82,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "docker",
             "edge",
             "fault",
+            "git",
             "lifecycle",
             "logs",
             "notify",

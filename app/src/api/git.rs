@@ -125,7 +125,7 @@ pub async fn push(
     // It fails where it refuses the pack; what the client needs to know stands in the report.
     talk.end().await.ok();
     let after = host::heads(&found.folder).await?;
-    deploy(&app, &actor, &found, changed(&before, &after)).await?;
+    deploy_branches(&app, &actor, &found.project, changed(&before, &after)).await?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/x-git-receive-pack-result")).body(report))
 }
 
@@ -155,14 +155,15 @@ fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) 
 }
 
 /// A release for each deployment whose branch was pushed.
-async fn deploy(app: &App, actor: &Actor, found: &Hosted, branches: Vec<String>) -> Result<()> {
+pub async fn deploy_branches(app: &App, actor: &Actor, project: &ProjectName, branches: Vec<String>) -> Result<()> {
     if branches.is_empty() {
         return Ok(());
     }
-    let (name, usual, actor) = (found.project.clone(), found.branch.clone(), actor.label());
+    let (name, actor) = (project.clone(), actor.label());
     app.db
         .write(move |tx| {
             let project = project::by_name(tx, &name)?;
+            let usual = usual_branch(&project.source);
             let follows = |row: &DeploymentRow| {
                 let branch = row.branch.as_ref().map_or(usual.as_str(), |branch| branch.as_str());
                 row.intent == Intent::Running && branches.iter().any(|pushed| pushed == branch)
@@ -182,7 +183,6 @@ async fn deploy(app: &App, actor: &Actor, found: &Hosted, branches: Vec<String>)
 /// A repository that lives here.
 struct Hosted {
     project: ProjectName,
-    branch: String,
     folder: PathBuf,
 }
 
@@ -190,10 +190,17 @@ async fn find(app: &App, repository: &str) -> Result<Hosted> {
     let name = repository.strip_suffix(".git").unwrap_or(repository);
     let name: ProjectName = name.parse().map_err(|_| nothing(repository))?;
     let row = app.db.read(move |c| project::by_name(c, &name)).await?;
-    let Source::Git { url, branch, .. } = &row.source else { return Err(nothing(repository)) };
+    let Source::Git { url, .. } = &row.source else { return Err(nothing(repository)) };
     let folder = host::folder(&app.paths, url).ok_or_else(|| nothing(repository))?;
-    let branch = branch.as_ref().map_or(host::BRANCH.to_owned(), ToString::to_string);
-    Ok(Hosted { project: row.name, branch, folder })
+    Ok(Hosted { project: row.name, folder })
+}
+
+/// The branch that deployments without one of their own follow.
+fn usual_branch(source: &Source) -> String {
+    match source {
+        Source::Git { branch: Some(branch), .. } => branch.to_string(),
+        _ => host::BRANCH.to_owned(),
+    }
 }
 
 fn nothing(repository: &str) -> Error {

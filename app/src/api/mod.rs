@@ -4,6 +4,7 @@
 
 mod access;
 mod addon;
+mod analyze;
 mod answer;
 mod backup;
 mod catalog;
@@ -20,6 +21,7 @@ mod git;
 mod health;
 mod host;
 mod log;
+mod manifest;
 mod openapi;
 mod plan;
 mod project;

@@ -5,8 +5,9 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, backup, catalog, cloning, code, container, deployment, env, environment, event, git, host, log, openapi,
-    plan, project, registry, release, session, setup, shared, stack, status, system, token, upload, user, volume,
+    addon, analyze, backup, catalog, cloning, code, container, deployment, env, environment, event, git, host, log,
+    manifest, openapi, plan, project, registry, release, session, setup, shared, stack, status, system, token, upload,
+    user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -67,6 +68,13 @@ fn building() -> Vec<Route> {
     vec![
         route(GET, "/catalog", VIEWER, catalog::list).says("Packages that a stack can be made of").answers_many::<CatalogPackage>(),
         route(GET, "/catalog/{package}", VIEWER, catalog::get).says("One package, by its name or an alias").answers::<CatalogPackage>(),
+        route(POST, "/analyze", MEMBER, analyze::remote).says("What a git repository is, from its files, and the manifest and Dockerfiles that it could have; nothing of it runs, nothing is kept").takes::<Analyze>().answers::<Proposal>(),
+        route(POST, "/analyze/upload", MEMBER, analyze::archive).says("The same of an archive").takes_bytes(ARCHIVES).answers::<Proposal>(),
+        route(POST, "/projects/{project}/analyze", MEMBER, analyze::project).says("The same of a project's own source").takes::<AnalyzeProject>().answers::<Proposal>(),
+        route(POST, "/projects/{project}/proposal", MEMBER, manifest::use_proposal).says("Use a proposal: committed in your name where the repository lives on this server, which deploys as a push does; else the project keeps it").takes::<UseProposal>().answers::<UsedProposal>(),
+        route(GET, "/projects/{project}/manifest", VIEWER, manifest::show).says("The manifest that the project keeps for a source that has none").answers::<ProjectManifest>(),
+        route(PUT, "/projects/{project}/manifest", MEMBER, manifest::set).says("Keep a manifest and Dockerfiles for the project's source; what the source has of its own wins").takes::<UseProposal>().answers::<ProjectManifest>(),
+        route(DELETE, "/projects/{project}/manifest", MEMBER, manifest::remove).says("Keep no manifest any more").with_status(204),
         route(POST, "/stacks/preview", VIEWER, stack::preview).says("The code that a choice of packages becomes; nothing is made").takes::<StackChoice>().answers::<StackPreview>(),
         route(POST, "/stacks", MEMBER, stack::create).says("Make the code, a git repository on this server that holds it, and the project").takes::<StackChoice>().answers::<Project>(),
         route(GET, "/git/{repository}/info/refs", VIEWER, git::refs).says("Git's smart protocol: what there is to fetch or to push to (a push needs a member)")

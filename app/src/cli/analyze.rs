@@ -1,76 +1,90 @@
 //! `boathouse analyze`.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use boathouse_types::Proposal;
-use ignore::WalkBuilder;
+use boathouse_types::{
+    Analyze, AnalyzeProject, Application, GitRef, GitUrl, ProjectName, Proposal, UseProposal, UsedProposal,
+};
+use reqwest::Method;
 
-use super::Context;
 use super::failure::{Failure, Result};
-use crate::stack::analyze::analyze;
+use super::{Client, Context, pack};
+use crate::folder;
 
-/// Files that are looked at by name; more make the answer no better.
-const MAX_FILES: usize = 50_000;
-/// A file longer than this is not read, in bytes.
-const MAX_READ: u64 = 1024 * 1024;
-
-/// Find out what a folder is, and propose its manifest and Dockerfiles
+/// Find out what code is, and propose its manifest and Dockerfiles
 ///
-/// Reads the folder alone: no server, no network, and nothing is written without --write. Files that are there are never
-/// written over: a Dockerfile or a manifest of your own wins.
+/// A folder is read here: no server, no network. The server looks at a git repository (--git), an archive (--archive) or the
+/// source of a project (--project). Nothing of the code runs, and nothing is written or kept without --write or --use. What is
+/// there of its own wins: a manifest, a Dockerfile.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder
-    #[arg(value_name = "DIR", default_value = ".")]
-    folder: PathBuf,
-    /// Write the proposed files into it
-    #[arg(long)]
+    /// The folder [default: .]
+    #[arg(value_name = "DIR", conflicts_with_all = ["git", "archive"])]
+    folder: Option<PathBuf>,
+    /// A git repository, looked at by the server
+    #[arg(long, value_name = "URL", conflicts_with = "archive")]
+    git: Option<GitUrl>,
+    /// The folder inside the repository
+    #[arg(long = "git-folder", value_name = "PATH", requires = "git")]
+    git_folder: Option<String>,
+    /// A branch, tag or commit of --git or of the project's repository
+    #[arg(long = "ref", value_name = "GITREF", id = "git_ref", conflicts_with = "folder")]
+    git_ref: Option<GitRef>,
+    /// An archive, looked at by the server
+    #[arg(long, value_name = "FILE")]
+    archive: Option<PathBuf>,
+    /// A project: its source is looked at where nothing else is named
+    #[arg(long, short, value_name = "NAME")]
+    project: Option<ProjectName>,
+    /// Use the proposal for the project: a commit where its repository lives on the server, else the project keeps it
+    #[arg(long = "use", id = "use_it", requires = "project")]
+    use_it: bool,
+    /// Write the proposed files into the folder, never over one that is there
+    #[arg(long, conflicts_with_all = ["git", "archive", "project"])]
     write: bool,
 }
 
-pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let paths = files(&args.folder)?;
-    let read = |name: &str| read(&args.folder.join(name));
-    let proposal = analyze(&paths, &read).map_err(|error| {
-        let failure = Failure::new(error.kind, error.message);
-        error.hint.into_iter().fold(failure, Failure::hint)
-    })?;
-    let written = if args.write { write(&args.folder, &proposal)? } else { Vec::new() };
-    context.out.result(&proposal, || describe(&proposal, &written, args.write))
-}
-
-/// The folder's files without what .gitignore names, as `git` and a deploy see it.
-fn files(folder: &Path) -> Result<Vec<String>> {
-    if !folder.is_dir() {
-        return Err(Failure::invalid(format!("{} is not a folder", folder.display())));
-    }
-    let walk = WalkBuilder::new(folder)
-        .hidden(false)
-        .parents(false)
-        .git_global(false)
-        .require_git(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .build();
-    let mut paths = Vec::new();
-    for entry in walk {
-        let entry = entry.map_err(|error| Failure::invalid(format!("the folder cannot be read: {error}")))?;
-        // A link could lead out of the folder.
-        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-        let name = entry.path().strip_prefix(folder).ok().and_then(Path::to_str);
-        paths.extend(name.filter(|_| is_file).map(str::to_owned));
-        if paths.len() >= MAX_FILES {
-            break;
+pub async fn run(args: Args, context: &Context) -> Result<()> {
+    let here = args.folder.clone().unwrap_or_else(|| ".".into());
+    let proposal = match (&args.git, &args.archive, &args.project) {
+        (Some(url), ..) => at_remote(&args, url, &context.client()?).await?,
+        (None, Some(archive), _) => pack::analyze_archive(&context.client()?, archive).await?,
+        (None, None, Some(project)) if args.folder.is_none() => {
+            let body = AnalyzeProject { reference: args.git_ref.clone() };
+            context.client()?.call(Method::POST, &format!("/projects/{project}/analyze"), &body).await?
         }
+        _ => folder::propose(&here)?,
+    };
+    if args.use_it
+        && let Some(project) = &args.project
+    {
+        return use_proposal(proposal, project, context).await;
     }
-    paths.sort();
-    Ok(paths)
+    let written = if args.write { write(&here, &proposal)? } else { Vec::new() };
+    context.out.result(&proposal, || describe(&proposal, &written, &args))
 }
 
-fn read(path: &Path) -> Option<String> {
-    let small = fs::metadata(path).is_ok_and(|about| about.len() <= MAX_READ);
-    small.then(|| fs::read_to_string(path).ok()).flatten()
+async fn at_remote(args: &Args, url: &GitUrl, client: &Client) -> Result<Proposal> {
+    let body = Analyze { url: url.clone(), reference: args.git_ref.clone(), folder: args.git_folder.clone() };
+    client.call(Method::POST, "/analyze", &body).await
+}
+
+async fn use_proposal(proposal: Proposal, project: &ProjectName, context: &Context) -> Result<()> {
+    if proposal.existing {
+        return Err(Failure::invalid(format!("{} is there already, and it wins", proposal.manifest_name))
+            .hint("Change it where the code is; there is nothing to propose."));
+    }
+    let body = UseProposal { manifest: proposal.manifest, files: proposal.files };
+    let path = format!("/projects/{project}/proposal");
+    let used: UsedProposal = context.client()?.call(Method::POST, &path, &body).await?;
+    context.out.result(&used, || match &used.commit {
+        Some(commit) => format!("Committed to the repository of {project} as {}.", &commit.sha[..12.min(commit.sha.len())]),
+        None => format!(
+            "{project} keeps this manifest; the next release uses it where the source has none. Show it: boathouse project manifest {project}"
+        ),
+    })
 }
 
 fn write(folder: &Path, proposal: &Proposal) -> Result<Vec<String>> {
@@ -89,13 +103,16 @@ fn write(folder: &Path, proposal: &Proposal) -> Result<Vec<String>> {
     Ok(written)
 }
 
-fn describe(proposal: &Proposal, written: &[String], wanted: bool) -> String {
-    let mut lines: Vec<String> = proposal.evidence.iter().map(|e| format!("{}: {}", e.file, e.fact)).collect();
+fn describe(proposal: &Proposal, written: &[String], args: &Args) -> String {
+    let mut lines: Vec<String> = proposal.applications.iter().flat_map(application).collect();
+    if proposal.applications.is_empty() {
+        lines.extend(proposal.evidence.iter().map(|e| format!("{}: {}", e.file, e.fact)));
+    }
     lines.extend(proposal.warnings.iter().map(|warning| format!("! {warning}")));
     if proposal.existing {
         return lines.join("\n");
     }
-    if wanted {
+    if args.write {
         lines.push(format!("Wrote {}.", written.join(", ")));
         return lines.join("\n");
     }
@@ -104,6 +121,23 @@ fn describe(proposal: &Proposal, written: &[String], wanted: bool) -> String {
     for (name, text) in manifest.into_iter().chain(files) {
         lines.push(format!("\n--- {name}\n{}", text.trim_end()));
     }
-    lines.push("\nWrite these files: boathouse analyze --write".to_owned());
+    let remote = args.git.is_some() || args.archive.is_some() || args.project.is_some();
+    lines.push(match (&args.project, remote) {
+        (None, false) => "\nWrite these files: boathouse analyze --write".to_owned(),
+        (Some(project), _) => format!("\nUse this: boathouse analyze --use --project {project}"),
+        (None, true) => "\nUse this for a project: boathouse analyze … --use --project NAME".to_owned(),
+    });
     lines.join("\n")
+}
+
+fn application(application: &Application) -> Vec<String> {
+    let head = format!("{} ({})", application.identifier, application.folder);
+    let findings = application.findings.iter().map(|finding| {
+        let from = match &finding.evidence {
+            Some(evidence) => format!("{}: {}", evidence.file, evidence.fact),
+            None => "as is usual".to_owned(),
+        };
+        format!("  {}: {} ({from})", finding.topic.as_str(), finding.value)
+    });
+    std::iter::once(head).chain(findings).collect()
 }

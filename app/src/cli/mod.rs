@@ -27,6 +27,7 @@ mod hello;
 mod login;
 mod logout;
 mod logs;
+mod manifest;
 mod new;
 mod openapi;
 mod output;
@@ -186,7 +187,6 @@ pub fn run(cli: Cli) -> Result<()> {
         // These build a runtime of their own, or need none.
         Command::Serve(args) => serve::run(args, &context),
         Command::Edge(args) => edge::run(&args),
-        Command::Analyze(args) => analyze::run(&args, &context),
         Command::Hello(args) => hello::run(&args),
         Command::SetupToken(args) => setup_token::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),
@@ -202,6 +202,7 @@ pub fn run(cli: Cli) -> Result<()> {
 async fn call(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::New(args) => new::run(args, context).await,
+        Command::Analyze(args) => analyze::run(args, context).await,
         Command::Catalog(args) => catalog::run(args, context).await,
         Command::Setup(args) => setup::run(args, context).await,
         Command::Login(args) => login::run(args, context).await,

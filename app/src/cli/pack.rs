@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use boathouse_types::Release;
+use boathouse_types::{Proposal, Release};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ignore::WalkBuilder;
 use reqwest::{Body, Method};
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -55,15 +56,24 @@ pub async fn send_folder(client: &Client, place: &Place, folder: &Path, out: Out
 /// Sends an archive as it is.
 pub async fn send_archive(client: &Client, place: &Place, archive: &Path) -> Result<Release> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let media_type = media_type(&name)?;
+    send_file(client, &upload_path(place, &name), &name, archive).await
+}
+
+/// Sends an archive to be looked at.
+pub async fn analyze_archive(client: &Client, archive: &Path) -> Result<Proposal> {
+    let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    send_file(client, "/analyze/upload", &name, archive).await
+}
+
+async fn send_file<T: DeserializeOwned>(client: &Client, path: &str, name: &str, archive: &Path) -> Result<T> {
+    let media_type = media_type(name)?;
     let file = tokio::fs::File::open(archive)
         .await
         .map_err(|error| Failure::invalid(format!("the archive {} cannot be read: {error}", archive.display())))?;
     let length = file.metadata().await?.len();
     let body = Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, CHUNK));
-    let path = upload_path(place, &name);
     let answer = client
-        .raw(Method::POST, &path, |request| {
+        .raw(Method::POST, path, |request| {
             request.header("content-type", media_type).header("content-length", length).body(body)
         })
         .await?;

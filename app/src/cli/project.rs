@@ -8,7 +8,7 @@ use reqwest::Method;
 
 use super::failure::{Failure, Result};
 use super::output::table;
-use super::{Context, delete, status};
+use super::{Context, delete, manifest, status};
 
 /// Manage projects
 #[derive(Debug, clap::Args)]
@@ -58,6 +58,8 @@ enum Action {
         /// Its name
         name: ProjectName,
     },
+    /// The manifest that a project keeps for a source that has none of its own
+    Manifest(manifest::Args),
     /// Make an ed25519 deploy key and print its public half for the git host
     DeployKey {
         /// The project
@@ -121,6 +123,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             let project: Project = context.client()?.post(&format!("/projects/{name}/restore")).await?;
             context.out.result(&project, || format!("Restored {name}."))
         }
+        Action::Manifest(args) => manifest::run(args, context).await,
         Action::DeployKey { name } => deploy_key(&name, context).await,
     }
 }

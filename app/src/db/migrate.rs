@@ -29,6 +29,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0019_shared_variables", include_str!("../../../migrations/0019_shared_variables.sql")),
     ("0020_rotations", include_str!("../../../migrations/0020_rotations.sql")),
     ("0021_code_volumes", include_str!("../../../migrations/0021_code_volumes.sql")),
+    ("0022_project_manifest", include_str!("../../../migrations/0022_project_manifest.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -11,6 +11,7 @@ pub mod env;
 pub mod event;
 pub mod generated;
 pub mod host;
+pub mod manifest;
 mod migrate;
 pub mod object;
 mod open;

@@ -1,8 +1,8 @@
 //! Releases. One compare-and-set writer changes states; what each change implies happens in the same transaction.
 
 use boathouse_types::{
-    Commit, DeploymentId, DeploymentName, Failure, Identifier, Millis, ProjectName, ReleaseComponent, ReleaseId,
-    ReleaseState, Serves, Source, Stage, StageTimes, Trigger,
+    Commit, DeploymentId, DeploymentName, Failure, Identifier, Millis, ProjectId, ProjectName, ReleaseComponent,
+    ReleaseId, ReleaseState, Serves, Source, Stage, StageTimes, Trigger,
 };
 use rusqlite::{Row, params};
 
@@ -363,6 +363,13 @@ pub fn uploads_in_use(connection: &Connection) -> Result<std::collections::BTree
 pub fn newest_upload(connection: &Connection, deployment: DeploymentId) -> Result<Option<String>> {
     let sql = "select upload from release where deployment_id = ?1 and upload is not null order by number desc limit 1";
     Ok(connection.query_row(sql, [deployment.0], |row| row.get(0)).optional()?)
+}
+
+/// The archive that was sent last for any deployment of a project.
+pub fn newest_upload_of_project(connection: &Connection, project: ProjectId) -> Result<Option<String>> {
+    let sql = "select r.upload from release r join deployment d on d.id = r.deployment_id
+      where d.project_id = ?1 and r.upload is not null and r.discarded_at is null order by r.id desc limit 1";
+    Ok(connection.query_row(sql, [project.0], |row| row.get(0)).optional()?)
 }
 
 fn column(connection: &Connection, sql: &str) -> Result<std::collections::BTreeSet<String>> {

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use boathouse_types::{GitUrl, ProjectName, StackFile};
+use boathouse_types::{Commit, GitRef, GitUrl, ProjectName, StackFile};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::mirror::{describe, peel};
 use super::run::{Git, Talk, plain};
 use crate::clock;
 use crate::config::Paths;
-use crate::error::{Result, unavailable};
+use crate::error::{Result, conflict, unavailable};
 use crate::secret::random_token;
 
 /// The branch of a new repository.
@@ -89,18 +90,103 @@ pub async fn create(paths: &Paths, name: &ProjectName, files: &[StackFile], mess
         .args(&["init", "--bare", "--quiet", "--initial-branch", BRANCH])
         .run("making the repository")
         .await?;
-    let stream = import(files, message);
+    let first = NewCommit { branch: &BRANCH.parse()?, author: AUTHOR, message, files };
+    let stream = import(&first, None);
     Git::new(&part).args(&["fast-import", "--quiet", "--done"]).run_with(stream, "writing the first commit").await?;
     tokio::fs::rename(&part, &whole).await?;
     Ok(whole.to_string_lossy().parse()?)
 }
 
-/// The stream that git-fast-import(1) reads: one commit of all files.
-fn import(files: &[StackFile], message: &str) -> Vec<u8> {
-    let seconds = clock::now() / clock::SECOND;
-    let mut stream = format!("commit refs/heads/{BRANCH}\ncommitter {AUTHOR} {seconds} +0000\n").into_bytes();
-    data(&mut stream, message);
+/// A commit that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCommit<'a> {
+    /// The branch that it goes to.
+    pub branch: &'a GitRef,
+    /// `Name <address>`.
+    pub author: &'a str,
+    /// What it says.
+    pub message: &'a str,
+    /// Files that it adds.
+    pub files: &'a [StackFile],
+}
+
+/// Who a commit in somebody's name is from; nothing in the name can be anything else than a name.
+pub fn author(name: &str) -> String {
+    let plain: String = name.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
+    let plain = plain.trim();
+    format!("{} <{}@boathouse.localhost>", plain, plain.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+}
+
+/// Adds files to a branch of a repository that lives here, as one commit. Files that are there already win; their names come
+/// back.
+///
+/// # Errors
+/// Nothing would be added; a folder of a path is a file there; somebody pushed meanwhile.
+pub async fn commit(folder: &Path, new: &NewCommit<'_>) -> Result<(Commit, Vec<String>)> {
+    let tip = peel(folder, &format!("refs/heads/{}", new.branch)).await;
+    let there = match &tip {
+        Some(tip) => entries(folder, tip, new.files).await?,
+        None => BTreeMap::new(),
+    };
+    if let Some((path, _)) =
+        there.iter().find(|(path, is_tree)| **is_tree == new.files.iter().any(|f| f.path == **path))
+    {
+        return Err(conflict(format!("\"{path}\" is a file where a folder is needed, or a folder where a file is"))
+            .hint("Rename it in the repository, or change the proposal."));
+    }
+    let (left, added): (Vec<StackFile>, Vec<StackFile>) =
+        new.files.iter().cloned().partition(|file| there.contains_key(&file.path));
+    if added.is_empty() {
+        return Err(conflict("the repository has all these files already; they win, so there is nothing to commit"));
+    }
+    let stream = import(&NewCommit { files: &added, ..*new }, tip.as_deref());
+    let written = Git::new(folder).args(&["fast-import", "--quiet", "--done"]).run_with(stream, "writing the commit");
+    written.await.map_err(|error| {
+        conflict(format!("the commit was not made: {}", error.message))
+            .hint("Somebody may have pushed to the branch meanwhile: try again.")
+    })?;
+    let sha = peel(folder, &format!("refs/heads/{}", new.branch)).await;
+    let sha = sha.ok_or_else(|| conflict(format!("the branch {} is gone", new.branch)))?;
+    Ok((describe(folder, sha).await?, left.into_iter().map(|file| file.path).collect()))
+}
+
+/// The first of these files that the branch has.
+pub async fn has_any(folder: &Path, branch: &GitRef, paths: &[String]) -> Result<Option<String>> {
+    let Some(tip) = peel(folder, &format!("refs/heads/{branch}")).await else { return Ok(None) };
+    let files: Vec<StackFile> =
+        paths.iter().map(|path| StackFile { path: path.clone(), text: String::new() }).collect();
+    let there = entries(folder, &tip, &files).await?;
+    Ok(paths.iter().find(|path| there.contains_key(*path)).cloned())
+}
+
+/// Which of the files' paths, and of the folders above them, a commit has, and whether each is a folder.
+async fn entries(folder: &Path, commit: &str, files: &[StackFile]) -> Result<BTreeMap<String, bool>> {
+    let mut paths: Vec<String> = Vec::new();
     for file in files {
+        let parents = file.path.match_indices('/').map(|(at, _)| file.path[..at].to_owned());
+        paths.extend(parents.chain([file.path.clone()]));
+    }
+    paths.sort();
+    paths.dedup();
+    let mut git = Git::new(folder).args(&["ls-tree", "-z", "--full-tree"]).arg(commit).arg("--");
+    for path in paths {
+        git = git.arg(path);
+    }
+    let listed = git.run("listing the files").await?;
+    let lines = listed.split('\0').filter_map(|line| line.split_once('\t'));
+    Ok(lines.map(|(about, path)| (path.to_owned(), about.contains(" tree "))).collect())
+}
+
+/// The stream that git-fast-import(1) reads: one commit of all files, on top of `tip`.
+fn import(new: &NewCommit<'_>, tip: Option<&str>) -> Vec<u8> {
+    let seconds = clock::now() / clock::SECOND;
+    let (branch, author) = (new.branch, new.author);
+    let mut stream = format!("commit refs/heads/{branch}\ncommitter {author} {seconds} +0000\n").into_bytes();
+    data(&mut stream, new.message);
+    if let Some(tip) = tip {
+        stream.extend_from_slice(format!("from {tip}\n").as_bytes());
+    }
+    for file in new.files {
         let mode = if file.text.starts_with("#!") { "100755" } else { "100644" };
         stream.extend_from_slice(format!("M {mode} inline {}\n", quoted(&file.path)).as_bytes());
         data(&mut stream, &file.text);
@@ -186,6 +272,30 @@ mod tests {
         assert!(listed.contains("100755"));
         let text = Git::new(&folder).args(&["show", "main:a/b.txt"]).run("showing").await.unwrap();
         assert_eq!(text, "one\ntwo");
+    }
+
+    #[tokio::test]
+    async fn a_commit_adds_files_in_somebodys_name_and_what_is_there_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { root: dir.path().to_owned() };
+        std::fs::create_dir_all(paths.repositories()).unwrap();
+        let file = |path: &str, text: &str| StackFile { path: path.into(), text: text.into() };
+        let url = create(&paths, &"shop".parse().unwrap(), &[file("api/Dockerfile", "own")], "first").await.unwrap();
+        let folder = folder(&paths, &url).unwrap();
+        let branch: GitRef = BRANCH.parse().unwrap();
+        let author = author("ada\n<x>");
+        let add = |files| NewCommit { branch: &branch, author: &author, message: "propose", files };
+        let files = [file("api/Dockerfile", "theirs"), file("boathouse.yaml", "components: []")];
+        let (commit, left) = super::commit(&folder, &add(&files)).await.unwrap();
+        assert_eq!(left, ["api/Dockerfile"]);
+        assert_eq!((commit.title.as_str(), commit.author.as_str()), ("propose", "adax"));
+        let text = Git::new(&folder).args(&["show", "main:api/Dockerfile"]).run("showing").await.unwrap();
+        assert_eq!(text, "own");
+        let count = Git::new(&folder).args(&["rev-list", "--count", BRANCH]).run("counting").await.unwrap();
+        assert_eq!(count.trim(), "2", "on top of what was there");
+        for wrong in [file("api", "a file"), file("boathouse.yaml/x", ""), file("boathouse.yaml", "again")] {
+            assert!(super::commit(&folder, &add(std::slice::from_ref(&wrong))).await.is_err());
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ async fn resolve(remote: &Remote<'_>, git_dir: &Path, reference: &GitRef) -> Res
 }
 
 /// The commit behind a name, if there is one.
-async fn peel(git_dir: &Path, name: &str) -> Option<String> {
+pub(super) async fn peel(git_dir: &Path, name: &str) -> Option<String> {
     let git = Git::new(git_dir).args(&["rev-parse", "--verify", "--quiet", "--end-of-options"]);
     let printed = git.arg(format!("{name}^{{commit}}")).run("looking for the commit").await.ok()?;
     let sha = printed.trim().to_owned();
@@ -163,7 +163,7 @@ async fn branches(git_dir: &Path) -> Vec<String> {
     printed.lines().take(SHOWN_BRANCHES).map(str::to_owned).collect()
 }
 
-async fn describe(git_dir: &Path, sha: String) -> Result<Commit> {
+pub(super) async fn describe(git_dir: &Path, sha: String) -> Result<Commit> {
     let git = Git::new(git_dir).args(&["log", "-1", "--no-show-signature", "--format=%an%x00%s", "--end-of-options"]);
     let printed = git.arg(&sha).run("reading the commit").await?;
     let (author, title) = printed.trim_end_matches('\n').split_once('\0').unwrap_or_default();

@@ -5,7 +5,7 @@ use boathouse_types::{DeploymentId, DeploymentStage, ProjectId, ProjectName};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
 use crate::db::shared::{self, Sharing};
-use crate::db::{Transaction, deployment, env};
+use crate::db::{Transaction, deployment, env, manifest};
 use crate::error::Result;
 use crate::snapshot;
 use crate::state::App;
@@ -21,6 +21,9 @@ pub fn project(
     let id = project::create(tx, name, &from.source)?;
     deploy_key(tx, app, from, id)?;
     shared_variables(tx, app, from.id, id)?;
+    if let Some(kept) = manifest::of_project(tx, from.id)? {
+        manifest::set(tx, id, &kept.manifest, &kept.files, actor)?;
+    }
     for row in deployment::of_project(tx, from.id)? {
         let copy = deployment::create(tx, id, &row.name, row.stage, row.branch.as_ref())?;
         deployment::set_display_name(tx, copy, row.display_name.as_ref())?;

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use boathouse_types::{DeploymentId, Intent, ReleaseState};
 use tokio::sync::RwLock;
 
-use super::{build, upload};
+use super::{build, look, upload};
 use crate::db::deployment::DeploymentRow;
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
@@ -166,16 +166,20 @@ pub async fn sweep(app: &App, files: &RwLock<()>) -> Result<()> {
         })
         .await?;
     let working: HashSet<String> = unfinished.iter().map(|row| row.id.to_string()).collect();
-    sweep_folder(&app.paths.work(), |name, _| !working.contains(name))?;
+    let started = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(app.started_at).unwrap_or(0));
+    let of_before =
+        |path: &Path| fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH) < started;
+    sweep_folder(&app.paths.work(), |name, path| {
+        let is_looked_at = name.starts_with(look::PREFIX) && !of_before(path);
+        !is_looked_at && !working.contains(name)
+    })?;
     let trees: HashSet<String> = sites.iter().map(|digest| digest.trim_start_matches("sha256:").to_owned()).collect();
     sweep_folder(&app.paths.sites(), |name, _| !trees.contains(name))?;
-    let started = Duration::from_millis(u64::try_from(app.started_at).unwrap_or(0));
-    let started = SystemTime::UNIX_EPOCH + started;
     sweep_folder(&app.paths.uploads(), |name, path| {
         let modified = fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         if name.starts_with(upload::PARTIAL_PREFIX) {
             // Of a process that is no more.
-            return modified < started;
+            return of_before(path);
         }
         let old = modified.elapsed().is_ok_and(|age| age > UPLOAD_GRACE);
         old && !uploads.contains(name)
@@ -186,8 +190,7 @@ pub async fn sweep(app: &App, files: &RwLock<()>) -> Result<()> {
         old && !repositories.contains(path)
     })?;
     sweep_folder(&app.paths.git(), |name, path| {
-        let modified = fs::metadata(path).and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        let run = name.starts_with("run-") && modified < started;
+        let run = name.starts_with("run-") && of_before(path);
         let project = name.strip_suffix(".git").or_else(|| name.strip_suffix(".known_hosts"));
         run || project.is_some_and(|project| !projects.contains(project))
     })

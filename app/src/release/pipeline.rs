@@ -17,7 +17,6 @@ use crate::db::{Transaction, deployment};
 use crate::docker::Containers;
 use crate::error::{Error, Result, invalid};
 use crate::fault;
-use crate::git;
 use crate::logs::Redactor;
 use crate::snapshot;
 use crate::stack::{Stack, upgrade};
@@ -47,8 +46,6 @@ pub struct Run {
     pub builds: Arc<Semaphore>,
     /// Held for reading while files are made that nothing refers to yet.
     pub files: Arc<RwLock<()>>,
-    /// One fetch per mirror at a time.
-    pub mirrors: Arc<git::Mirrors>,
 }
 
 impl Run {
@@ -60,10 +57,9 @@ impl Run {
         cancel: CancellationToken,
         builds: Arc<Semaphore>,
         files: Arc<RwLock<()>>,
-        mirrors: Arc<git::Mirrors>,
     ) -> Self {
         let log = PipelineLog::new(app.logs.pipeline(id));
-        Self { app, engine, id, cancel, log, builds, files, mirrors }
+        Self { app, engine, id, cancel, log, builds, files }
     }
 
     /// The row as it is now.

@@ -5,14 +5,15 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use boathouse_types::{GitRef, GitUrl, Source, Stage};
+use boathouse_types::{GitRef, GitUrl, ProjectManifest, Source, Stage};
 
+use super::kept;
 use super::packages::{self, Packages};
 use super::pipeline::{Run, record_event};
 use super::stop::{Step, Stop};
 use super::{blocking, develop, unpack};
 use crate::db::release::ReleaseRow;
-use crate::db::{deployment, project, release};
+use crate::db::{deployment, manifest, project, release};
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::fault;
 use crate::git;
@@ -62,15 +63,18 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
     let stack = match &root {
         Some(root) => {
             let log = &run.log;
+            let deployment = row.deployment_id;
+            let kept = run.app.db.read(move |c| manifest::of_project(c, deployment::by_id(c, deployment)?.project_id));
+            let kept = kept.await?;
             let named = blocking::run({
-                let root = root.clone();
-                move |_| named_packages(&root)
+                let (root, kept) = (root.clone(), kept.clone());
+                move |_| named_packages(&root, kept.as_ref())
             })
             .await?;
             let packages = packages::fetch(run, row, root, named).await?;
             let (root, development) = (root.clone(), develop::is_for(run, row).await?);
             let (stack, found) = blocking::run(move |_| {
-                let (mut stack, found) = read_stack(&root, &packages)?;
+                let (mut stack, found) = read_stack(&root, &packages, kept.as_ref())?;
                 if development {
                     stack::develop::settle(&mut stack, |path| is_file(&root, path))?;
                 }
@@ -114,7 +118,7 @@ fn of_image(row: &ReleaseRow) -> Result<Stack> {
     Ok(stack::default::of_image(image))
 }
 
-fn refuse_full_disk(root: &Path) -> Result<()> {
+pub fn refuse_full_disk(root: &Path) -> Result<()> {
     let about = rustix::fs::statvfs(root).map_err(std::io::Error::from)?;
     let free = about.f_bavail.saturating_mul(about.f_frsize);
     let needed = MIN_FREE.min(about.f_blocks.saturating_mul(about.f_frsize) / MIN_FREE_PART);
@@ -176,7 +180,7 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
     };
     let shown = reference.as_ref().map_or("the default branch".to_owned(), ToString::to_string);
     run.log.say(format!("fetching {shown} of {}", git::without_password(url.as_str())));
-    let _alone = run.mirrors.lock(project).await;
+    let _alone = run.app.mirrors.lock(project).await;
     let remote =
         git::Remote { project, url, deploy_key: deploy_key.as_deref(), config: &run.app.config, paths: &run.app.paths };
     let fetched = git::fetch(&remote, reference.as_ref()).await?;
@@ -194,7 +198,10 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
 /// A folder below `root`, also after all links are followed.
 pub fn subfolder(root: &Path, folder: &str, what: &str) -> Result<PathBuf> {
     let shown = if folder.is_empty() { "." } else { folder };
-    let clean = stack::paths::inside(folder).map_err(|why| invalid(format!("{what}: {why}")))?;
+    let clean = stack::paths::inside(folder).map_err(|why| {
+        invalid(format!("{what}: {why}"))
+            .hint("Name a folder of the source, relative to its root, as in services/shop.")
+    })?;
     let missing = |error: std::io::Error| {
         invalid(format!("{what} \"{shown}\" does not exist in the source")).hint(neighbours(root)).caused_by(error)
     };
@@ -224,10 +231,15 @@ fn is_file(root: &Path, path: &str) -> bool {
 }
 
 /// The packages that the manifest names; an error in it is told when it is read for good.
-fn named_packages(root: &Path) -> Result<BTreeSet<PackageUrl>> {
-    let Some((name, text)) = read_manifest(root)? else { return Ok(BTreeSet::new()) };
+pub fn named_packages(root: &Path, kept: Option<&ProjectManifest>) -> Result<BTreeSet<PackageUrl>> {
+    let Some((name, text)) = manifest_of(root, kept)? else { return Ok(BTreeSet::new()) };
     let manifest = stack::read_manifest(name, &text)?;
     Ok(manifest.parts().filter_map(|part| part.package.as_ref().map(|(url, _)| url.clone())).collect())
+}
+
+/// The source's own manifest, else the one that the project keeps for it.
+fn manifest_of(root: &Path, kept: Option<&ProjectManifest>) -> Result<Option<(&'static str, String)>> {
+    Ok(read_manifest(root)?.or_else(|| kept.map(|kept| (kept::NAME, kept.manifest.clone()))))
 }
 
 /// The manifest's name and text.
@@ -250,15 +262,27 @@ fn read_manifest(root: &Path) -> Result<Option<(&'static str, String)>> {
     Ok(None)
 }
 
-fn read_stack(root: &Path, packages: &Packages) -> Result<(Stack, String)> {
+/// The stack of a source, and what is to be said of where it comes from. Files that the project or a package has for it are put
+/// there.
+pub fn read_stack(root: &Path, packages: &Packages, kept: Option<&ProjectManifest>) -> Result<(Stack, String)> {
     let is_file = |path: &str| is_file(root, path);
-    if let Some((name, text)) = read_manifest(root)? {
+    let mut of_project = String::new();
+    if let Some(kept) = kept {
+        if read_manifest(root)?.is_some() {
+            of_project = "; the manifest that the project keeps is not used: the source has its own".to_owned();
+        } else {
+            let laid = kept::lay(root, &kept.files)?;
+            let with = if laid.is_empty() { String::new() } else { format!(" with {}", laid.join(", ")) };
+            of_project = format!("; kept by the project{with}: the source has no manifest");
+        }
+    }
+    if let Some((name, text)) = manifest_of(root, kept)? {
         let manifest = stack::read_manifest(name, &text)?;
         let mut stack = stack::resolve(&manifest, &|url| packages.find(url))?;
         packages.pin(&mut stack);
         let provided = stack::provided::settle(&mut stack, is_file);
         let parts: Vec<&str> = stack.in_start_order().map(|part| part.identifier.as_str()).collect();
-        let mut told = format!("{name}: {}", parts.join(", "));
+        let mut told = format!("{name}: {}{of_project}", parts.join(", "));
         for file in provided {
             provide(root, &file)?;
             told.push_str(&format!("; the package's {} in {}", file.name, file.folder));

@@ -18,7 +18,6 @@ use crate::db::{deployment, release};
 use crate::docker::Containers;
 use crate::error::Result;
 use crate::fault;
-use crate::git;
 use crate::state::App;
 
 /// The worker also looks without being poked.
@@ -33,7 +32,6 @@ struct Worker {
     running: Mutex<Running>,
     // Never held across a transaction of a release; keeps clean-up from what is just being made.
     files: Arc<tokio::sync::RwLock<()>>,
-    mirrors: Arc<git::Mirrors>,
 }
 
 #[derive(Default)]
@@ -53,14 +51,8 @@ struct Task {
 /// Starts the worker.
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
     let builds = Arc::new(Semaphore::new(app.config.builds.max(1)));
-    let worker = Arc::new(Worker {
-        app: app.clone(),
-        engine,
-        builds,
-        running: Mutex::default(),
-        files: Arc::default(),
-        mirrors: Arc::default(),
-    });
+    let worker =
+        Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files: Arc::default() });
     let poke = app.pokes.release.clone();
     app.tasks.reconcile("release", "brings every release to an end", Some(PERIOD), poke, move || {
         let worker = worker.clone();
@@ -142,7 +134,6 @@ impl Worker {
             cancel.clone(),
             self.builds.clone(),
             self.files.clone(),
-            self.mirrors.clone(),
         );
         fault::point("worker.taken");
         let poke = self.app.pokes.release.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use boathouse_types::Evidence;
+use boathouse_types::{Evidence, Finding, Topic};
 
 use super::folder::Folder;
 use super::needs::{self, Need};
@@ -32,6 +32,8 @@ pub struct App {
     pub spa: bool,
     /// Services that it uses.
     pub needs: BTreeSet<Need>,
+    /// What is known of it, by topic.
+    pub findings: Vec<Finding>,
     /// What it is concluded from.
     pub evidence: Vec<Evidence>,
     /// What could not be found out.
@@ -53,6 +55,7 @@ impl App {
             files: None,
             spa: false,
             needs: BTreeSet::new(),
+            findings: Vec::new(),
             evidence: Vec::new(),
             warnings: Vec::new(),
         }
@@ -61,6 +64,36 @@ impl App {
     /// Notes a fact.
     pub fn saw(&mut self, folder: &Folder<'_>, file: &str, fact: impl Into<String>) {
         self.evidence.push(Evidence { file: folder.full(file), fact: fact.into() });
+    }
+
+    /// Notes a fact that settles something: a later one of the same topic has nothing to add, unless there can be several.
+    pub fn found(
+        &mut self,
+        topic: Topic,
+        value: impl Into<String>,
+        folder: &Folder<'_>,
+        file: &str,
+        fact: impl Into<String>,
+    ) {
+        let evidence = Evidence { file: folder.full(file), fact: fact.into() };
+        if !self.evidence.contains(&evidence) {
+            self.evidence.push(evidence.clone());
+        }
+        self.settle(topic, value, Some(evidence));
+    }
+
+    /// Notes what is usual where no file says otherwise.
+    pub fn usually(&mut self, topic: Topic, value: impl Into<String>) {
+        self.settle(topic, value, None);
+    }
+
+    fn settle(&mut self, topic: Topic, value: impl Into<String>, evidence: Option<Evidence>) {
+        let value = value.into();
+        let several = matches!(topic, Topic::Service | Topic::Variable);
+        let known = self.findings.iter().any(|finding| finding.topic == topic && (!several || finding.value == value));
+        if !known {
+            self.findings.push(Finding { topic, value, evidence });
+        }
     }
 
     /// Notes what somebody has to decide.
@@ -75,7 +108,7 @@ impl App {
             if let Some(need) = needs::of_package(package)
                 && self.needs.insert(need)
             {
-                self.saw(folder, file, format!("{package}: uses {}", need.package()));
+                self.found(Topic::Service, need.package(), folder, file, format!("{package}: uses {}", need.package()));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Go and Rust: one program in a small image.
 
+use boathouse_types::Topic;
+
 use super::app::App;
 use super::folder::{Folder, number_after, version};
 
@@ -19,7 +21,11 @@ fn go(folder: &Folder<'_>) -> Option<App> {
     let names: Vec<String> = required.map(unversioned).collect();
     app.needs_of(folder, "go.mod", names.iter().map(String::as_str));
     let tag = module.lines().find_map(|line| version(line.strip_prefix("go ")?, 2)).unwrap_or_else(|| "1".to_owned());
-    app.saw(folder, "go.mod", format!("Go {tag}"));
+    app.found(Topic::Language, format!("Go {tag}"), folder, "go.mod", format!("Go {tag}"));
+    app.found(Topic::PackageManager, "Go modules", folder, "go.mod", format!("Go {tag}"));
+    if folder.has("go.sum") {
+        app.found(Topic::LockFile, "go.sum", folder, "go.sum", "pins the modules");
+    }
     let is_main =
         |name: &&str| folder.text(name).is_some_and(|text| text.lines().any(|line| line.trim() == "package main"));
     let own = folder.files().filter(|name| !name.contains('/') && name.ends_with(".go") && !name.ends_with("_test.go"));
@@ -33,7 +39,7 @@ fn go(folder: &Folder<'_>) -> Option<App> {
         app.warn(format!("there are several programs, the first is built: {}", mains.join(", ")));
     }
     let main = mains.into_iter().next().unwrap_or_else(|| ".".to_owned());
-    app.saw(folder, "go.mod", format!("the program is {main}"));
+    app.found(Topic::Start, format!("go build {main}"), folder, "go.mod", format!("the program is {main}"));
     port(folder, &mut app, ".go");
     let sums = if folder.has("go.sum") { "go.mod go.sum" } else { "go.mod" };
     let vendored = folder.has("vendor/modules.txt");
@@ -67,7 +73,13 @@ fn rust(folder: &Folder<'_>) -> Option<App> {
     };
     let name = value(&section("[[bin]]"), "name").or_else(|| value(&section("[package]"), "name"))?;
     app.runs = folder.has("src/main.rs") || manifest.contains("[[bin]]");
-    app.saw(folder, "Cargo.toml", format!("the program is {name}"));
+    let fact = format!("the program is {name}");
+    app.found(Topic::Language, "Rust", folder, "Cargo.toml", fact.clone());
+    app.found(Topic::PackageManager, "Cargo", folder, "Cargo.toml", fact.clone());
+    app.found(Topic::Start, name.as_str(), folder, "Cargo.toml", fact);
+    if folder.has("Cargo.lock") {
+        app.found(Topic::LockFile, "Cargo.lock", folder, "Cargo.lock", "pins the crates");
+    }
     let dependencies = section("[dependencies]");
     let names: Vec<&str> =
         dependencies.iter().filter_map(|line| line.split(['=', '.']).next()).map(str::trim).collect();
@@ -97,8 +109,11 @@ fn port(folder: &Folder<'_>, app: &mut App, ending: &str) {
     match found {
         Some((file, number)) => {
             app.port = Some(number);
-            app.saw(folder, file, format!("listens on {number}"));
+            app.found(Topic::Port, number.to_string(), folder, file, format!("listens on {number}"));
         }
-        None => app.port = Some(PORT),
+        None => {
+            app.port = Some(PORT);
+            app.usually(Topic::Port, PORT.to_string());
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A folder with a Dockerfile: it is what the Dockerfile says, whatever else is there.
 
+use boathouse_types::Topic;
+
 use super::app::App;
 use super::folder::Folder;
 
@@ -7,11 +9,17 @@ use super::folder::Folder;
 pub fn detect(folder: &Folder<'_>) -> Option<App> {
     let text = folder.text("Dockerfile")?;
     let mut app = App::of(folder, "Dockerfile");
-    app.saw(folder, "Dockerfile", "makes the image; what is there of its own wins");
+    app.found(Topic::Start, "the image's own", folder, "Dockerfile", "makes the image; what is there of its own wins");
     match exposed(&text) {
         Some(port) => {
             app.port = Some(port);
-            app.saw(folder, "Dockerfile", format!("EXPOSE {port}: the port that it listens on"));
+            app.found(
+                Topic::Port,
+                port.to_string(),
+                folder,
+                "Dockerfile",
+                format!("EXPOSE {port}: the port that it listens on"),
+            );
         }
         None => app.warn("the Dockerfile exposes no port: the server must listen on $PORT, or add EXPOSE"),
     }

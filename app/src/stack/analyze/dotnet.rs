@@ -1,5 +1,7 @@
 //! .NET: ASP.NET and Blazor on the server, Blazor in the browser.
 
+use boathouse_types::Topic;
+
 use super::app::App;
 use super::folder::{Folder, version};
 
@@ -15,10 +17,20 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     let in_browser = text.contains("Microsoft.NET.Sdk.BlazorWebAssembly");
     let mut app = App::of(folder, if in_browser { "Blazor" } else { "ASP.NET" });
     app.runs = in_browser || text.contains("Microsoft.NET.Sdk.Web");
-    app.saw(folder, &project, if in_browser { "Blazor in the browser" } else { "a web application" });
+    app.found(
+        Topic::Framework,
+        app.name.clone(),
+        folder,
+        &project,
+        if in_browser { "Blazor in the browser" } else { "a web application" },
+    );
     let element = |name: &str| text.split_once(&format!("<{name}>"))?.1.split('<').next().map(str::to_owned);
     let tag = element("TargetFramework").and_then(|target| version(&target, 2)).unwrap_or_else(|| DOTNET.to_owned());
-    app.saw(folder, &project, format!(".NET {tag}"));
+    app.found(Topic::Language, format!(".NET {tag}"), folder, &project, format!(".NET {tag}"));
+    app.found(Topic::PackageManager, "NuGet", folder, &project, format!(".NET {tag}"));
+    if folder.has("packages.lock.json") {
+        app.found(Topic::LockFile, "packages.lock.json", folder, "packages.lock.json", "pins the packages");
+    }
     let references = text.split("PackageReference Include=\"").skip(1).filter_map(|rest| rest.split('"').next());
     app.needs_of(folder, &project, references);
     let name = element("AssemblyName")
@@ -30,10 +42,13 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     app.ignore = ".git\nbin\nobj\n.env\n.env.*\n";
     if in_browser {
         (app.files, app.spa) = (Some("/app/wwwroot".to_owned()), true);
+        app.usually(Topic::Files, "wwwroot");
         app.dockerfile = Some(build);
         return Some(app);
     }
     app.port = Some(PORT);
+    app.usually(Topic::Port, PORT.to_string());
+    app.usually(Topic::Start, format!("dotnet {name}.dll"));
     app.dockerfile = Some(format!(
         "{build}\nFROM mcr.microsoft.com/dotnet/aspnet:{tag}\nENV ASPNETCORE_HTTP_PORTS={PORT}\nWORKDIR /app\nCOPY --from=build /app ./\nUSER $APP_UID\nEXPOSE {PORT}\nENTRYPOINT [\"dotnet\", \"{name}.dll\"]\n"
     ));

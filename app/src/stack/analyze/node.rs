@@ -1,5 +1,6 @@
 //! JavaScript and TypeScript on Node.js or Bun: servers, and applications that become files.
 
+use boathouse_types::Topic;
 use serde_json::Value;
 
 use super::app::App;
@@ -83,8 +84,14 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     let packages = dependencies(&package);
     let framework = FRAMEWORKS.iter().find(|framework| packages.iter().any(|name| name == framework.package));
     let mut app = App::of(folder, framework.map_or("Node.js", |framework| framework.name));
+    if folder.has("tsconfig.json") {
+        app.found(Topic::Language, "TypeScript", folder, "tsconfig.json", "is written in TypeScript");
+    } else {
+        app.found(Topic::Language, "JavaScript", folder, "package.json", "is a package of JavaScript");
+    }
     if let Some(framework) = framework {
-        app.saw(folder, "package.json", format!("{}: {}", framework.package, framework.name));
+        let fact = format!("{}: {}", framework.package, framework.name);
+        app.found(Topic::Framework, framework.name, folder, "package.json", fact);
     }
     // In a workspace one lock file at the root pins the packages of all.
     let (root, own) = (folder.to_root(), Install::of(folder, &package));
@@ -92,8 +99,15 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     app.from_root = own.lock.is_none() && !folder.path.is_empty() && of_root.as_ref().is_some_and(|i| i.lock.is_some());
     let (home, install) = if app.from_root { (&root, of_root.unwrap_or(own)) } else { (folder, own) };
     match install.lock {
-        Some(lock) => app.saw(home, lock, format!("packages are installed by {}", install.name())),
-        None => app.warn(format!("no lock file: {} installs the newest versions at every build", install.name())),
+        Some(lock) => {
+            let fact = format!("packages are installed by {}", install.name());
+            app.found(Topic::PackageManager, install.name(), home, lock, fact.clone());
+            app.found(Topic::LockFile, lock, home, lock, fact);
+        }
+        None => {
+            app.usually(Topic::PackageManager, install.name());
+            app.warn(format!("no lock file: {} installs the newest versions at every build", install.name()));
+        }
     }
     app.needs_of(folder, "package.json", packages.iter().map(String::as_str));
     prisma(folder, &mut app);
@@ -153,16 +167,18 @@ fn server(folder: &Folder<'_>, package: &Value, start: Option<&str>, app: &mut A
     let started = start.and_then(|start| start.split_whitespace().find(|word| folder.has(word))).map(str::to_owned);
     let port = started.as_ref().or(entry.as_ref()).and_then(|file| {
         let port = number_after(&folder.text(file)?, &["PORT ??", "PORT ||", "PORT, ", "listen(", "port:"])?;
-        app.saw(folder, file, format!("listens on {port} where PORT is not set"));
+        let fact = format!("listens on {port} where PORT is not set");
+        app.found(Topic::Port, port.to_string(), folder, file, fact);
         Some(port)
     });
     let port = port.unwrap_or(usual);
     if let Some(start) = start {
-        app.saw(folder, "package.json", format!("starts with `{start}`"));
+        app.found(Topic::Start, start, folder, "package.json", format!("starts with `{start}`"));
         return Some(Made::Server { command: Vec::new(), port });
     }
     let entry = entry?;
-    app.saw(folder, &entry, "is the server: package.json has no script `start`");
+    let fact = "is the server: package.json has no script `start`";
+    app.found(Topic::Start, format!("node {entry}"), folder, &entry, fact);
     Some(Made::Server { command: vec!["node".to_owned(), entry], port })
 }
 
@@ -171,7 +187,8 @@ fn prisma(folder: &Folder<'_>, app: &mut App) {
     let need = [("\"postgresql\"", Need::Postgres), ("\"mysql\"", Need::Mariadb), ("\"mongodb\"", Need::Mongodb)];
     if let Some((_, need)) = need.into_iter().find(|(provider, _)| text.contains(provider)) {
         app.needs.insert(need);
-        app.saw(folder, "prisma/schema.prisma", format!("uses {}", need.package()));
+        let fact = format!("uses {}", need.package());
+        app.found(Topic::Service, need.package(), folder, "prisma/schema.prisma", fact);
     }
 }
 
@@ -207,14 +224,17 @@ fn text(folder: &Folder<'_>, package: &Value, install: &Install, node: &str, app
                 app.warn("package.json has no script `build`");
             }
             app.files = Some(format!("{place}/{made}"));
+            app.usually(Topic::Files, made.as_str());
             format!("FROM {image}\n{built}")
         }
         Made::Server { command, port } => {
             app.port = Some(*port);
+            app.usually(Topic::Port, port.to_string());
             let command = if command.is_empty() { install.run("start") } else { command.clone() };
             let bun = install.manager == Manager::Bun && command.first().is_some_and(|word| word == "node");
             let command: Vec<String> =
                 command.into_iter().map(|word| if bun && word == "node" { "bun".to_owned() } else { word }).collect();
+            app.usually(Topic::Start, command.join(" "));
             let command = serde_json::Value::from(command);
             format!(
                 "FROM {image}\n{built}ENV NODE_ENV=production HOST=0.0.0.0 PORT={port}\nUSER {}\nEXPOSE {port}\nCMD {command}\n",

@@ -1,5 +1,7 @@
 //! PHP: Laravel, Symfony, and folders with an index.php.
 
+use boathouse_types::Topic;
+
 use super::app::App;
 use super::folder::{Folder, version};
 
@@ -21,16 +23,25 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     for (package, name) in [("laravel/framework", "Laravel"), ("symfony/framework-bundle", "Symfony")] {
         if has(package) {
             app.name = name.to_owned();
-            app.saw(folder, "composer.json", format!("{package}: {name}"));
+            app.found(Topic::Framework, name, folder, "composer.json", format!("{package}: {name}"));
         }
     }
     app.runs = index.is_some();
     let root = index.map_or("public", |index| index.rsplit_once('/').map_or(".", |(folder, _)| folder));
-    app.saw(folder, index.unwrap_or("composer.json"), format!("the server's folder is {root}"));
+    let (file, fact) = (index.unwrap_or("composer.json"), format!("the server's folder is {root}"));
+    app.found(Topic::Start, format!("frankenphp php-server --root {root}"), folder, file, fact);
+    if composer.is_some() {
+        app.found(Topic::PackageManager, "Composer", folder, "composer.json", "packages are installed by Composer");
+    }
+    if folder.has("composer.lock") {
+        app.found(Topic::LockFile, "composer.lock", folder, "composer.lock", "pins the packages");
+    }
     app.needs_of(folder, "composer.json", required.iter().map(String::as_str));
     let asked = composer.as_ref().and_then(|json| version(json["require"]["php"].as_str()?, 2));
     // A composer.json says "at least": what is usual is newer and does, unless it asks for more.
     let tag = asked.filter(|asked| asked.as_str() > PHP).unwrap_or_else(|| PHP.to_owned());
+    app.usually(Topic::Language, format!("PHP {tag}"));
+    app.usually(Topic::Port, PORT.to_string());
     let install = if composer.is_some() {
         "COPY --from=composer:2 /usr/bin/composer /usr/local/bin/composer\nCOPY composer.json composer.loc[k] ./\n\
          RUN composer install --no-dev --no-scripts --no-autoloader --prefer-dist\nCOPY . .\nRUN composer dump-autoload --no-dev --optimize\n"

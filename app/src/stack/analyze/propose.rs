@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use boathouse_types::{Identifier, Proposal, StackFile};
+use boathouse_types::{Application, Identifier, Proposal, StackFile, Topic};
 
 use super::app::App;
 use super::folder::Folder;
@@ -24,6 +24,7 @@ pub fn existing(name: &str, text: String) -> Proposal {
         manifest: text,
         existing: true,
         files: Vec::new(),
+        applications: Vec::new(),
         evidence,
         warnings: Vec::new(),
     }
@@ -58,9 +59,17 @@ pub fn proposal(root: &Folder<'_>, mut apps: Vec<App>) -> Proposal {
         manifest,
         existing: false,
         files: files.into_iter().map(|(path, text)| StackFile { path, text }).collect(),
+        applications: apps.iter().zip(identifiers).map(application).collect(),
         evidence: apps.iter().flat_map(|app| app.evidence.clone()).collect(),
         warnings: apps.iter().flat_map(|app| app.warnings.clone()).collect(),
     }
+}
+
+fn application((app, identifier): (&App, Identifier)) -> Application {
+    let mut findings = app.findings.clone();
+    findings.sort_by_key(|finding| finding.topic);
+    let folder = if app.folder.is_empty() { ".".to_owned() } else { app.folder.clone() };
+    Application { identifier, folder, findings }
 }
 
 fn say(text: &mut String, line: std::fmt::Arguments<'_>) {
@@ -107,7 +116,10 @@ fn imports(folder: &Folder<'_>, app: &mut App) -> Vec<String> {
         }
     }
     if !open.is_empty() {
-        app.saw(folder, example, format!("asks for {}", open.join(", ")));
+        let fact = format!("asks for {}", open.join(", "));
+        for name in &open {
+            app.found(Topic::Variable, name.as_str(), folder, example, fact.clone());
+        }
         app.warn(format!("set these variables before the first deploy, where they are needed: {}", open.join(", ")));
     }
     lines

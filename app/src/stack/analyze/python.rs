@@ -1,5 +1,7 @@
 //! Python: Django, FastAPI, Flask, Streamlit, and programs that are simply started.
 
+use boathouse_types::Topic;
+
 use super::app::App;
 use super::folder::Folder;
 use super::python_packages::{Install, dependencies, python};
@@ -22,16 +24,23 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     let packages = dependencies(folder);
     let has = |name: &str| packages.iter().any(|package| package == name);
     let mut app = App::of(folder, "Python");
-    app.saw(folder, install.file, format!("packages are installed by {}", install.name));
+    let fact = format!("packages are installed by {}", install.name);
+    app.found(Topic::PackageManager, install.name, folder, install.file, fact.clone());
+    if install.file.ends_with(".lock") {
+        app.found(Topic::LockFile, install.file, folder, install.file, fact);
+    }
     let start = start(folder, &has, &mut app);
     app.runs = start.is_some();
     app.needs_of(folder, install.file, packages.iter().map(String::as_str));
     let tag = match python(folder) {
         Some((file, tag)) => {
-            app.saw(folder, file, format!("Python {tag}"));
+            app.found(Topic::Language, format!("Python {tag}"), folder, file, format!("Python {tag}"));
             tag
         }
-        None => PYTHON.to_owned(),
+        None => {
+            app.usually(Topic::Language, format!("Python {PYTHON}"));
+            PYTHON.to_owned()
+        }
     };
     let start = start.unwrap_or_else(|| {
         app.warn("no server was found: neither Django, FastAPI nor Flask, and no main.py or app.py");
@@ -48,6 +57,8 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     };
     let whole = if install.whole { format!("RUN {}\n{more}", install.line) } else { String::new() };
     app.port = Some(PORT);
+    app.usually(Topic::Port, PORT.to_string());
+    app.usually(Topic::Start, start.command.as_str());
     app.ignore = IGNORE;
     app.dockerfile = Some(format!(
         "FROM python:{tag}-slim\nENV PYTHONUNBUFFERED=1 PORT={PORT}\nWORKDIR /app\n{copied}COPY . .\n{whole}\
@@ -62,7 +73,7 @@ fn start(folder: &Folder<'_>, has: &dyn Fn(&str) -> bool, app: &mut App) -> Opti
         let wsgi = shallow(folder).find(|name| name.ends_with("/wsgi.py"))?.to_owned();
         let module = wsgi.trim_end_matches(".py").replace('/', ".");
         app.name = "Django".to_owned();
-        app.saw(folder, &wsgi, "Django's application");
+        app.found(Topic::Framework, "Django", folder, &wsgi, "Django's application");
         let command = format!("python manage.py migrate --noinput && exec gunicorn --bind 0.0.0.0:$PORT {module}");
         return Some(Start { command, needs: Some("gunicorn") });
     }
@@ -73,7 +84,7 @@ fn start(folder: &Folder<'_>, has: &dyn Fn(&str) -> bool, app: &mut App) -> Opti
     ] {
         if let Some((file, variable)) = has(package).then(|| instance(folder, class)).flatten() {
             app.name = name.to_owned();
-            app.saw(folder, &file, format!("{variable} = {class}…)"));
+            app.found(Topic::Framework, name, folder, &file, format!("{variable} = {class}…)"));
             let module = file.trim_end_matches(".py").replace('/', ".");
             let command = match needs {
                 "uvicorn" => format!("exec uvicorn {module}:{variable} --host 0.0.0.0 --port $PORT"),
@@ -83,7 +94,7 @@ fn start(folder: &Folder<'_>, has: &dyn Fn(&str) -> bool, app: &mut App) -> Opti
         }
     }
     let main = folder.first(&["main.py", "app.py", "server.py", "bot.py", "src/main.py"])?;
-    app.saw(folder, main, "is started");
+    app.found(Topic::Start, format!("python {main}"), folder, main, "is started");
     if has("streamlit") {
         app.name = "Streamlit".to_owned();
         let command = format!("exec streamlit run {main} --server.address 0.0.0.0 --server.port $PORT");

@@ -1,5 +1,7 @@
 //! Ruby: Rails, what Rack starts, and Jekyll's sites.
 
+use boathouse_types::Topic;
+
 use super::app::App;
 use super::folder::{Folder, version};
 
@@ -15,13 +17,16 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     let has = |name: &str| gems.contains(&name);
     let mut app = App::of(folder, "Ruby");
     let lock = if folder.has("Gemfile.lock") { " Gemfile.lock" } else { "" };
-    app.saw(folder, "Gemfile", "packages are installed by Bundler");
+    app.found(Topic::PackageManager, "Bundler", folder, "Gemfile", "packages are installed by Bundler");
+    if folder.has("Gemfile.lock") {
+        app.found(Topic::LockFile, "Gemfile.lock", folder, "Gemfile.lock", "pins the gems");
+    }
     // `redis` and others have the same name everywhere; `pg` and `mysql2` as well.
     app.needs_of(folder, "Gemfile", gems.iter().copied());
     let of_file = folder.text(".ruby-version").and_then(|text| version(&text, 2));
     let of_gemfile = || gemfile.lines().find_map(|line| version(line.trim().strip_prefix("ruby ")?, 2));
     let tag = of_file.or_else(of_gemfile).unwrap_or_else(|| RUBY.to_owned());
-    app.saw(folder, "Gemfile", format!("Ruby {tag}"));
+    app.found(Topic::Language, format!("Ruby {tag}"), folder, "Gemfile", format!("Ruby {tag}"));
     app.ignore = ".git\nlog\ntmp\nvendor/bundle\n.env\n.env.*\n";
     let base = format!(
         "FROM ruby:{tag}-slim\nRUN apt-get update -q && apt-get install -y -q --no-install-recommends build-essential libpq-dev default-libmysqlclient-dev libyaml-dev git && rm -rf /var/lib/apt/lists/*\n\
@@ -30,6 +35,8 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     if has("jekyll") || has("github-pages") {
         app.name = "Jekyll".to_owned();
         app.files = Some("/app/_site".to_owned());
+        app.found(Topic::Framework, "Jekyll", folder, "Gemfile", "a site of Jekyll");
+        app.usually(Topic::Files, "_site");
         app.dockerfile = Some(format!("{base}RUN bundle exec jekyll build\n"));
         return Some(app);
     }
@@ -42,6 +49,9 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
         (name, "", "exec bundle exec rackup --host 0.0.0.0 --port $PORT")
     };
     app.name = name.to_owned();
+    app.found(Topic::Framework, name, folder, "Gemfile", format!("an application of {name}"));
+    app.usually(Topic::Start, start);
+    app.usually(Topic::Port, PORT.to_string());
     if name == "Rails" {
         app.warn("Rails needs SECRET_KEY_BASE or RAILS_MASTER_KEY: set it before the first deploy");
     }

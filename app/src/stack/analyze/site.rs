@@ -1,5 +1,7 @@
 //! Sites: what generators without a list of packages make, and files as they are.
 
+use boathouse_types::Topic;
+
 use super::app::App;
 use super::folder::Folder;
 use crate::stack::default::SITE_FOLDERS;
@@ -17,7 +19,8 @@ fn hugo(folder: &Folder<'_>) -> Option<App> {
         return None;
     }
     let mut app = App::of(folder, "Hugo");
-    app.saw(folder, config, "a site of Hugo");
+    app.found(Topic::Framework, "Hugo", folder, config, "a site of Hugo");
+    app.usually(Topic::Files, "public");
     app.files = Some("/src/public".to_owned());
     app.ignore = ".git\npublic\nresources\n";
     if folder.has(".gitmodules") {
@@ -38,7 +41,8 @@ fn jekyll(folder: &Folder<'_>) -> Option<App> {
         return None;
     }
     let mut app = App::of(folder, "Jekyll");
-    app.saw(folder, "_config.yml", "a site of Jekyll");
+    app.found(Topic::Framework, "Jekyll", folder, "_config.yml", "a site of Jekyll");
+    app.usually(Topic::Files, "_site");
     app.files = Some("/src/_site".to_owned());
     app.ignore = ".git\n_site\n";
     app.dockerfile = Some(
@@ -54,7 +58,7 @@ pub fn plain(folder: &Folder<'_>) -> Option<App> {
     let index = |site: &str| if site == "." { "index.html".to_owned() } else { format!("{site}/index.html") };
     let site = SITE_FOLDERS.into_iter().find(|site| folder.has(&index(site)))?;
     let mut app = App::of(folder, "Static site");
-    app.saw(folder, &index(site), "is served as it is");
+    app.found(Topic::Files, site, folder, &index(site), "is served as it is");
     app.files = Some(site.to_owned());
     Some(app)
 }

@@ -1,0 +1,181 @@
+//! A source that is looked at without a release: fetched or unpacked into a folder that goes with the look. Data alone is
+//! read; nothing of it runs. The limits are those of a hostile repository: time, bytes, files, and few looks at once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use boathouse_types::{Analyze, Commit, GitRef, GitUrl, ProjectId, Proposal, Source};
+
+use super::source::{refuse_full_disk, subfolder};
+use super::{blocking, unpack};
+use crate::db::project::{self, ProjectRow};
+use crate::db::release;
+use crate::error::{Error, Result, conflict, invalid, too_large, unavailable};
+use crate::folder;
+use crate::git;
+use crate::state::App;
+
+/// What the folders of looks are called below `work/`; clean-up leaves those of this process alone.
+pub const PREFIX: &str = "look-";
+/// Whoever asked waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(50);
+/// Bytes of the repository and its tree together.
+const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Files and folders of both.
+const MAX_ENTRIES: usize = 250_000;
+/// How often a growing folder is measured.
+const MEASURED_EVERY: Duration = Duration::from_millis(500);
+/// Whose ssh host keys a remote without a project has; no project has this id.
+pub const NOBODY: ProjectId = ProjectId(0);
+
+/// A source in a folder of its own; both are gone when this is dropped.
+pub struct Laid {
+    /// The folder of the manifest.
+    pub root: PathBuf,
+    /// The commit, where it is one.
+    pub commit: Option<Commit>,
+    _folder: tempfile::TempDir,
+}
+
+/// What a repository is that no project has.
+pub async fn at_remote(app: &App, asked: Analyze) -> Result<Proposal> {
+    let laid = within(app, async |folder| {
+        let remote =
+            git::Remote { project: NOBODY, url: &asked.url, deploy_key: None, config: &app.config, paths: &app.paths };
+        let fetched = git::fetch_into(&remote, &folder.join("repository.git"), asked.reference.as_ref()).await?;
+        git::checkout(&fetched.git_dir, &fetched.commit.sha, &folder.join("tree")).await?;
+        Ok((folder.join("tree"), Some(fetched.commit)))
+    });
+    propose(laid.await?, asked.folder.as_deref()).await
+}
+
+/// What an archive is, by its name below `uploads/`.
+pub async fn at_archive(app: &App, upload: &str) -> Result<Proposal> {
+    propose(archive(app, upload).await?, None).await
+}
+
+/// What the source of a project is.
+pub async fn at_project(app: &App, row: &ProjectRow, reference: Option<&GitRef>) -> Result<Proposal> {
+    propose(project(app, row, reference).await?, None).await
+}
+
+async fn propose(laid: Laid, folder: Option<&str>) -> Result<Proposal> {
+    let folder = folder.unwrap_or_default().trim_matches('/').to_owned();
+    blocking::run(move |_| folder::propose(&subfolder(&laid.root, &folder, "the folder")?)).await
+}
+
+/// The source of a project: its remote at a reference, else at the branch of its source; or the newest archive.
+pub async fn project(app: &App, row: &ProjectRow, reference: Option<&GitRef>) -> Result<Laid> {
+    match &row.source {
+        Source::Git { url, branch, folder } => {
+            let wanted = reference.or(branch.as_ref());
+            let mut laid = mirrored(app, row.id, url, wanted).await?;
+            let inner = folder.clone().unwrap_or_default();
+            laid.root = subfolder(&laid.root, inner.trim_matches('/'), "the project's folder")?;
+            Ok(laid)
+        }
+        Source::Upload => {
+            let id = row.id;
+            let newest = app.db.read(move |c| release::newest_upload_of_project(c, id)).await?;
+            let newest = newest.ok_or_else(|| {
+                conflict(format!("nothing was uploaded to {} yet", row.name))
+                    .hint("Deploy a folder: `boathouse deploy .`; or look at it here: `boathouse analyze .`")
+            })?;
+            archive(app, &newest).await
+        }
+        Source::Image { .. } => Err(conflict(format!("{} is a ready image: it has no code to look at", row.name))
+            .hint("Analyze is for git repositories and uploaded folders.")),
+    }
+}
+
+/// By the project's mirror, with its deploy key: what a release fetched is not fetched again.
+async fn mirrored(app: &App, id: ProjectId, url: &GitUrl, reference: Option<&GitRef>) -> Result<Laid> {
+    let key = app.key.clone();
+    let deploy_key = app
+        .db
+        .read(move |c| {
+            project::deploy_key(c, id)?.map(|sealed| key.open(&project::deploy_key_aad(id), &sealed)).transpose()
+        })
+        .await?
+        .map(|key| String::from_utf8_lossy(&key).into_owned());
+    within(app, async |folder| {
+        let _alone = app.mirrors.lock(id).await;
+        let remote =
+            git::Remote { project: id, url, deploy_key: deploy_key.as_deref(), config: &app.config, paths: &app.paths };
+        let fetched = git::fetch(&remote, reference).await?;
+        git::checkout(&fetched.git_dir, &fetched.commit.sha, &folder.join("tree")).await?;
+        Ok((folder.join("tree"), Some(fetched.commit)))
+    })
+    .await
+}
+
+async fn archive(app: &App, upload: &str) -> Result<Laid> {
+    let file = app.paths.uploads().join(upload);
+    within(app, async |folder| {
+        let into = folder.join("tree");
+        let unpack = move |abandoned: &blocking::Abandoned| {
+            if !file.is_file() {
+                return Err(invalid("the archive is no longer on this server").hint("Send it again."));
+            }
+            unpack::archive(&file, &into, unpack::Links::Refuse, abandoned)?;
+            unpack::only_folder(&into)
+        };
+        Ok((blocking::run(unpack).await?, None))
+    })
+    .await
+}
+
+/// Lays a source into a fresh folder, in bounded time and space.
+async fn within(app: &App, lay: impl AsyncFnOnce(&Path) -> Result<(PathBuf, Option<Commit>)>) -> Result<Laid> {
+    refuse_full_disk(&app.paths.root)?;
+    let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(app.paths.work())?;
+    let laid = async {
+        let _place = app.looks.acquire().await.expect("the semaphore is never closed");
+        tokio::select! {
+            laid = lay(folder.path()) => laid,
+            grown = outgrown(folder.path()) => Err(grown),
+        }
+    };
+    let laid = tokio::time::timeout(PATIENCE, laid).await.unwrap_or_else(|_| {
+        Err(unavailable(format!("the source was not there after {} s", PATIENCE.as_secs()))
+            .hint("Try again; or clone it and look at it there: `boathouse analyze DIR`."))
+    });
+    let (root, commit) = laid?;
+    Ok(Laid { root, commit, _folder: folder })
+}
+
+/// Ends when the folder has become too large.
+async fn outgrown(folder: &Path) -> Error {
+    loop {
+        tokio::time::sleep(MEASURED_EVERY).await;
+        let folder = folder.to_owned();
+        let measured = blocking::run(move |_| {
+            let (mut bytes, mut entries) = (0, 0);
+            measure(&folder, &mut bytes, &mut entries);
+            Ok(bytes > MAX_BYTES || entries > MAX_ENTRIES)
+        });
+        if measured.await.unwrap_or(false) {
+            return too_large(format!(
+                "the source is larger than {} GiB or has more than {MAX_ENTRIES} files",
+                MAX_BYTES >> 30
+            ))
+            .hint("Clone it and look at it there: `boathouse analyze DIR`.");
+        }
+    }
+}
+
+/// What cannot be read just now, because it is being written, counts nothing.
+fn measure(folder: &Path, bytes: &mut u64, entries: &mut usize) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        *entries += 1;
+        if *bytes > MAX_BYTES || *entries > MAX_ENTRIES {
+            return;
+        }
+        match entry.metadata() {
+            Ok(about) if about.is_dir() => measure(&entry.path(), bytes, entries),
+            Ok(about) => *bytes += about.len(),
+            Err(_) => {}
+        }
+    }
+}
