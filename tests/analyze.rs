@@ -25,7 +25,7 @@ fn git(url: String) -> Source {
     Source::Git { url: url.parse().unwrap(), branch: None, folder: None }
 }
 
-fn found<'p>(proposal: &'p Proposal, topic: Topic) -> (&'p str, Option<&'p str>) {
+fn found(proposal: &Proposal, topic: Topic) -> (&str, Option<&str>) {
     let finding = proposal.applications[0].findings.iter().find(|finding| finding.topic == topic);
     let finding = finding.unwrap_or_else(|| panic!("nothing about {topic:?} in {proposal:?}"));
     (&finding.value, finding.evidence.as_ref().map(|evidence| evidence.file.as_str()))

@@ -284,9 +284,11 @@ mod tests {
         let folder = folder(&paths, &url).unwrap();
         let branch: GitRef = BRANCH.parse().unwrap();
         let author = author("ada\n<x>");
-        let add = |files| NewCommit { branch: &branch, author: &author, message: "propose", files };
+        fn add<'a>(branch: &'a GitRef, author: &'a str, files: &'a [StackFile]) -> NewCommit<'a> {
+            NewCommit { branch, author, message: "propose", files }
+        }
         let files = [file("api/Dockerfile", "theirs"), file("boathouse.yaml", "components: []")];
-        let (commit, left) = super::commit(&folder, &add(&files)).await.unwrap();
+        let (commit, left) = super::commit(&folder, &add(&branch, &author, &files)).await.unwrap();
         assert_eq!(left, ["api/Dockerfile"]);
         assert_eq!((commit.title.as_str(), commit.author.as_str()), ("propose", "adax"));
         let text = Git::new(&folder).args(&["show", "main:api/Dockerfile"]).run("showing").await.unwrap();
@@ -294,7 +296,7 @@ mod tests {
         let count = Git::new(&folder).args(&["rev-list", "--count", BRANCH]).run("counting").await.unwrap();
         assert_eq!(count.trim(), "2", "on top of what was there");
         for wrong in [file("api", "a file"), file("boathouse.yaml/x", ""), file("boathouse.yaml", "again")] {
-            assert!(super::commit(&folder, &add(std::slice::from_ref(&wrong))).await.is_err());
+            assert!(super::commit(&folder, &add(&branch, &author, &[wrong])).await.is_err());
         }
     }
 
