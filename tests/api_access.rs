@@ -28,6 +28,7 @@ admin POST /registries
 admin DELETE /registries/{registry}
 viewer GET /catalog
 viewer GET /catalog/{package}
+viewer GET /starters
 member POST /analyze
 member POST /analyze/upload
 member POST /projects/{project}/analyze
@@ -96,12 +97,15 @@ viewer POST /projects/{project}/deployments/{deployment}/plan
 viewer GET /projects/{project}/env
 member PUT /projects/{project}/env
 member DELETE /projects/{project}/env/{key}
+member POST /projects/{project}/env/{key}/reveal
 viewer GET /projects/{project}/stages/{stage}/env
 member PUT /projects/{project}/stages/{stage}/env
 member DELETE /projects/{project}/stages/{stage}/env/{key}
+member POST /projects/{project}/stages/{stage}/env/{key}/reveal
 viewer GET /env
 admin PUT /env
 admin DELETE /env/{key}
+admin POST /env/{key}/reveal
 member DELETE /projects/{project}/deployments/{deployment}/env/{key}
 viewer GET /projects/{project}/deployments/{deployment}/hosts
 member POST /projects/{project}/deployments/{deployment}/hosts

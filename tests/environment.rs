@@ -158,6 +158,13 @@ async fn a_change_is_planned_applied_without_a_build_and_rolled_back() {
         "{events}"
     );
     assert!(!events.contains(revealed.stdout.trim()));
+    let region = ["env", "reveal", "REGION", "--scope", "stage", "--stage", "production", "--project", "shop"];
+    assert_eq!(server.cli(&region).await.ok().stdout.trim(), "eu");
+    let events = local.get("/api/v1/events?project=shop").await.text();
+    assert!(
+        events.contains("saw the value of the variable REGION, shared by the deployments of shop at stage production"),
+        "{events}"
+    );
 
     let rolled: Release = local.post(&at("releases/1/rollback"), &json!({})).await.json();
     local.must_be_live(local.ended(&rolled).await).await;

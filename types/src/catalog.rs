@@ -98,6 +98,29 @@ pub struct PartChoice {
     pub identifier: Option<Identifier>,
 }
 
+/// A choice that somebody made already: `GET /starters`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Starter {
+    /// Its name on the command line.
+    pub identifier: Identifier,
+    /// Display name.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// Its components; the first is the one that users see.
+    pub components: Vec<PartChoice>,
+    /// Its add-ons.
+    pub addons: Vec<PartChoice>,
+}
+
+impl Starter {
+    /// The choice of a project of that name.
+    pub fn choice(self, name: ProjectName) -> StackChoice {
+        StackChoice { name, components: self.components, addons: self.addons }
+    }
+}
+
 /// The code that a choice becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

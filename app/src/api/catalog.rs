@@ -3,7 +3,7 @@
 use actix_web::web::{Json, Path};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use boathouse_types::{CatalogConnection, CatalogPackage, CatalogParameter};
+use boathouse_types::{CatalogConnection, CatalogPackage, CatalogParameter, Starter};
 
 use crate::catalog::{self, Entry};
 use crate::error::{Result, not_found};
@@ -11,6 +11,10 @@ use crate::stack::package::{PackageImage, PackageKind, Parameter, ParameterKind}
 
 pub async fn list() -> Json<Vec<CatalogPackage>> {
     Json(catalog::all().iter().map(show).collect())
+}
+
+pub async fn starters() -> Json<Vec<Starter>> {
+    Json(catalog::starters().to_vec())
 }
 
 pub async fn get(name: Path<String>) -> Result<Json<CatalogPackage>> {

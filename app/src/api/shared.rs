@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use boathouse_types::{DeploymentStage, EnvKey, EnvVar, ProjectName, SetEnv};
+use boathouse_types::{DeploymentStage, EnvKey, EnvVar, ProjectName, Revealed, SetEnv};
 use serde::Deserialize;
 
 use super::answer::{read, write};
@@ -30,14 +30,18 @@ impl Scope {
         Ok(self.stage.map_or(Sharing::Project(project), |stage| Sharing::Stage(project, stage)))
     }
 
-    fn record(&self, tx: &Transaction<'_>, actor: &Actor, what: &str) -> Result<()> {
+    fn key(&self) -> Result<&EnvKey> {
+        self.key.as_ref().ok_or_else(|| invalid("no variable is named"))
+    }
+
+    fn record(&self, tx: &Transaction<'_>, actor: &Actor, kind: &str, what: &str) -> Result<()> {
         let of = match (&self.project, self.stage) {
             (None, _) => "all projects".to_owned(),
             (Some(project), None) => format!("all deployments of {project}"),
             (Some(project), Some(stage)) => format!("the deployments of {project} at stage {}", stage.as_str()),
         };
         let about = About { project: self.project.as_ref(), ..About::default() };
-        event::record(tx, &actor.label(), "env.changed", about, &format!("{} {what}, shared by {of}", actor.label()))?;
+        event::record(tx, &actor.label(), kind, about, &format!("{} {what}, shared by {of}", actor.label()))?;
         Ok(())
     }
 }
@@ -59,17 +63,28 @@ pub async fn set(app: Data<App>, actor: Actor, scope: Path<Scope>, body: Json<Se
             shared::set(tx, sharing, &variable.key, &sealed, variable.secret)?;
         }
         let keys = body.variables.iter().map(|v| v.key.as_str()).collect::<Vec<_>>().join(", ");
-        scope.record(tx, &actor, &format!("set {keys}"))?;
+        scope.record(tx, &actor, "env.changed", &format!("set {keys}"))?;
         show(tx, app, sharing)
+    })
+    .await
+}
+
+/// It leaves a trace: whoever saw the value is named.
+pub async fn reveal(app: Data<App>, actor: Actor, scope: Path<Scope>) -> Result<Json<Revealed>> {
+    write(&app, move |tx, app| {
+        let (sharing, key) = (scope.sharing(tx)?, scope.key()?.clone());
+        let value = opened(app, sharing, &shared::by_key(tx, sharing, &key)?)?;
+        scope.record(tx, &actor, "env.revealed", &format!("saw the value of the variable {key}"))?;
+        Ok(Revealed { key, value })
     })
     .await
 }
 
 pub async fn remove(app: Data<App>, actor: Actor, scope: Path<Scope>) -> Result<HttpResponse> {
     write(&app, move |tx, _| {
-        let key = scope.key.as_ref().ok_or_else(|| invalid("no variable is named"))?;
+        let key = scope.key()?;
         shared::remove(tx, scope.sharing(tx)?, key)?;
-        scope.record(tx, &actor, &format!("removed {key}"))
+        scope.record(tx, &actor, "env.changed", &format!("removed {key}"))
     })
     .await?;
     Ok(HttpResponse::NoContent().finish())
@@ -77,9 +92,12 @@ pub async fn remove(app: Data<App>, actor: Actor, scope: Path<Scope>) -> Result<
 
 fn show(connection: &Connection, app: &App, sharing: Sharing) -> Result<Vec<EnvVar>> {
     let shown = |row: shared::SharedRow| {
-        let open = || snapshot::opened(&app.key, &shared::aad(sharing, &row.key), &row.value_sealed, &row.key);
-        let value = if row.secret { None } else { Some(open()?) };
+        let value = if row.secret { None } else { Some(opened(app, sharing, &row)?) };
         Ok(EnvVar { value, key: row.key, component: None, secret: row.secret, updated_at: row.updated_at })
     };
     shared::list(connection, sharing)?.into_iter().map(shown).collect()
+}
+
+fn opened(app: &App, sharing: Sharing, row: &shared::SharedRow) -> Result<String> {
+    snapshot::opened(&app.key, &shared::aad(sharing, &row.key), &row.value_sealed, &row.key)
 }

@@ -27,7 +27,12 @@ pub fn entries() -> Vec<Entry> {
 
 /// A file of a package's folder, if it is text.
 pub fn text(folder: &str, name: &str) -> Option<String> {
-    let file = Files::get(&format!("{folder}/{name}"))?;
+    file(&format!("{folder}/{name}"))
+}
+
+/// A file by its path, if it is text.
+pub fn file(path: &str) -> Option<String> {
+    let file = Files::get(path)?;
     match file.data {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(str::to_owned),
         Cow::Owned(bytes) => String::from_utf8(bytes).ok(),

@@ -3,6 +3,7 @@
 mod embedded;
 mod generate;
 mod reference;
+mod starters;
 
 use std::sync::LazyLock;
 
@@ -13,6 +14,7 @@ use crate::stack::package_manifest::StarterCode;
 
 pub use generate::{MANIFEST, generate};
 pub use reference::Reference;
+pub use starters::starters;
 
 /// A package with what people see of it.
 #[derive(Debug, Clone)]

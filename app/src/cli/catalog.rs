@@ -1,6 +1,6 @@
 //! `boathouse catalog`.
 
-use boathouse_types::CatalogPackage;
+use boathouse_types::{CatalogPackage, PartChoice, Starter};
 use clap::Subcommand;
 
 use super::Context;
@@ -18,6 +18,8 @@ pub struct Args {
 enum Action {
     /// List components and add-ons
     List,
+    /// List starters: stacks to begin with, for `boathouse new NAME --starter STARTER`
+    Starters,
     /// Show a package: its variables, connection strings and versions
     Show {
         /// Its name or an alias: postgres, mysql
@@ -38,6 +40,16 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             };
             let rows = packages.iter().map(row).collect::<Vec<_>>();
             context.out.result(&packages, || table(&["package", "kind", "name", "what it is"], &rows))
+        }
+        Action::Starters => {
+            let starters: Vec<Starter> = client.get("/starters").await?;
+            let parts = |starter: &Starter| {
+                let all = starter.components.iter().chain(&starter.addons);
+                all.map(|part: &PartChoice| part.package.as_str()).collect::<Vec<_>>().join(", ")
+            };
+            let row =
+                |starter: &Starter| vec![starter.identifier.to_string(), parts(starter), starter.description.clone()];
+            context.out.list(&starters, &["starter", "made of", "what it is"], row)
         }
         Action::Show { package } => {
             let package: CatalogPackage = client.get(&format!("/catalog/{package}")).await?;

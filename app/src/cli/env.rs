@@ -71,7 +71,7 @@ enum Action {
         #[arg(long)]
         component: Option<Identifier>,
         #[command(flatten)]
-        place: PlaceArgs,
+        scope: ScopeArgs,
     },
     /// Make a release with the variables of now: the same images, nothing is built
     Apply {
@@ -163,7 +163,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             set(pairs, &how, &scope, context).await
         }
         Action::Unset { keys, component, scope } => unset(&keys, component.as_ref(), &scope, context).await,
-        Action::Reveal { key, component, place } => reveal(key, component.as_ref(), &place, context).await,
+        Action::Reveal { key, component, scope } => reveal(key, component.as_ref(), &scope, context).await,
         Action::Apply { place, detach } => apply(&place, detach, context).await,
     }
 }
@@ -210,16 +210,16 @@ async fn set(pairs: Vec<(EnvKey, String)>, how: &How, scope: &ScopeArgs, context
 async fn unset(keys: &[EnvKey], component: Option<&Identifier>, scope: &ScopeArgs, context: &Context) -> Result<()> {
     scope.refuse_component(component)?;
     let (client, path) = (context.client()?, scope.path()?);
-    let query = component.map_or_else(String::new, |component| format!("?component={component}"));
+    let query = query_of(component);
     for key in keys {
         client.delete(&format!("{path}/{key}{query}")).await?;
     }
     context.out.result(&json!({ "removed": keys }), || "Removed; the next release uses it.".into())
 }
 
-async fn reveal(key: EnvKey, component: Option<&Identifier>, place: &PlaceArgs, context: &Context) -> Result<()> {
-    let query = component.map_or_else(String::new, |component| format!("?component={component}"));
-    let path = place.resolve()?.below(&format!("env/{key}/reveal{query}"));
+async fn reveal(key: EnvKey, component: Option<&Identifier>, scope: &ScopeArgs, context: &Context) -> Result<()> {
+    scope.refuse_component(component)?;
+    let path = format!("{}/{key}/reveal{}", scope.path()?, query_of(component));
     let revealed: Revealed = context.client()?.post(&path).await?;
     context.out.result(&revealed, || revealed.value.clone())
 }
@@ -234,6 +234,10 @@ async fn apply(place: &PlaceArgs, detach: bool, context: &Context) -> Result<()>
         });
     }
     deploy::finish(&client, &place, release.number, context).await
+}
+
+fn query_of(component: Option<&Identifier>) -> String {
+    component.map_or_else(String::new, |component| format!("?component={component}"))
 }
 
 fn split(pair: &str) -> Result<(EnvKey, String)> {

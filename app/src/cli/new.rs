@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use boathouse_types::{Identifier, NewRelease, PartChoice, Project, ProjectName, Release, StackChoice, StackPreview};
+use boathouse_types::{
+    Identifier, NewRelease, PartChoice, Project, ProjectName, Release, StackChoice, StackPreview, Starter,
+};
 use reqwest::Method;
 
 use super::failure::{Failure, Result};
@@ -20,8 +22,11 @@ pub struct Args {
     /// The project's name, also the first label of its host names
     name: ProjectName,
     /// A component; the first is the one that users see
-    #[arg(long = "component", short, value_name = "PART", required = true, value_parser = part)]
+    #[arg(long = "component", short, value_name = "PART", required_unless_present = "starter", value_parser = part)]
     components: Vec<PartChoice>,
+    /// Begin with this stack of `boathouse catalog starters`; parts that are named come in addition
+    #[arg(long, value_parser = starter)]
+    starter: Option<Starter>,
     /// An add-on; components get its variables
     #[arg(long = "addon", short, value_name = "PART", value_parser = part)]
     addons: Vec<PartChoice>,
@@ -34,6 +39,13 @@ pub struct Args {
     /// Write the code to a new folder
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
+}
+
+fn starter(name: &str) -> std::result::Result<Starter, String> {
+    let all = catalog::starters();
+    let found = all.iter().find(|starter| starter.identifier.as_str() == name).cloned();
+    let names = || all.iter().map(|starter| starter.identifier.as_str()).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("there is no such starter; there are {}", names()))
 }
 
 fn part(text: &str) -> std::result::Result<PartChoice, String> {
@@ -49,7 +61,7 @@ fn part(text: &str) -> std::result::Result<PartChoice, String> {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<()> {
-    let choice = StackChoice { name: args.name, components: args.components, addons: args.addons };
+    let choice = chosen(&args);
     if args.preview {
         let preview = generate(&choice)?;
         return context.out.result(&preview, || tree(&preview));
@@ -74,6 +86,15 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     let place = of_it.resolve_in(Path::new("."))?;
     let release: Release = client.call(Method::POST, &place.below("releases"), &NewRelease::default()).await?;
     deploy::finish(&client, &place, release.number, context).await
+}
+
+/// The starter's parts, then those that were named.
+fn chosen(args: &Args) -> StackChoice {
+    let (mut components, mut addons) =
+        args.starter.clone().map_or_else(Default::default, |starter| (starter.components, starter.addons));
+    components.extend(args.components.iter().cloned());
+    addons.extend(args.addons.iter().cloned());
+    StackChoice { name: args.name.clone(), components, addons }
 }
 
 fn generate(choice: &StackChoice) -> Result<StackPreview> {

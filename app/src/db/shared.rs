@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::{Connection, Transaction, bad_column, parsed};
 use crate::clock;
-use crate::error::{Result, not_found};
+use crate::error::{Error, Result, not_found};
 
 /// Who shares variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +77,16 @@ pub fn remove(tx: &Transaction<'_>, sharing: Sharing, key: &EnvKey) -> Result<()
         "delete from shared_var where project_id is ?1 and stage is ?2 and key = ?3",
         params![project, stage, key.as_str()],
     )?;
-    if removed == 0 {
-        Err(not_found(format!("there is no shared variable {key} of this {}", sharing.scope().as_str())))
-    } else {
-        Ok(())
-    }
+    if removed == 0 { Err(unknown(sharing, key)) } else { Ok(()) }
+}
+
+/// One variable.
+pub fn by_key(connection: &Connection, sharing: Sharing, key: &EnvKey) -> Result<SharedRow> {
+    list(connection, sharing)?.into_iter().find(|row| row.key == *key).ok_or_else(|| unknown(sharing, key))
+}
+
+fn unknown(sharing: Sharing, key: &EnvKey) -> Error {
+    not_found(format!("there is no shared variable {key} of this {}", sharing.scope().as_str()))
 }
 
 /// The variables of one scope by key.
