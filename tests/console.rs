@@ -1,8 +1,11 @@
 //! The console in a real browser: what a person does on the first day, and what the pages promise on every screen.
 
 mod account;
+mod addons;
 mod away;
 mod cancel;
+mod catalog;
+mod environment;
 mod hostile;
 mod lifecycle;
 mod parts;
@@ -188,11 +191,15 @@ async fn every_page_fits_a_phone_and_a_desktop_and_breaks_no_rule_of_its_policy(
         "/settings/tokens",
         "/settings/users",
         "/settings/registries",
+        "/settings/variables",
+        "/catalog",
+        "/variables/shop",
         "/projects/shop",
         "/projects/shop/production",
         "/projects/shop/production/releases",
         "/projects/shop/production/logs",
         "/projects/shop/production/env",
+        "/projects/shop/production/addons",
         "/projects/shop/production/domains",
         "/projects/shop/production/options",
     ];
@@ -258,7 +265,7 @@ async fn the_keyboard_reaches_everything_by_name() {
     browser.types("sh pro env").await;
     browser.keys("Enter").await;
     browser.is_at("/projects/shop/production/env").await;
-    browser.sees("No variables yet").await;
+    browser.sees("No variables of its own yet").await;
     browser.keys("?").await;
     browser.sees("Releases of this deployment").await;
     browser.must_be_quiet(&[]).await;

@@ -1,5 +1,7 @@
 //! The only place that speaks HTTP. Every answer is the thing asked for or an `ErrorBody`; an ended session is handled here, once.
 
+mod addon;
+mod environment;
 mod lifecycle;
 mod stack;
 
@@ -157,15 +159,6 @@ impl Api {
     /// Releases older than `before`, newest first.
     pub async fn older_releases(self, at: &Place, before: i64) -> Answer<Vec<Release>> {
         self.get(&at.below(&format!("releases?before={before}"))).await
-    }
-
-    pub async fn set_env(self, at: &Place, variables: Vec<SetEnvVar>) -> Answer<Vec<EnvVar>> {
-        self.send("PUT", &at.below("env"), &SetEnv { variables }).await
-    }
-
-    pub async fn remove_env(self, at: &Place, key: &EnvKey, component: Option<&Identifier>) -> Answer<()> {
-        let query = component.map_or_else(String::new, |component| format!("?component={component}"));
-        self.run("DELETE", &at.below(&format!("env/{key}{query}"))).await
     }
 
     pub async fn add_host(self, at: &Place, host: &NewHost) -> Answer<Host> {

@@ -59,8 +59,10 @@ fn Inside() -> impl IntoView {
                 <Route path=path!("/setup") view=HomePage/>
                 <Route path=path!("/new") view=|| page(parts::new_project)/>
                 <Route path=path!("/new/stack") view=|| page(parts::stack)/>
+                <Route path=path!("/catalog") view=|| page(parts::catalog)/>
                 <Route path=path!("/settings/:tab?") view=|| page(parts::settings)/>
                 <Route path=path!("/projects/:project") view=|| page(parts::project)/>
+                <Route path=path!("/variables/:project") view=|| page(parts::variables)/>
                 <Route path=path!("/projects/:project/:deployment/:tab?") view=|| page(parts::deployment)/>
                 <Route path=path!("/projects/:project/:deployment/releases/:number") view=|| page(parts::release)/>
             </Routes>

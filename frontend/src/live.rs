@@ -107,6 +107,11 @@ impl<T: Value> Live<T> {
         self.value.get()
     }
 
+    /// What went wrong in the last attempt to read it.
+    pub fn problem(self) -> Option<ErrorBody> {
+        self.source.problem.get()
+    }
+
     fn take(self, answer: &str) -> Answer<()> {
         decode(answer).map(|value| self.put(value))
     }
@@ -114,6 +119,13 @@ impl<T: Value> Live<T> {
     /// As [`Live::show`] where the page is about this value alone: where it does not exist (any more), the page says only that.
     pub fn page(self, view: impl Fn(Signal<T>) -> AnyView + Clone + Send + Sync + 'static) -> AnyView {
         self.source.page(Box::new(move || self.show(view.clone())))
+    }
+
+    /// As [`Live::show`], but takes no room before the value is here: for what stands beside the thing that a page is about.
+    pub fn beside(self, view: impl Fn(Signal<T>) -> AnyView + Clone + Send + Sync + 'static) -> AnyView {
+        let is_settled = Memo::new(move |_| self.value.with(Option::is_some) || self.problem().is_some());
+        let body = move || is_settled.get().then(|| self.show(view.clone()));
+        view! { {body} }.into_any()
     }
 
     /// Shows the value by `view` once it is here; a problem before that is shown in its place, after that above it.

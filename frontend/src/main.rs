@@ -13,6 +13,8 @@ mod log_store;
 mod log_buffer;
 mod ansi;
 mod stack_choice;
+mod scope;
+mod canvas;
 mod palette;
 mod format;
 mod download;

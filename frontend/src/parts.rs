@@ -28,6 +28,11 @@ pub fn stack() -> Loaded {
     Ok(|| view! { <pages::StackPage/> }.into_any())
 }
 
+#[wasm_split(build, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn catalog() -> Loaded {
+    Ok(|| view! { <pages::CatalogPage/> }.into_any())
+}
+
 #[wasm_split(settings, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn settings() -> Loaded {
     Ok(|| view! { <pages::SettingsPage/> }.into_any())
@@ -36,6 +41,11 @@ pub fn settings() -> Loaded {
 #[wasm_split(project, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn project() -> Loaded {
     Ok(|| view! { <pages::ProjectPage/> }.into_any())
+}
+
+#[wasm_split(environment, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn variables() -> Loaded {
+    Ok(|| view! { <pages::VariablesPage/> }.into_any())
 }
 
 #[wasm_split(deployment, wasm_split_path = leptos::wasm_split, fallible)]
@@ -48,9 +58,14 @@ pub fn release() -> Loaded {
     Ok(|| view! { <pages::ReleasePage/> }.into_any())
 }
 
-#[wasm_split(configure, wasm_split_path = leptos::wasm_split, fallible)]
+#[wasm_split(environment, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn environment() -> Loaded {
     Ok(|| view! { <pages::Environment/> }.into_any())
+}
+
+#[wasm_split(addons, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn addons() -> Loaded {
+    Ok(|| view! { <pages::Addons/> }.into_any())
 }
 
 #[wasm_split(configure, wasm_split_path = leptos::wasm_split, fallible)]

@@ -1,6 +1,6 @@
 //! A stack that is being chosen: its parts with their names, and the files that it becomes, as a tree.
 
-use boathouse_types::{CatalogPackage, Identifier, PartChoice, StackChoice, StackFile};
+use boathouse_types::{CatalogPackage, Identifier, PartChoice, StackChoice, StackFile, Starter};
 
 /// A part that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,22 @@ impl Chosen {
         for needed in missing {
             self.add(needed, catalog);
         }
+    }
+
+    /// The parts of a starter, under the names that it gives them.
+    pub fn of(starter: &Starter, catalog: &[CatalogPackage]) -> Self {
+        let mut chosen = Self::default();
+        for part in starter.components.iter().chain(&starter.addons) {
+            let (package, version) = part.package.split_once('#').unwrap_or((&part.package, ""));
+            let Some(package) = catalog.iter().find(|known| known.identifier.as_str() == package) else { continue };
+            let id = chosen.next;
+            chosen.add(package, catalog);
+            chosen.change(id, |own| {
+                own.version = version.to_owned();
+                own.identifier = part.identifier.as_ref().map_or_else(|| own.identifier.clone(), ToString::to_string);
+            });
+        }
+        chosen
     }
 
     fn free_name(&self, wanted: &str) -> String {
@@ -101,7 +117,8 @@ impl Chosen {
     }
 }
 
-/// The word of the API for what only components reach.
+/// The words of the API for what users reach, and for what only components do.
+pub const COMPONENT: &str = "component";
 pub const ADDON: &str = "addon";
 
 /// Packages whose name, description, category or alias holds all the words.
@@ -184,6 +201,24 @@ mod tests {
         assert_eq!(
             (choice.components[0].identifier.as_ref().unwrap().as_str(), choice.addons[0].package.as_str()),
             ("api", "mariadb#11")
+        );
+    }
+
+    #[test]
+    fn a_starter_is_a_choice_like_any_other() {
+        let catalog = [package("node", "component", &[]), package("postgres", "addon", &[])];
+        let starter: Starter = serde_json::from_value(serde_json::json!({
+            "identifier": "usual", "name": "Usual", "description": "What most begin with.",
+            "components": [{"package": "node", "identifier": "web"}, {"package": "gone"}], "addons": [{"package": "postgres#16"}],
+        }))
+        .unwrap();
+        let choice = Chosen::of(&starter, &catalog).choice("shop").unwrap();
+        let parts = |all: &[PartChoice]| {
+            all.iter().map(|part| format!("{}={}", part.identifier.as_ref().unwrap(), part.package)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (parts(&choice.components), parts(&choice.addons)),
+            (vec!["web=node".to_owned()], vec!["postgres=postgres#16".to_owned()])
         );
     }
 

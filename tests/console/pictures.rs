@@ -15,7 +15,7 @@ use crate::harness::{Client, Engine, GitRepo, Server, app, at, seconds, tar_gz, 
 /// Wide and high, as the windows of people are.
 const SIZES: [(u32, u32); 2] = [(1440, 900), (360, 800)];
 const THEMES: [&str; 2] = ["light", "dark"];
-const PAGES: [(&str, &str); 15] = [
+const PAGES: [(&str, &str); 20] = [
     ("home", "/"),
     ("project", "/projects/shop"),
     ("deployment", "/projects/shop/production"),
@@ -26,8 +26,13 @@ const PAGES: [(&str, &str); 15] = [
     ("restarted", "/projects/mail/production"),
     ("logs", "/projects/shop/production/logs"),
     ("environment", "/projects/shop/production/env"),
+    ("addons", "/projects/shop/production/addons"),
+    ("variables", "/variables/shop"),
     ("domains", "/projects/shop/production/domains"),
     ("new", "/new"),
+    ("stack", "/new/stack"),
+    ("catalog", "/catalog"),
+    ("instance-variables", "/settings/variables"),
     ("settings", "/settings"),
     ("users", "/settings/users"),
     ("not-found", "/projects/nowhere"),
@@ -180,7 +185,7 @@ async fn shop(admin: &Client) -> GitRepo {
         let program = app("worker").build_step(step).files();
         program.into_iter().map(|(path, bytes)| (format!("worker/{path}"), bytes))
     };
-    let manifest = "name: Shop\ncomponents:\n  - identifier: web\n    folder: web\n    static: .\n  - identifier: api\n    folder: api\n  - identifier: worker\n    folder: worker\n";
+    let manifest = "name: Shop\ncomponents:\n  - identifier: web\n    folder: web\n    static: .\n  - identifier: api\n    folder: api\n    env: {include: ['postgres.*', 'cache.REDIS_URL']}\n  - identifier: worker\n    folder: worker\n    env: {include: [postgres.DATABASE_URL, api.API_ENDPOINT]}\naddons:\n  - identifier: postgres\n    package: postgres#15\n  - identifier: cache\n    package: redis#7\n";
     let mut files: Vec<(String, Vec<u8>)> = vec![
         ("boathouse.yaml".into(), manifest.into()),
         ("web/index.html".into(), b"<!doctype html><title>Shop</title><h1>Shop</h1>".to_vec()),
@@ -206,8 +211,9 @@ async fn shop(admin: &Client) -> GitRepo {
         [("v1", "Checkout in one page"), ("v2", "Search: umlauts"), ("v3", "Basket: show the delivery date (#212)")]
     {
         repo.commit(&api(version).collect::<Vec<_>>(), message);
-        released(admin, "shop", "production").await;
+        admin.must_be_live(released(admin, "shop", "production").await).await;
     }
+    shared(admin).await;
     let host = NewHost {
         name: "shop.example.test".parse().unwrap(),
         component: Some("web".parse().unwrap()),
@@ -228,6 +234,21 @@ async fn shop(admin: &Client) -> GitRepo {
     released(admin, "shop", "staging").await;
     moved(admin, "shop", "https://git.example.com/team/shop.git").await;
     repo
+}
+
+/// Variables of wider scopes, some of which nobody gets, and which wait to be applied.
+async fn shared(admin: &Client) {
+    let values = [
+        ("/api/v1/env", "REGION", "eu-central", false),
+        ("/api/v1/env", "SMTP_HOST", "mail.example.com", false),
+        ("/api/v1/projects/shop/env", "CURRENCY", "USD", false),
+        ("/api/v1/projects/shop/env", "PAYMENT_KEY", "pk-of-the-shop", true),
+        ("/api/v1/projects/shop/stages/staging/env", "PAYMENT_KEY", "pk-of-the-tests", true),
+    ];
+    for (path, key, value, secret) in values {
+        let variable = SetEnvVar { key: key.parse().unwrap(), component: None, value: value.into(), secret };
+        admin.put(path, &SetEnv { variables: vec![variable] }).await.ok();
+    }
 }
 
 async fn blog(admin: &Client) -> GitRepo {
@@ -269,10 +290,10 @@ async fn search(admin: &Client) {
     admin.upload("search", app("v1").build_step(r#"RUN ["/app", "--listen", "never"]"#).archive()).await;
 }
 
-async fn released(admin: &Client, project: &str, deployment: &str) {
+async fn released(admin: &Client, project: &str, deployment: &str) -> Release {
     let path = format!("{}/releases", at(project, deployment));
     let release: Release = admin.post(&path, &NewRelease::default()).await.json();
-    admin.ended(&release).await;
+    admin.ended(&release).await
 }
 
 /// The folder of the test is not where people keep their repositories.

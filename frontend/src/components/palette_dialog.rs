@@ -28,10 +28,13 @@ fn targets(projects: &[Project]) -> Vec<Target> {
         ("Users", "/settings/users"),
         ("Tokens", "/settings/tokens"),
         ("Registries", "/settings/registries"),
+        ("Variables of all projects", "/settings/variables"),
+        ("Catalog", "/catalog"),
     ];
     let mut all: Vec<Target> = Vec::new();
     for project in projects {
         all.push(target(project.name.to_string(), "project", format!("/projects/{}", project.name)));
+        all.push(target(format!("{} / variables", project.name), "variables", format!("/variables/{}", project.name)));
         for deployment in &project.deployments {
             let (words, href) = (
                 format!("{} / {}", project.name, deployment.name),
@@ -43,6 +46,7 @@ fn targets(projects: &[Project]) -> Vec<Target> {
                 ("logs", "logs"),
                 ("env", "environment"),
                 ("domains", "domains"),
+                ("addons", "add-ons"),
             ] {
                 let words = if tab.is_empty() { words.clone() } else { format!("{words} / {kind}") };
                 all.push(target(words, kind, format!("{href}/{tab}").trim_end_matches('/').to_owned()));

@@ -60,8 +60,13 @@ fn crumbs(path: &str) -> Vec<(String, String)> {
             }
             crumbs
         }
+        ["variables", project] => {
+            vec![((*project).to_owned(), format!("/projects/{project}")), ("Variables".to_owned(), path.to_owned())]
+        }
+        ["catalog", ..] => vec![("Catalog".to_owned(), "/catalog".to_owned())],
         ["settings", ..] => vec![("Settings".to_owned(), "/settings".to_owned())],
         ["new"] => vec![("New project".to_owned(), "/new".to_owned())],
+        ["new", "stack"] => vec![("New stack".to_owned(), "/new/stack".to_owned())],
         _ => Vec::new(),
     }
 }
@@ -159,8 +164,10 @@ fn is_typing(event: &KeyboardEvent) -> bool {
 /// Where `g` and a letter lead from here.
 fn shortcut(key: &str, path: &str) -> Option<String> {
     let crumbs = crumbs(path);
-    let project = || crumbs.first().filter(|_| path.starts_with("/projects/")).map(|(_, href)| href.clone());
-    let deployment = |tab: &str| crumbs.get(1).map(|(_, href)| format!("{href}{tab}"));
+    let href_of =
+        |index: usize| crumbs.get(index).map(|(_, href)| href.as_str()).filter(|href| href.starts_with("/projects/"));
+    let project = || href_of(0).map(str::to_owned);
+    let deployment = |tab: &str| href_of(1).map(|href| format!("{href}{tab}"));
     match key {
         "h" => Some("/".to_owned()),
         "n" => Some("/new".to_owned()),
@@ -187,6 +194,7 @@ mod tests {
         assert_eq!(words("/projects/shop/production/releases/4"), ["shop", "production", "#4"]);
         assert_eq!(words("/projects/shop/production/logs"), ["shop", "production"]);
         assert_eq!(words("/settings/tokens"), ["Settings"]);
+        assert_eq!(words("/variables/shop"), ["shop", "Variables"]);
     }
 
     #[test]
@@ -194,6 +202,7 @@ mod tests {
         assert_eq!(shortcut("l", "/projects/shop/staging/releases/4").as_deref(), Some("/projects/shop/staging/logs"));
         assert_eq!(shortcut("p", "/projects/shop/staging").as_deref(), Some("/projects/shop"));
         assert_eq!(shortcut("l", "/settings"), None);
-        assert_eq!(shortcut("p", "/settings"), None);
+        assert_eq!(shortcut("p", "/variables/shop").as_deref(), Some("/projects/shop"));
+        assert_eq!((shortcut("l", "/variables/shop"), shortcut("p", "/settings")), (None, None));
     }
 }

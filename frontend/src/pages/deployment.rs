@@ -50,6 +50,7 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
             ("/releases", "Releases"),
             ("/logs", "Logs"),
             ("/env", "Environment"),
+            ("/addons", "Add-ons"),
             ("/domains", "Domains"),
             ("/options", "Options"),
         ];
@@ -77,6 +78,7 @@ fn view_of(tab: &str, Here { place, deployment, .. }: Here) -> AnyView {
         "releases" => view! { <Releases place/> }.into_any(),
         "logs" => view! { <Logs place/> }.into_any(),
         "env" => page(parts::environment),
+        "addons" => page(parts::addons),
         "domains" => page(parts::domains),
         "options" => page(parts::options),
         _ => view! { <NotFound what="view"/> }.into_any(),

@@ -23,11 +23,12 @@ pub fn stages() -> Vec<(String, String)> {
         Production => "Production: what users see",
         Preview => "Preview: per branch or pull request",
     };
-    [Production, Staging, Preview, Development]
-        .into_iter()
-        .map(|stage| (stage.as_str().to_owned(), words(stage).to_owned()))
-        .collect()
+    STAGES.map(|stage| (stage.as_str().to_owned(), words(stage).to_owned())).to_vec()
 }
+
+/// The usual ones first.
+pub const STAGES: [DeploymentStage; 4] =
+    [DeploymentStage::Production, DeploymentStage::Staging, DeploymentStage::Preview, DeploymentStage::Development];
 
 #[component]
 pub fn Options() -> impl IntoView {

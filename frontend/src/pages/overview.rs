@@ -4,6 +4,7 @@ use boathouse_types::{Deployment, Event};
 use leptos::prelude::*;
 
 use super::deployment::PendingRelease;
+use super::plan::PendingChanges;
 use super::status::Status;
 use crate::api::{Place, at};
 use crate::components::*;
@@ -21,6 +22,7 @@ pub fn Overview(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
         <div class="with-side">
             <div>
                 <PendingRelease pending/>
+                <PendingChanges/>
                 {move || match live.get() {
                     Some(release) => view! { <h2>"Live release"</h2><ReleaseLine release/> }.into_any(),
                     None if pending.get().is_none() => view! { <FirstDeploy/> }.into_any(),

@@ -4,6 +4,7 @@ use boathouse_types::{ChangeProject, DeploymentStage, Event, NewDeployment, Proj
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::canvas::Canvas;
 use super::home::{DeploymentRow, glyph_of};
 use super::new_project::{SourceFields, SourceForm};
 use super::not_found::{NotFound, param};
@@ -43,6 +44,15 @@ fn OneProject(name: ProjectName) -> impl IntoView {
 fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
     let source = Memo::new(move |_| project.with(|project| project.source.clone()));
     let name = project.with_untracked(|project| project.name.clone());
+    let (own, variables) = (name.clone(), format!("/variables/{name}"));
+    // What users see, else the first that anybody sees.
+    let pictured = Memo::new(move |_| {
+        project.with(|project| {
+            let mut live = project.deployments.iter().filter(|deployment| deployment.live.is_some());
+            let production = live.clone().find(|deployment| deployment.stage == DeploymentStage::Production);
+            production.or_else(|| live.next()).map(|deployment| deployment.name.clone())
+        })
+    });
     let deployments = move || {
         project
             .with(|project| project.deployments.clone())
@@ -59,6 +69,16 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
             <header class="section-title"><h2>"Deployments"</h2><Show when=may_change><AddDeployment project live/></Show></header>
             <ul class="deployments framed">{deployments}</ul>
             <DeletedDeployments project=name/>
+        </section>
+        {move || pictured.get().map(|name| {
+            let place = Place { project: own.clone(), deployment: name.clone() };
+            let first = project.with_untracked(|project| project.deployments.iter().find(|one| one.name == name).cloned());
+            let deployment = move || project.with(|project| project.deployments.iter().find(|one| one.name == name).cloned());
+            first.map(|first| view! { <Canvas place deployment=Signal::derive(move || deployment().unwrap_or_else(|| first.clone()))/> })
+        })}
+        <section>
+            <header class="section-title"><h2>"Variables"</h2><a class="button" href=variables>"See and change"</a></header>
+            <p class="hint">"What its deployments share, by stage where wanted, and which value each of them gets."</p>
         </section>
         <section>
             <header class="section-title"><h2>"Source"</h2><Show when=may_change><ChangeSource project live/></Show></header>

@@ -6,6 +6,7 @@ use leptos_router::hooks::use_params_map;
 use super::instance::Instance;
 use super::not_found::NotFound;
 use super::registries::Registries;
+use super::shared::InstanceVariables;
 use super::tokens::Tokens;
 use super::users::Users;
 use crate::components::Tabs;
@@ -15,7 +16,11 @@ use crate::session::is_admin;
 pub fn SettingsPage() -> impl IntoView {
     let params = use_params_map();
     let tab = Memo::new(move |_| params.with(|params| params.get("tab").unwrap_or_default()));
-    let mut tabs = vec![("/settings".to_owned(), "Instance"), ("/settings/tokens".to_owned(), "Tokens")];
+    let mut tabs = vec![
+        ("/settings".to_owned(), "Instance"),
+        ("/settings/variables".to_owned(), "Variables"),
+        ("/settings/tokens".to_owned(), "Tokens"),
+    ];
     if is_admin() {
         tabs.push(("/settings/users".to_owned(), "Users"));
         tabs.push(("/settings/registries".to_owned(), "Registries"));
@@ -27,6 +32,7 @@ pub fn SettingsPage() -> impl IntoView {
             <Tabs label="Settings" tabs current/>
             {move || match tab.get().as_str() {
                 "" => view! { <Instance/> }.into_any(),
+                "variables" => view! { <InstanceVariables/> }.into_any(),
                 "tokens" => view! { <Tokens/> }.into_any(),
                 "users" => view! { <Users/> }.into_any(),
                 "registries" => view! { <Registries/> }.into_any(),

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use boathouse_types::{CatalogPackage, ErrorBody, StackPreview};
+use boathouse_types::{CatalogPackage, ErrorBody, StackPreview, Starter};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::use_navigate;
 
+use super::shelf::{MakeCard, Shelf};
 use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
 use crate::live::{Live, of_nothing};
-use crate::stack_choice::{ADDON, Branch, Chosen, Part, matching, tree};
+use crate::stack_choice::{ADDON, Branch, COMPONENT, Chosen, Part, tree};
 
 /// After the last key press; a preview is made on the server.
 const PREVIEW_AFTER: Duration = Duration::from_millis(300);
@@ -49,14 +50,16 @@ fn StackBuilder(catalog: Signal<Vec<CatalogPackage>>) -> impl IntoView {
     };
     keep_preview(builder);
     let words = RwSignal::new(String::new());
+    let card: MakeCard = Callback::new(move |(package,)| view! { <Card builder package/> }.into_any());
     view! {
         <div class="builder">
             <div>
                 <label class="filter"><Icon glyph=Glyph::SEARCH/>
                     <input type="search" id="filter" placeholder="Find a component or an add-on" aria-label="Find a component or an add-on" autocomplete="off" spellcheck="false" bind:value=words/>
                 </label>
-                <Shelf builder kind="component" title="Components: what your users reach" words/>
-                <Shelf builder kind=ADDON title="Add-ons: what only your components reach" words/>
+                <Starters builder/>
+                <Shelf catalog kind=COMPONENT title="Components: what your users reach" words card/>
+                <Shelf catalog kind=ADDON title="Add-ons: what only your components reach" words card/>
             </div>
             <aside aria-label="Your stack"><YourStack builder/></aside>
         </div>
@@ -95,24 +98,23 @@ fn keep_preview(builder: Builder) {
     });
 }
 
-/// Packages of one kind, to be added by a press.
+/// Whole stacks to begin with; what was chosen before gives way.
 #[component]
-fn Shelf(builder: Builder, kind: &'static str, title: &'static str, words: RwSignal<String>) -> impl IntoView {
-    let cards = move || {
-        let found = builder.catalog.with(|catalog| {
-            words.with(|words| matching(catalog, kind, words)).into_iter().cloned().collect::<Vec<_>>()
-        });
-        match found.is_empty() {
-            true => {
-                view! { <p class="hint">"Nothing of this name. A Dockerfile in your own repository runs anything."</p> }
-                    .into_any()
-            }
-            false => found.into_iter().map(|package| view! { <Card builder package/> }).collect_view().into_any(),
-        }
+fn Starters(builder: Builder) -> impl IntoView {
+    let live = Live::<Vec<Starter>>::new(crate::api::at("/starters"), of_nothing);
+    let card = move |starter: Starter| {
+        let (name, description) = (starter.name.clone(), starter.description.clone());
+        let label = format!("Begin with {name}");
+        let begin =
+            move |_| builder.catalog.with_untracked(|catalog| builder.chosen.set(Chosen::of(&starter, catalog)));
+        view! { <button type="button" class="card" aria-label=label on:click=begin><span><strong>{name}</strong><small>{description}</small></span></button> }
     };
-    view! { <h2>{title}</h2><div class="shelf">{cards}</div> }
+    live.beside(move |starters| {
+        view! { <h2>"Starters: begin with a whole stack, then change it"</h2><div class="shelf">{move || starters.get().into_iter().map(card).collect_view()}</div> }.into_any()
+    })
 }
 
+/// A package, to be added by a press.
 #[component]
 fn Card(builder: Builder, package: CatalogPackage) -> impl IntoView {
     let identifier = package.identifier.clone();
