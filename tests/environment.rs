@@ -174,3 +174,64 @@ async fn a_change_is_planned_applied_without_a_build_and_rolled_back() {
         "a rollback restores the environment"
     );
 }
+
+#[tokio::test]
+async fn the_narrowest_scope_wins_and_a_file_is_taken_as_it_is() {
+    let server = Server::start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    let keys = ["ONE", "TWO", "THREE", "FOUR", "FIVE"];
+    let scopes: [&[&str]; 5] = [
+        &["--scope", "instance"],
+        &["--scope", "project"],
+        &["--scope", "stage", "--stage", "production"],
+        &["--scope", "deployment"],
+        &["--scope", "deployment", "--component", "web"],
+    ];
+    for (level, scope) in scopes.iter().enumerate() {
+        // Each scope sets what the wider ones set, but for one.
+        let pairs: Vec<String> = keys.iter().skip(level).map(|key| format!("{key}={}", scope[1])).collect();
+        let mut words = vec!["env", "set", "--plain"];
+        words.extend(pairs.iter().map(String::as_str));
+        words.extend_from_slice(scope);
+        if level > 0 {
+            words.extend(["--project", "shop"]);
+        }
+        server.cli(&words).await.ok();
+    }
+    server
+        .cli(&["env", "set", "--plain", "OTHER=staging", "--scope", "stage", "--stage", "staging", "-p", "shop"])
+        .await
+        .ok();
+    let component = ["env", "set", "--plain", "FIVE=component", "--component", "web", "-p", "shop"];
+    server.cli(&component).await.ok();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "# a comment\nexport PLAIN_ONE=a b  # comment\nLITERAL='$HOME \"x\" ${{A}}'\nLONG={}\n",
+        "x".repeat(32 * 1024)
+    );
+    std::fs::write(file.path(), &text).unwrap();
+    server.cli(&["env", "import", file.path().to_str().unwrap(), "-p", "shop"]).await.ok();
+    let manifest = "components:\n  - identifier: web\n    folder: /\n    env: {include: [{name: ONE, value: manifest}, {name: SIX, value: manifest}]}\n  - identifier: back\n    folder: /\n";
+    local.deploy_archive("shop", app("v1").manifest(manifest).archive()).await;
+    let read = async |host: &str, key: &str| server.visit(host, &format!("/env?{key}")).await.text();
+    for (key, expected) in [
+        ("ONE", "instance"),
+        ("TWO", "project"),
+        ("THREE", "stage"),
+        ("FOUR", "deployment"),
+        ("FIVE", "component"),
+        ("SIX", "manifest"),
+        ("OTHER", ""),
+        ("PLAIN_ONE", "a b"),
+        ("LITERAL", "$HOME \"x\" ${A}"),
+    ] {
+        assert_eq!(read("shop.localhost", key).await, expected, "{key}");
+    }
+    assert_eq!(read("shop.localhost", "LONG").await.len(), 32 * 1024);
+    assert_eq!(
+        read("back-production-shop.localhost", "FIVE").await,
+        "deployment",
+        "what is set for web is web's alone"
+    );
+}

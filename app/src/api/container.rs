@@ -1,7 +1,9 @@
 //! `…/deployments/{deployment}/containers/{component}`: describe and restart.
 
 use actix_web::web::{Data, Json, Path};
-use boathouse_types::{ContainerDescription, ContainerStatus, Deployment, DeploymentName, Identifier, ProjectName};
+use boathouse_types::{
+    ContainerDescription, ContainerStatus, Deployment, DeploymentName, Identifier, Intent, ProjectName,
+};
 use serde::Deserialize;
 
 use super::answer::{read, write};
@@ -51,6 +53,13 @@ pub async fn restart_all(app: Data<App>, actor: Actor, at: Path<At>) -> Result<J
 async fn order(app: Data<App>, actor: Actor, at: At, component: Option<Identifier>) -> Result<Json<Deployment>> {
     let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
+        if row.intent != Intent::Running {
+            return Err(conflict(format!(
+                "{}/{} is stopped, so there is nothing to restart",
+                at.project, at.deployment
+            ))
+            .hint("Start it: `boathouse start`."));
+        }
         let live = release::live(tx, row.id)?.ok_or_else(|| nothing_live(&at))?;
         if object::want_restart(tx, live.id, component.as_ref(), clock::now())? == 0 {
             return Err(component.as_ref().map_or_else(|| nothing_live(&at), |name| unknown(&at, name)));

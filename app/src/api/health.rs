@@ -26,8 +26,11 @@ pub struct Facts<'a> {
 pub fn roll_up(facts: &Facts<'_>) -> (Health, String) {
     match facts.intent {
         Intent::Deleted => (Health::Off, "is being deleted".into()),
-        Intent::Stopped if facts.containers.is_empty() => (Health::Off, "stopped".into()),
-        Intent::Stopped => (Health::Off, format!("stopping: {}", count(facts.containers.len(), "container"))),
+        // The records of what will be started again one day stay; what still runs is on its way out.
+        Intent::Stopped => match facts.containers.iter().filter(|one| one.health != Health::Off).count() {
+            0 => (Health::Off, "stopped".into()),
+            left => (Health::Off, format!("stopping: {}", count(left, "container"))),
+        },
         Intent::Running => match facts.live {
             Some((number, routed)) => running(facts, number, routed),
             None => not_live(facts),
@@ -68,9 +71,10 @@ fn running(facts: &Facts<'_>, number: i64, routed: bool) -> (Health, String) {
 pub fn of_container(container: &Container, state: ReleaseState, now: Millis) -> (Health, String) {
     let because = container.problem.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
     match container.phase {
-        Phase::Missing if state == ReleaseState::Live => {
-            (Health::Down, format!("not there, is being created{because}"))
-        }
+        Phase::Missing if state == ReleaseState::Live => match &container.problem {
+            Some(problem) => (Health::Down, format!("not there: {problem}")),
+            None => (Health::Down, "not there, is being created".to_owned()),
+        },
         Phase::Missing => (Health::Degraded, format!("is being created{because}")),
         Phase::Starting => (Health::Degraded, format!("starting{because}")),
         Phase::Healthy => (Health::Healthy, "running".into()),

@@ -185,7 +185,10 @@ fn counts(facts: &Facts<'_>, status: &ContainerStatus) -> bool {
 
 fn services(facts: &Facts<'_>) -> Vec<StatusNode> {
     let one = |(status, seen): &(ContainerStatus, Option<Container>)| {
-        let (health, reason) = service_words(seen.as_ref());
+        let (health, reason) = match seen {
+            None if facts.rolled.0 == Health::Off => (Health::Off, facts.rolled.1.clone()),
+            seen => service_words(seen.as_ref()),
+        };
         StatusNode {
             component: Some(status.identifier.clone()),
             release: Some(status.release),

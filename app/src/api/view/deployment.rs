@@ -1,6 +1,6 @@
 //! A deployment as the API shows it: its rows, and what its containers do.
 
-use boathouse_types::{CloneState, ContainerStatus, Deployment, Health, ReleaseState};
+use boathouse_types::{CloneState, ContainerStatus, Deployment, Health, Intent, ReleaseState};
 
 use super::{host, release};
 use crate::api::health::{self, Facts};
@@ -89,6 +89,7 @@ pub fn status(app: &App, row: ContainerRow) -> ContainerStatus {
     let seen = app.observed.container(&row.name);
     let (health, reason) = match &seen {
         Some(container) => health::of_container(container, row.release_state, clock::now()),
+        None if row.intent == Intent::Stopped => (Health::Off, "stopped".to_owned()),
         None => (Health::Degraded, "not looked at yet".to_owned()),
     };
     ContainerStatus {
