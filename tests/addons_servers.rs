@@ -4,9 +4,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use boathouse_types::{Addon, AddonSecrets, ErrorKind, Event, Health, Release, ReleaseState, RotationState};
+use boathouse_types::{Addon, AddonSecrets, Event, Health, Release, RotationState};
 
-use crate::harness::{Client, Engine, Server, at, seconds, tar_gz, upload, wait_for};
+use crate::addons_upgrade;
+use crate::harness::{Engine, Server, at, seconds, tar_gz, upload, wait_for};
 
 const APP: &str = include_str!("addons_app.py");
 const DOCKERFILE: &str =
@@ -14,14 +15,14 @@ const DOCKERFILE: &str =
 
 /// A server, as the manifest asks for it, and its variables that are a name and a password.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
-    name: &'static str,
-    package: &'static str,
-    user: Option<&'static str>,
-    password: &'static str,
+pub struct Kind {
+    pub name: &'static str,
+    pub package: &'static str,
+    pub user: Option<&'static str>,
+    pub password: &'static str,
 }
 
-const POSTGRES: Kind =
+pub const POSTGRES: Kind =
     Kind { name: "postgres", package: "postgres#15", user: Some("POSTGRES_USER"), password: "POSTGRES_PASSWORD" };
 const MARIADB: Kind =
     Kind { name: "mariadb", package: "mariadb#10.11", user: Some("MARIADB_USER"), password: "MARIADB_PASSWORD" };
@@ -35,38 +36,42 @@ const RABBITMQ: Kind = Kind {
 const NATS: Kind = Kind { name: "nats", package: "nats", user: Some("NATS_USER"), password: "NATS_PASSWORD" };
 
 impl Kind {
-    fn archive(self, version: &str) -> Vec<u8> {
+    pub fn archive(self, version: &str) -> Vec<u8> {
         let manifest = format!(
             "components:\n  - identifier: web\n    folder: /\n    port: 8080\n    health: {{path: /healthz}}\n    env: {{include: ['db.*', {{name: KIND, value: {}}}, {{name: VERSION, value: '{version}'}}]}}\naddons:\n  - identifier: db\n    package: {}\n",
             self.name, self.package
         );
-        tar_gz(&[("Dockerfile", DOCKERFILE), ("app.py", APP), ("boathouse.yaml", manifest.as_str())])
+        let mut files = vec![("Dockerfile", DOCKERFILE), ("app.py", APP), ("boathouse.yaml", manifest.as_str())];
+        if self.package == addons_upgrade::PACKAGE {
+            files.push(("database/package.yaml", addons_upgrade::manifest()));
+        }
+        tar_gz(&files)
     }
 }
 
 /// A server with `shop`, a component beside an add-on of that kind.
-struct Shop {
-    server: Server,
-    kind: Kind,
+pub struct Shop {
+    pub server: Server,
+    pub kind: Kind,
 }
 
 impl Shop {
-    async fn open(kind: Kind) -> Self {
+    pub async fn open(kind: Kind) -> Self {
         Self::over(Server::options().flag("--drain-timeout", 3).start().await, kind).await
     }
 
-    async fn over(server: Server, kind: Kind) -> Self {
+    pub async fn over(server: Server, kind: Kind) -> Self {
         let shop = Self { server, kind };
         shop.add("shop").await;
         shop
     }
 
-    async fn add(&self, project: &str) {
+    pub async fn add(&self, project: &str) {
         self.server.local().create_project(project, &upload()).await;
         self.deploy(project, "1").await;
     }
 
-    async fn deploy(&self, project: &str, version: &str) -> Release {
+    pub async fn deploy(&self, project: &str, version: &str) -> Release {
         let local = self.server.local();
         let release = local.upload(project, self.kind.archive(version)).await;
         let release = local.ended_within(seconds(180), &release).await;
@@ -74,7 +79,7 @@ impl Shop {
     }
 
     /// How many words the add-on has seen; with the one that this writes.
-    async fn count(&self, project: &str) -> u64 {
+    pub async fn count(&self, project: &str) -> u64 {
         let host = format!("{project}.localhost");
         wait_for(seconds(30), "the app reads and writes", || async {
             let answer = self.server.visit(&host, "/").await;
@@ -83,11 +88,11 @@ impl Shop {
         .await
     }
 
-    fn addon(&self, rest: &str) -> String {
+    pub fn addon(&self, rest: &str) -> String {
         format!("{}/addons/db{rest}", at("shop", "production"))
     }
 
-    async fn secrets(&self, project: &str) -> AddonSecrets {
+    pub async fn secrets(&self, project: &str) -> AddonSecrets {
         self.server.local().post(&format!("{}/addons/db/reveal", at(project, "production")), &()).await.json()
     }
 
@@ -96,27 +101,27 @@ impl Shop {
         found.and_then(|one| one.value.clone()).unwrap_or_else(|| panic!("no {key}"))
     }
 
-    fn login(&self, secrets: &AddonSecrets) -> (String, String) {
+    pub fn login(&self, secrets: &AddonSecrets) -> (String, String) {
         let user = self.kind.user.map_or_else(|| "default".to_owned(), |user| Self::value(secrets, user));
         (user, Self::value(secrets, self.kind.password))
     }
 
     /// Whether these credentials are taken, tried from inside the component.
-    async fn is_let_in(&self, (user, password): &(String, String)) -> bool {
+    pub async fn is_let_in(&self, (user, password): &(String, String)) -> bool {
         let name = self.container("web").await;
         let mut docker = Command::new("docker");
         docker.args(["exec", "-e", "TRY_PASSWORD", &name, "python3", "/app.py", user]).env("TRY_PASSWORD", password);
         docker.output().unwrap().status.success()
     }
 
-    async fn container(&self, part: &str) -> String {
+    pub async fn container(&self, part: &str) -> String {
         let engine = Engine::connect().await;
         let names = engine.container_names(&self.server.instance()).await;
         let of = |name: &&String| name.contains("-shop-production-") && name.ends_with(&format!("-{part}"));
         names.iter().filter(of).max().unwrap_or_else(|| panic!("no {part} in {names:?}")).clone()
     }
 
-    async fn rotation_ends(&self) -> Addon {
+    pub async fn rotation_ends(&self) -> Addon {
         let last = std::sync::Mutex::new(String::new());
         let path = self.addon("");
         wait_for(seconds(120), "the rotation has ended", || async {
@@ -134,14 +139,14 @@ impl Shop {
 }
 
 /// Reads and writes until told to stop; counts what failed.
-struct Hammer {
+pub struct Hammer {
     stop: Arc<AtomicBool>,
-    good: Arc<AtomicU64>,
+    pub good: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<Vec<String>>,
 }
 
 impl Hammer {
-    async fn start(server: &Server) -> Self {
+    pub async fn start(server: &Server) -> Self {
         let (stop, good) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (client, url) = (server.visitor().await, server.url("shop.localhost", "/"));
         let task = tokio::spawn({
@@ -164,14 +169,14 @@ impl Hammer {
         Self { stop, good, task }
     }
 
-    async fn reaches(&self, number: u64) {
+    pub async fn reaches(&self, number: u64) {
         wait_for(seconds(60), "the app is being used", || async {
             (self.good.load(Ordering::Relaxed) >= number).then_some(())
         })
         .await;
     }
 
-    async fn end(self) -> (u64, Vec<String>) {
+    pub async fn end(self) -> (u64, Vec<String>) {
         self.stop.store(true, Ordering::Relaxed);
         let bad = self.task.await.unwrap();
         (self.good.load(Ordering::Relaxed), bad)
@@ -271,15 +276,30 @@ async fn reaches_the_other(shop: &Shop) -> bool {
 }
 
 #[tokio::test]
-async fn nats_keeps_its_streams_and_says_that_it_cannot_rotate() {
-    let shop = Shop::open(NATS).await;
-    assert_eq!(shop.count("shop").await, 1);
-    shop.deploy("shop", "2").await;
-    assert!(shop.count("shop").await >= 2);
-    let refused = shop.server.local().post(&shop.addon("/rotate"), &()).await;
-    Client::expect_error(&refused, ErrorKind::Invalid, &["cannot be rotated"]);
-    let released: Vec<Release> = shop.server.local().read(&format!("{}/releases", at("shop", "production"))).await;
-    assert!(released.iter().all(|release| release.state != ReleaseState::Failed));
+async fn nats_rotates_and_keeps_its_streams() {
+    credentials_rotate_while_the_app_works(NATS).await;
+}
+
+/// Redis knows a second password in its memory alone: it forgets it with its process, and gets it again.
+#[tokio::test]
+async fn a_redis_that_restarts_in_the_middle_of_a_rotation_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = folder.path().join("fault");
+    let server = Server::options().flag("--fault", fault.display()).flag("--drain-timeout", 2).start().await;
+    let mut shop = Shop::over(server, REDIS).await;
+    let (before, old) = (shop.count("shop").await, shop.login(&shop.secrets("shop").await));
+    std::fs::write(&fault, "rotate.recorded").unwrap();
+    drop(shop.server.local().try_send(http::Method::POST, &shop.addon("/rotate"), None).await);
+    wait_for(seconds(60), "both are valid, and the process dies", || std::future::ready(shop.server.ended())).await;
+    std::fs::remove_file(&fault).unwrap();
+    assert!(shop.is_let_in(&old).await);
+    Command::new("docker").args(["restart", &shop.container("db").await]).output().unwrap();
+    shop.server.kill();
+    shop.server.start_again().await;
+    assert_eq!(shop.rotation_ends().await.rotation.unwrap().state, RotationState::Done);
+    let new = shop.login(&shop.secrets("shop").await);
+    assert!(shop.is_let_in(&new).await && !shop.is_let_in(&old).await);
+    assert!(shop.count("shop").await > before + 1, "the data is still there");
 }
 
 /// `kill -9` at each step of a rotation: it goes on by itself, and the app never fails for it.

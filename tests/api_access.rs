@@ -74,9 +74,12 @@ viewer GET /projects/{project}/deployments/{deployment}/addons
 viewer GET /projects/{project}/deployments/{deployment}/addons/{addon}
 member POST /projects/{project}/deployments/{deployment}/addons/{addon}/reveal
 member POST /projects/{project}/deployments/{deployment}/addons/{addon}/rotate
+viewer GET /projects/{project}/deployments/{deployment}/addons/{addon}/upgrade
+member POST /projects/{project}/deployments/{deployment}/addons/{addon}/upgrade
 member PUT /projects/{project}/deployments/{deployment}/addons/{addon}/public
 member DELETE /projects/{project}/deployments/{deployment}/addons/{addon}/public
 viewer GET /projects/{project}/deployments/{deployment}/volumes
+member DELETE /projects/{project}/deployments/{deployment}/volumes/{volume}
 viewer GET /projects/{project}/deployments/{deployment}/logs
 viewer GET /projects/{project}/deployments/{deployment}/releases
 member POST /projects/{project}/deployments/{deployment}/releases
@@ -137,6 +140,7 @@ fn doors() -> Vec<Door> {
         ("{registry}", "nowhere.example.com:5000"),
         ("{component}", "web"),
         ("{addon}", "db"),
+        ("{volume}", "data"),
         ("{key}", "KEY"),
         ("{stage}", "staging"),
         ("{host}", "nowhere.example.com"),

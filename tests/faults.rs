@@ -69,7 +69,7 @@ fn story(point: &str) -> Story {
 
 /// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`.
 fn is_elsewhere(point: &str) -> bool {
-    point.starts_with("restart.") || point.starts_with("rotate.")
+    ["restart.", "rotate.", "migrate."].iter().any(|kind| point.starts_with(kind))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What becomes of projects and deployments as a whole, told at the API: deleted, restored, renamed, duplicated, moved.
 
-use boathouse::db::{deployment, object};
+use boathouse::db::{deployment, volume};
 use boathouse::lifecycle::recycle;
 use boathouse_types::*;
 use serde_json::json;
@@ -39,7 +39,7 @@ async fn a_deleted_deployment_keeps_everything_until_its_period_ends() {
     let host = json!({ "name": "app.test", "component": "web" });
     local.post(&format!("{path}/hosts"), &host).await.ok();
     let id = desk.app.db.read_blocking(|c| Ok(deployment::find(c, &"shop".parse()?, &"staging".parse()?)?.id)).unwrap();
-    desk.app.db.write_blocking(|tx| object::record_volume(tx, id, &"data".parse()?, "bh-x-data")).unwrap();
+    desk.app.db.write_blocking(|tx| volume::record(tx, id, &"data".parse()?, "bh-x-data")).unwrap();
 
     let told: Deletion = local.read(&format!("{path}/deletion")).await;
     let deleted: Deletion = local.delete(&format!("{path}?confirm=staging")).await.json();

@@ -10,6 +10,8 @@ mod harness;
 
 mod addons;
 mod addons_servers;
+mod addons_upgrade;
+mod addons_apart;
 mod api;
 mod analyze;
 mod api_access;

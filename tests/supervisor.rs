@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use boathouse::db::{object, release};
+use boathouse::db::{object, release, volume};
 use boathouse::docker::{ContainerSpec, Containers, ErrorKind, Fake, Label, RunState, labels};
 use boathouse::observed::Phase;
 use boathouse::supervisor::Supervisor;
@@ -310,7 +310,8 @@ async fn stopping_keeps_the_files_and_deleting_leaves_nothing() {
     };
     stage.until("nothing to be left", empty).await;
     let deployment = stage.deployment;
-    let left = stage.app.db.read(move |c| Ok((object::networks(c)?.len(), object::volumes(c, deployment)?.len())));
+    let left =
+        stage.app.db.read(move |c| Ok((object::networks(c)?.len(), volume::of_deployment(c, deployment)?.len())));
     assert_eq!(left.await.unwrap(), (0, 0));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use boathouse::config::ServeArgs;
 use boathouse::db::release::NewRow;
-use boathouse::db::{Transaction, deployment, object, project, release};
+use boathouse::db::{Transaction, deployment, object, project, release, volume};
 use boathouse::docker::Containers;
 use boathouse::observed::{Container, Phase};
 use boathouse::serve;
@@ -130,8 +130,8 @@ impl Stage {
                 let name = object::container_name(&instance, "shop-production", number, &component.identifier);
                 object::record_container(tx, id, &component.identifier, &name)?;
                 for volume in &component.volumes {
-                    let name = object::volume_name(&instance, "shop-production", &volume.identifier);
-                    object::record_volume(tx, deployment, &volume.identifier, &name)?;
+                    let name = volume::name(&instance, "shop-production", &volume.identifier);
+                    volume::record(tx, deployment, &volume.identifier, &name)?;
                 }
             }
             let sealed = key.seal(&release::env_aad(id), &serde_json::to_vec(&plan.env)?);

@@ -182,7 +182,12 @@ impl Client {
 
     /// Uploads an archive to `production` without waiting.
     pub async fn upload(&self, project: &str, archive: Vec<u8>) -> Release {
-        let path = format!("{}/releases/upload", at(project, "production"));
+        self.upload_to(project, "production", archive).await
+    }
+
+    /// The same to another deployment.
+    pub async fn upload_to(&self, project: &str, deployment: &str, archive: Vec<u8>) -> Release {
+        let path = format!("{}/releases/upload", at(project, deployment));
         self.send(Method::POST, &path, Some(("application/gzip", archive))).await.json()
     }
 

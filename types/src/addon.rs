@@ -134,6 +134,44 @@ impl RotationState {
     }
 }
 
+/// `GET …/addons/{addon}/upgrade`: the versions that an add-on may go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AddonVersions {
+    /// The version that runs: the tag of its image.
+    pub current: String,
+    /// Those that its package has, newest first; any other tag of the image may be asked for by its name.
+    pub choices: Vec<AddonVersion>,
+}
+
+/// A version that an add-on may go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AddonVersion {
+    /// The tag of the image.
+    pub version: String,
+    /// The image.
+    pub image: String,
+    /// It cannot read the files of the version that runs: the data is dumped, and restored into a new volume.
+    pub migrates: bool,
+    /// What to mind, in words; must be confirmed.
+    pub warning: Option<String>,
+    /// Why it cannot be done.
+    pub refusal: Option<String>,
+}
+
+/// `POST …/addons/{addon}/upgrade`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UpgradeAddon {
+    /// The version: a tag of its image.
+    pub version: String,
+    /// The warning of that version was read.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
 /// A port of this host that leads to an add-on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

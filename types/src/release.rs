@@ -152,6 +152,13 @@ pub enum Trigger {
         /// The add-on.
         addon: Identifier,
     },
+    /// The live release again, with another version of an add-on.
+    Upgrade {
+        /// The add-on.
+        addon: Identifier,
+        /// The version: the tag of its image.
+        version: String,
+    },
 }
 
 /// Why a release failed.

@@ -22,6 +22,12 @@ pub struct Volume {
     pub measured_at: Option<Millis>,
     /// Why they could not be counted, or that the volume is gone from the engine.
     pub problem: Option<String>,
+    /// Why it is kept although nothing mounts it; it can be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+    /// Somebody wants it gone, or the release that it was made for failed; it goes once no container has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
     /// When it was recorded.
     pub created_at: Millis,
 }

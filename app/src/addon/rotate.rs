@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use boathouse_types::{Identifier, Intent, ReleaseState, RotationState, Trigger};
+use boathouse_types::{CloneState, Identifier, Intent, ReleaseState, RotationState, Trigger};
 use tokio::io::sink;
 
 use super::credentials::{self, Values};
+use super::renew;
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::rotation::{self, RotationRow};
-use crate::db::{Connection, Transaction, env};
+use crate::db::{Connection, Transaction, clone, env};
 use crate::docker::{Containers, ExecSpec};
 use crate::error::{Error, Result, conflict, internal, invalid, unavailable};
 use crate::fault;
@@ -63,6 +64,17 @@ pub fn request(
         return Err(conflict(format!("{addon} does not run, so its credentials cannot be rotated"))
             .hint("Start the deployment first."));
     }
+    let copying = |row: &clone::CloneRow| row.status.state == CloneState::Copying;
+    if clone::of_source(tx, deployment.id)?.iter().any(copying) {
+        return Err(conflict("the data of this deployment is being copied, with the credentials that are in it")
+            .hint("Wait until the clone has its data, then rotate."));
+    }
+    if let Some(pending) = release::pending(tx, deployment.id)?
+        && let Trigger::Upgrade { .. } = pending.trigger
+    {
+        return Err(conflict(format!("release #{} brings an add-on to another version", pending.number))
+            .hint("Wait for its end, then rotate."));
+    }
     let by_hand = env::list(tx, deployment.id)?.into_iter().find(|row| {
         row.component.as_ref() == Some(addon) && (row.key == rotate.key || Some(&row.key) == rotate.user.as_ref())
     });
@@ -110,6 +122,7 @@ struct Job {
 
 impl Rotator {
     async fn pass(&self) -> Result<()> {
+        renew::clones(&self.app).await?;
         for row in self.app.db.read(rotation::open).await? {
             let id = row.id;
             if let Err(error) = self.step(row).await {

@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use boathouse_types::{Addon, AddonSecrets, DeploymentName, Identifier, ProjectName, SetPublicPort};
+use boathouse_types::{
+    Addon, AddonSecrets, AddonVersions, DeploymentName, Identifier, ProjectName, SetPublicPort, UpgradeAddon,
+};
 use serde::Deserialize;
 
 use super::answer::{read, write};
@@ -13,6 +15,7 @@ use crate::auth::Actor;
 use crate::db::public_port;
 use crate::error::{Result, conflict, invalid, not_found};
 use crate::port;
+use crate::release::upgrade;
 use crate::state::App;
 
 /// Below are the ports of well-known services, which somebody may want to start one day.
@@ -65,6 +68,28 @@ pub async fn rotate(app: Data<App>, actor: Actor, path: Path<AtAddon>) -> Result
     .await?;
     addon::wake(&app);
     Ok(answer)
+}
+
+pub async fn versions(app: Data<App>, path: Path<AtAddon>) -> Result<Json<AddonVersions>> {
+    let (at, addon) = path.into_inner().split();
+    read(&app, move |connection, _| upgrade::versions(connection, &at.find(connection)?, &addon)).await
+}
+
+pub async fn upgrade(
+    app: Data<App>,
+    actor: Actor,
+    path: Path<AtAddon>,
+    body: Json<UpgradeAddon>,
+) -> Result<HttpResponse> {
+    let (at, addon) = path.into_inner().split();
+    let answer = write(&app, move |tx, app| {
+        let (row, actor) = (at.find(tx)?, actor.label());
+        let id = upgrade::request(tx, app, &row, &addon, &body.version, body.confirm, &actor)?;
+        super::release::by_id(tx, id)
+    })
+    .await?;
+    app.pokes.release.poke();
+    Ok(HttpResponse::Accepted().json(answer))
 }
 
 pub async fn expose(

@@ -127,9 +127,12 @@ fn deployments() -> Vec<Route> {
         route(GET, "/projects/{project}/deployments/{deployment}/addons/{addon}", VIEWER, addon::get).says("One add-on").answers::<Addon>(),
         route(POST, "/projects/{project}/deployments/{deployment}/addons/{addon}/reveal", MEMBER, addon::reveal).says("The credentials and connection strings of an add-on, in the clear; recorded as an event").answers::<AddonSecrets>(),
         route(POST, "/projects/{project}/deployments/{deployment}/addons/{addon}/rotate", MEMBER, addon::rotate).says("Give an add-on new credentials and bring them to all who use them, without a moment in which neither old nor new are valid").answers::<Addon>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/addons/{addon}/upgrade", VIEWER, addon::versions).says("The versions that an add-on may go to, and what each step means").answers::<AddonVersions>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/addons/{addon}/upgrade", MEMBER, addon::upgrade).says("Bring an add-on to another version, with its data: a release of its own").takes::<UpgradeAddon>().answers::<Release>().with_status(202),
         route(PUT, "/projects/{project}/deployments/{deployment}/addons/{addon}/public", MEMBER, addon::expose).says("Open a port of this host to an add-on, for the networks that are named").takes::<SetPublicPort>().answers::<Addon>(),
         route(DELETE, "/projects/{project}/deployments/{deployment}/addons/{addon}/public", MEMBER, addon::unexpose).says("Close the public port of an add-on").with_status(204),
         route(GET, "/projects/{project}/deployments/{deployment}/volumes", VIEWER, volume::list).says("Volumes and what they take on the disk, as last counted").query(&[("fresh", "`true`: wait, at most 10 s, until they are counted anew.")]).answers_many::<Volume>(),
+        route(DELETE, "/projects/{project}/deployments/{deployment}/volumes/{volume}", MEMBER, volume::delete).says("Delete a volume that nothing uses any more, with its data").query(CONFIRM).with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/logs", VIEWER, log::of_containers).says("What the containers print")
             .query(&[("component", "Only of this component."), ("tail", "How many lines to begin with; 200 where absent."), ("after", "Go on after this line's id.")]).streams::<LogLine>(),
     ]

@@ -71,6 +71,8 @@ fn volume(identifier: &str) -> Volume {
         expected_bytes: None,
         measured_at: Some(7),
         problem: None,
+        kept: None,
+        leaving: false,
         created_at: 1,
     }
 }

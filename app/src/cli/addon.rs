@@ -6,11 +6,11 @@ use boathouse_types::{Addon, AddonSecrets, Cidr, Identifier, RotationState, SetP
 use clap::Subcommand;
 use http::Method;
 
-use super::Context;
 use super::failure::{Failure, Result};
 use super::output::size;
 use super::place::{Place, PlaceArgs};
 use super::status::health_word;
+use super::{Context, upgrade};
 
 /// Between two looks at a rotation.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -41,6 +41,7 @@ enum Command {
         #[arg(long)]
         no_wait: bool,
     },
+    Upgrade(upgrade::Args),
     /// Open a port of this host to an add-on, for the networks that are named
     Expose {
         #[command(flatten)]
@@ -83,6 +84,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             let secrets: AddonSecrets = context.client()?.post(&path).await?;
             context.out.result(&secrets, || revealed(&secrets))
         }
+        Command::Upgrade(args) => upgrade::run(args, context).await,
         Command::Rotate { one, no_wait } => rotate(&one, no_wait, context).await,
         Command::Expose { one, port, allow } => {
             let path = format!("{}/public", one.path(&one.place.resolve()?));

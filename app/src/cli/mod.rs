@@ -54,6 +54,7 @@ mod system;
 mod tasks;
 mod token;
 mod undelete;
+mod upgrade;
 mod user;
 mod watch;
 mod volume;

@@ -64,6 +64,14 @@ pub fn confirm(what: &str, name: &str, yes: bool) -> Result<()> {
     Err(Failure::invalid("nothing was deleted: the name was not typed"))
 }
 
+/// The same for what deletes nothing.
+pub fn agree(what: &str, word: &str, yes: bool) -> Result<()> {
+    if yes || line(&format!("{what} Type {word} to go on: "))? == word {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!("nothing was changed: {word} was not typed")))
+}
+
 fn ask(question: &str) -> Result<()> {
     if !io::stdin().is_terminal() {
         return Err(Failure::invalid(format!("nobody is here to answer \"{}\"", question.trim_end()))

@@ -53,6 +53,27 @@ pub fn of_target(connection: &Connection, target: DeploymentId) -> Result<Option
     one(connection, "where target_id = ?1", [target.0])
 }
 
+/// Those whose data is there and whose add-ons still have the source's credentials.
+pub fn to_renew(connection: &Connection) -> Result<Vec<CloneRow>> {
+    let mut statement =
+        connection.prepare_cached("select * from clone where state = 'done' and renewed_at is null order by id")?;
+    let rows = statement.query_map([], raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    rows.into_iter().map(resolve).collect()
+}
+
+/// New credentials were ordered for its add-ons, or it has none that could get them.
+pub fn set_renewed(tx: &Transaction<'_>, id: i64) -> Result<()> {
+    tx.execute("update clone set renewed_at = ?2 where id = ?1 and renewed_at is null", params![id, clock::now()])?;
+    Ok(())
+}
+
+/// All clones of that deployment.
+pub fn of_source(connection: &Connection, source: DeploymentId) -> Result<Vec<CloneRow>> {
+    let mut statement = connection.prepare_cached("select * from clone where source_id = ?1 order by id")?;
+    let rows = statement.query_map([source.0], raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    rows.into_iter().map(resolve).collect()
+}
+
 /// The clone of that id.
 pub fn by_id(connection: &Connection, id: i64) -> Result<CloneRow> {
     one(connection, "where id = ?1", [id])?.ok_or_else(|| not_found("the clone was deleted"))

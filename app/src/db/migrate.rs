@@ -30,6 +30,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0020_rotations", include_str!("../../../migrations/0020_rotations.sql")),
     ("0021_code_volumes", include_str!("../../../migrations/0021_code_volumes.sql")),
     ("0022_project_manifest", include_str!("../../../migrations/0022_project_manifest.sql")),
+    ("0023_addon_upgrades", include_str!("../../../migrations/0023_addon_upgrades.sql")),
+    ("0024_renewed_clones", include_str!("../../../migrations/0024_renewed_clones.sql")),
 ];
 
 /// Brings the file to this binary's schema.

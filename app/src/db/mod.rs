@@ -25,6 +25,7 @@ pub mod setting;
 pub mod shared;
 pub mod token;
 pub mod user;
+pub mod volume;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
-//! Objects at the engine: networks, volumes, containers. Recorded before they are made, forgotten after they are gone.
+//! Objects at the engine: networks, containers, images. Recorded before they are made, forgotten after they are gone.
 
-use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState, VolumeId};
+use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState};
 use rusqlite::params;
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
@@ -43,21 +43,6 @@ pub struct NetworkRow {
     pub intent: Intent,
 }
 
-/// A deployment's volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VolumeRow {
-    /// Row id.
-    pub id: VolumeId,
-    /// Its deployment.
-    pub deployment_id: DeploymentId,
-    /// The identifier in the manifest.
-    pub identifier: Identifier,
-    /// Its name at the engine.
-    pub name: String,
-    /// When it was recorded.
-    pub created_at: Millis,
-}
-
 /// A container's name: readable, and unique over all instances on one engine. `slug` is the deployment's.
 pub fn container_name(instance: &str, slug: &str, number: i64, identifier: &Identifier) -> String {
     format!("bh-{instance}-{slug}-{number}-{identifier}")
@@ -71,11 +56,6 @@ pub fn network_name(instance: &str, slug: &str) -> String {
 /// The name of a release's network. A dot is in no name of a deployment, so it is nobody else's.
 pub fn release_network_name(of_deployment: &str, number: i64) -> String {
     format!("{of_deployment}.{number}")
-}
-
-/// A volume's name.
-pub fn volume_name(instance: &str, slug: &str, identifier: &Identifier) -> String {
-    format!("bh-{instance}-{slug}-{identifier}")
 }
 
 /// Records a container that is about to be made; again is no error.
@@ -172,58 +152,6 @@ pub fn networks(connection: &Connection) -> Result<Vec<NetworkRow>> {
             let intent = Intent::parse(&intent).ok_or_else(|| bad_column("intent", &intent))?;
             let (deployment_id, release_id) = (DeploymentId(deployment), release.map(ReleaseId));
             Ok(NetworkRow { deployment_id, release_id, name, subnet, intent })
-        })
-        .collect()
-}
-
-/// Records a volume that is about to be made; again is no error.
-pub fn record_volume(
-    tx: &Transaction<'_>,
-    deployment: DeploymentId,
-    identifier: &Identifier,
-    name: &str,
-) -> Result<()> {
-    tx.execute(
-        "insert into volume (deployment_id, identifier, name, created_at) values (?1, ?2, ?3, ?4) on conflict (deployment_id, identifier) do nothing",
-        params![deployment.0, identifier.as_str(), name, clock::now()],
-    )?;
-    Ok(())
-}
-
-/// Whether a volume of code was filled.
-pub fn is_filled(connection: &Connection, name: &str) -> Result<bool> {
-    let sql = "select 1 from volume where name = ?1 and filled_at is not null";
-    Ok(connection.query_row(sql, [name], |_| Ok(())).optional()?.is_some())
-}
-
-/// Notes that a volume of code was filled.
-pub fn set_filled(tx: &Transaction<'_>, name: &str) -> Result<()> {
-    tx.execute("update volume set filled_at = ?2 where name = ?1", params![name, clock::now()])?;
-    Ok(())
-}
-
-/// Forgets a volume that is gone.
-pub fn forget_volume(tx: &Transaction<'_>, name: &str) -> Result<()> {
-    tx.execute("delete from volume where name = ?1", [name])?;
-    Ok(())
-}
-
-/// The volumes of a deployment.
-pub fn volumes(connection: &Connection, deployment: DeploymentId) -> Result<Vec<VolumeRow>> {
-    let mut statement = connection
-        .prepare_cached("select id, identifier, name, created_at from volume where deployment_id = ?1 order by id")?;
-    let rows = statement
-        .query_map([deployment.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, String, String, i64)>>>()?;
-    rows.into_iter()
-        .map(|(id, identifier, name, created_at)| {
-            Ok(VolumeRow {
-                id: VolumeId(id),
-                deployment_id: deployment,
-                identifier: parsed("identifier", identifier)?,
-                name,
-                created_at,
-            })
         })
         .collect()
 }

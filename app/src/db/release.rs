@@ -6,7 +6,7 @@ use boathouse_types::{
 };
 use rusqlite::{Row, params};
 
-use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
+use super::{Connection, OptionalExtension, Transaction, bad_column, parsed, volume};
 use crate::clock;
 use crate::error::{Result, conflict, internal, not_found};
 use crate::stack::Stack;
@@ -141,6 +141,7 @@ fn finish(
         return Ok(false);
     }
     detail(row.id)?;
+    volume::give_up(tx, row.id)?;
     let now = clock::now();
     tx.execute("update release set finished_at = ?2 where id = ?1", params![row.id.0, now])?;
     tx.execute(
@@ -180,6 +181,11 @@ pub fn take_back(tx: &Transaction<'_>, row: &ReleaseRow, failure: &Failure) -> R
     Ok((true, if is_back { Some(by_id(tx, old)?) } else { None }))
 }
 
+/// The release that was live before that one.
+pub fn replaced(connection: &Connection, id: ReleaseId) -> Result<Option<ReleaseRow>> {
+    Ok(list_where(connection, "where r.id = (select replaces from release where id = ?1)", [id.0])?.into_iter().next())
+}
+
 /// Marks a live release as done: routed, and the one before it drained.
 pub fn set_finished(tx: &Transaction<'_>, id: ReleaseId) -> Result<()> {
     let now = clock::now();
@@ -194,6 +200,27 @@ pub fn set_finished(tx: &Transaction<'_>, id: ReleaseId) -> Result<()> {
 /// Notes a wish to cancel; the worker, which owns what runs, carries it out.
 pub fn want_cancel(tx: &Transaction<'_>, id: ReleaseId, why: &str) -> Result<()> {
     tx.execute("update release set cancel_wanted = ?2 where id = ?1 and cancel_wanted is null", params![id.0, why])?;
+    Ok(())
+}
+
+/// From now to its end the components of the release before it do not run.
+pub fn set_halts(tx: &Transaction<'_>, id: ReleaseId) -> Result<()> {
+    let sql = "update release set halts_at = ?2 where id = ?1 and halts_at is null";
+    tx.execute(sql, params![id.0, clock::now()])?;
+    Ok(())
+}
+
+/// Unfinished releases for which the components of the release before them do not run.
+pub fn halting(connection: &Connection) -> Result<Vec<ReleaseRow>> {
+    list_where(connection, "where r.halts_at is not null and r.state in ('building', 'starting')", [])
+}
+
+/// What a component became is found out anew.
+pub fn clear_digest(tx: &Transaction<'_>, id: ReleaseId, component: &Identifier) -> Result<()> {
+    tx.execute(
+        "update release_component set digest = null where release_id = ?1 and identifier = ?2",
+        params![id.0, component.as_str()],
+    )?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
-use crate::db::{Connection, Transaction, env, host, object, release};
+use crate::db::{Connection, Transaction, env, host, release, volume};
 use crate::error::{Result, conflict};
 use crate::fault;
 use crate::state::App;
@@ -179,14 +179,14 @@ fn not_deleted(what: &str) -> crate::error::Error {
 }
 
 fn loss(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<Loss> {
-    let lost = |volume: object::VolumeRow| {
+    let lost = |volume: volume::VolumeRow| {
         let size_bytes = app.observed.size(&volume.name).and_then(|size| size.counted.ok());
         LostVolume { identifier: volume.identifier, name: volume.name, size_bytes }
     };
     Ok(Loss {
         project: row.project.clone(),
         deployment: row.name.clone(),
-        volumes: object::volumes(connection, row.id)?.into_iter().map(lost).collect(),
+        volumes: volume::of_deployment(connection, row.id)?.into_iter().map(lost).collect(),
         releases: release::of_deployment(connection, row.id, None, usize::MAX >> 1)?.len(),
         variables: env::list(connection, row.id)?.len(),
         hosts: hosts(connection, row.id)?,

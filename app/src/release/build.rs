@@ -95,6 +95,14 @@ async fn one(
     }
 }
 
+/// A ready image alone; the ports that it exposes.
+pub async fn ready_image(run: &Run, row: &ReleaseRow, part: &Component) -> Step<Vec<u16>> {
+    let Origin::Image { image } = &part.origin else { return Err(invalid("this add-on is not a ready image").into()) };
+    let image = pull::image(run, row, part, image).await?;
+    record(run, part, Serves::Container, image.id.clone()).await?;
+    Ok(image.exposed_ports)
+}
+
 fn source_root(tree: &Tree) -> Result<&Path> {
     tree.root.as_deref().ok_or_else(|| invalid("a ready image has no source folder to build from"))
 }
@@ -240,10 +248,15 @@ async fn record(run: &Run, part: &Component, serves: Serves, digest: String) -> 
 /// A rollback or a promotion builds nothing: everything must be here, which is found out before anything changes. Then names the images for
 /// the new release.
 pub async fn check_kept(run: &Run, row: &ReleaseRow, repeated: &str) -> Step<Exposed> {
+    check_kept_but(run, row, repeated, None).await
+}
+
+/// The same where one part becomes something else.
+pub async fn check_kept_but(run: &Run, row: &ReleaseRow, repeated: &str, except: Option<&Identifier>) -> Step<Exposed> {
     let id = row.id;
     let parts = run.app.db.read(move |c| release::components(c, id)).await?;
     let mut found = Vec::new();
-    for part in parts {
+    for part in parts.into_iter().filter(|part| Some(&part.identifier) != except) {
         let gone = |what: &str| {
             conflict(format!(
                 "{repeated} cannot be deployed again: the {what} of {} is gone from this server, though Boathouse did not remove it",

@@ -12,7 +12,7 @@ use super::pipeline::Run;
 use super::source::{Tree, subfolder};
 use super::stop::Step;
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{deployment, object};
+use crate::db::{deployment, volume};
 use crate::docker::{ContainerSpec, Containers, Mount, Owner, VolumeSpec, labels};
 use crate::error::{Result, internal, invalid};
 use crate::fault;
@@ -69,14 +69,14 @@ async fn fill(
     workdir: &str,
     image: &str,
 ) -> Step<()> {
-    let name = object::volume_name(&run.app.instance, &row.slug, volume);
+    let name = volume::name(&run.app.instance, &row.slug, volume);
     let (deployment, identifier, recorded) = (row.deployment_id, volume.clone(), name.clone());
     let filled = run
         .app
         .db
         .write(move |tx| {
-            object::record_volume(tx, deployment, &identifier, &recorded)?;
-            object::is_filled(tx, &recorded)
+            volume::record(tx, deployment, &identifier, &recorded)?;
+            volume::is_filled(tx, &recorded)
         })
         .await?;
     if filled {
@@ -99,7 +99,7 @@ async fn fill(
     let put = put(&*run.engine, &passage, workdir, &archive).await;
     run.engine.remove(&passage).await?;
     put?;
-    run.app.db.write(move |tx| object::set_filled(tx, &name)).await?;
+    run.app.db.write(move |tx| volume::set_filled(tx, &name)).await?;
     fault::point("develop.filled");
     Ok(())
 }

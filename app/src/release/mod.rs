@@ -11,6 +11,7 @@ mod hosts;
 pub mod kept;
 mod log;
 pub mod look;
+mod migrate;
 mod login;
 mod packages;
 mod pipeline;
@@ -24,6 +25,7 @@ mod start;
 mod stop;
 mod switch;
 mod unpack;
+pub mod upgrade;
 pub mod upload;
 mod worker;
 

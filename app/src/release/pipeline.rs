@@ -4,18 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boathouse_types::{Failure, Intent, ReleaseId, ReleaseState, Stage, Trigger};
+use boathouse_types::{Failure, Identifier, Intent, ReleaseId, ReleaseState, Stage, Trigger};
 use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::log::PipelineLog;
 use super::stop::{Step, Stop};
-use super::{build, build_secret, develop, plan, record, source, start, switch};
+use super::{build, build_secret, develop, migrate, plan, record, source, start, switch};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
 use crate::docker::Containers;
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, internal, invalid};
 use crate::fault;
 use crate::logs::Redactor;
 use crate::snapshot;
@@ -181,7 +181,7 @@ async fn refuse_other_majors(run: &Run, row: &ReleaseRow, next: &Stack) -> Resul
         return Ok(());
     }
     Err(invalid(refusals.join("; ")).hint(
-        "Keep the version that runs. To move to the other one, add it as an add-on with another identifier, bring the data over with the server's own dump and restore, point the components at it, and remove the old one with a later release.",
+        "Deploy with the version that runs, then let Boathouse bring the data over: `boathouse addon upgrade ADD-ON --to VERSION`; after that the manifest may name the new one.",
     ))
 }
 
@@ -220,6 +220,7 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
             let exposed = build::check_kept(run, row, "the live release").await?;
             return record::start(run, row, exposed).await;
         }
+        Trigger::Upgrade { addon, version } => return upgrade_addon(run, row, addon, version).await,
     }
     let source = source::fetch(run, row).await?;
     refuse_other_majors(run, row, &source.stack).await?;
@@ -232,6 +233,19 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
         develop::settle(run, row, &source).await?;
     }
     record::start(run, &run.row().await?, exposed).await
+}
+
+/// The same images with another one for the add-on, and its data brought there where the new version needs that.
+async fn upgrade_addon(run: &Run, row: &ReleaseRow, addon: &Identifier, version: &str) -> Step<()> {
+    run.log.say(format!("{addon} goes to {version}; everything else is the live release again"));
+    let mut exposed = build::check_kept_but(run, row, "the live release", Some(addon)).await?;
+    run.enter(Stage::Build).await?;
+    let stack = row.manifest.as_ref().ok_or_else(|| internal("an upgrade without its stack"))?;
+    let part = stack.find(addon).ok_or_else(|| internal("an upgrade of an add-on that is not in the stack"))?;
+    exposed.insert(addon.clone(), build::ready_image(run, row, part).await?);
+    tell_plan(run, row).await?;
+    migrate::data(run, row, addon, &exposed).await?;
+    record::start(run, row, exposed).await
 }
 
 /// What this release will do, before it does it; the same that `GET …/plan` tells.
@@ -366,6 +380,11 @@ async fn tidy(run: &Run) {
         && let Err(error) = develop::remove_passages(run, stack).await
     {
         tracing::warn!(release = run.id.0, ?error, "a container that code went through could not be removed yet");
+    }
+    if let Ok(row) = run.row().await
+        && let Err(error) = migrate::tidy(run, &row).await
+    {
+        tracing::warn!(release = run.id.0, ?error, "the second server of an upgrade could not be removed yet");
     }
     for _ in 0..REMOVE_TRIES {
         match tokio::fs::remove_dir_all(run.work()).await {

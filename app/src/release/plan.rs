@@ -7,6 +7,7 @@ use boathouse_types::{Drift, Identifier, Plan};
 use super::build::Exposed;
 use super::environment;
 use super::hosts::{self, Names};
+use super::upgrade;
 use crate::db::deployment::DeploymentRow;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, host, object};
@@ -32,6 +33,13 @@ pub fn present(connection: &Connection, app: &App, deployment: &DeploymentRow, o
             "what is built counts as unchanged here: whether its code differs is known once it is fetched".to_owned(),
         );
     }
+    let other = match (other, upgrade::basis(connection, deployment)?) {
+        (Some(mut stack), Some(basis)) => {
+            notes.extend(crate::stack::upgrade::keep(&basis, &mut stack));
+            Some(stack)
+        }
+        (other, _) => other,
+    };
     let Some(stack) = other.or(kept) else {
         notes.push("nothing is live yet: the first release tells its plan in its log".to_owned());
         return Ok(Plan { notes, ..Plan::default() });

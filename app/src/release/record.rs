@@ -8,7 +8,7 @@ use super::pipeline::{DELETED, Run, record_event, told};
 use super::stop::{Step, Stop};
 use crate::db::deployment;
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{Transaction, object};
+use crate::db::{Transaction, object, volume};
 use crate::error::{Result, internal};
 use crate::fault;
 use crate::snapshot::{self, Snapshot};
@@ -71,8 +71,8 @@ fn record_objects(
         let name = object::container_name(&app.instance, &row.slug, row.number, &part.identifier);
         object::record_container(tx, row.id, &part.identifier, &name)?;
         for volume in part.volumes.iter().filter(|volume| volume.exists_at(stage)) {
-            let name = object::volume_name(&app.instance, &row.slug, &volume.identifier);
-            object::record_volume(tx, row.deployment_id, &volume.identifier, &name)?;
+            let name = volume::name(&app.instance, &row.slug, &volume.identifier);
+            volume::record(tx, row.deployment_id, &volume.identifier, &name)?;
         }
     }
     Ok(())

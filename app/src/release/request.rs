@@ -9,6 +9,7 @@ use crate::db::{Transaction, clone, project};
 use crate::error::{Result, conflict, invalid};
 use crate::site;
 use crate::snapshot;
+use crate::stack::{Stack, upgrade};
 use crate::state::App;
 
 /// What is asked for.
@@ -92,6 +93,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
             format!("Release #{number} was requested: {deployment} #{from}, promoted")
         }
         Trigger::Rotation { addon } => format!("Release #{number} was requested: the new credentials of {addon}"),
+        Trigger::Upgrade { addon, version } => format!("Release #{number} was requested: {addon} goes to {version}"),
     };
     record(tx, deployment, new.actor, number, "release.queued", &message)?;
     Ok(id)
@@ -210,7 +212,7 @@ pub fn rewire(
 }
 
 /// A new release with the stack and the digests of another one; refused here and now where they are gone.
-fn repeat(
+pub(super) fn repeat(
     tx: &Transaction<'_>,
     app: &App,
     deployment: &DeploymentRow,
@@ -232,13 +234,21 @@ fn repeat(
     let new =
         NewRow { trigger, actor, source: &of.source, reference: of.reference.as_deref(), upload: of.upload.as_deref() };
     let id = insert(tx, deployment, &new)?;
-    copy(tx, of, id)?;
+    copy(tx, deployment, of, id, trigger)?;
     Ok(id)
 }
 
-fn copy(tx: &Transaction<'_>, old: &ReleaseRow, id: ReleaseId) -> Result<()> {
-    let stack = old.manifest.as_ref().ok_or_else(|| never_built(old.number))?;
-    release::set_manifest(tx, id, stack)?;
+/// The stack and what became of it; add-ons stay at the version that they have here.
+fn copy(tx: &Transaction<'_>, to: &DeploymentRow, old: &ReleaseRow, id: ReleaseId, trigger: &Trigger) -> Result<()> {
+    let mut stack = old.manifest.clone().ok_or_else(|| never_built(old.number))?;
+    let live = release::live(tx, to.id)?.filter(|live| live.id != old.id);
+    if let Some(now) = live.as_ref().and_then(|live| live.manifest.as_ref()) {
+        upgrade::keep(now, &mut stack);
+        if let Trigger::Rollback { .. } = trigger {
+            upgrade::follow(now, &mut stack);
+        }
+    }
+    release::set_manifest(tx, id, &stack)?;
     if let Some(commit) = &old.commit {
         release::set_commit(tx, id, commit)?;
     }
@@ -247,6 +257,16 @@ fn copy(tx: &Transaction<'_>, old: &ReleaseRow, id: ReleaseId) -> Result<()> {
         release::set_digest(tx, id, &part.identifier, part.serves, &digest)?;
         if let Some(port) = part.port {
             release::set_port(tx, id, &part.identifier, port)?;
+        }
+    }
+    let Some(live) = live else { return Ok(()) };
+    let is_other = |part: &Identifier| {
+        let origin = |stack: &Stack| stack.find(part).map(|part| part.origin.clone());
+        old.manifest.as_ref().and_then(origin) != origin(&stack)
+    };
+    for part in release::components(tx, live.id)?.into_iter().filter(|part| is_other(&part.identifier)) {
+        if let Some(digest) = &part.digest {
+            release::set_digest(tx, id, &part.identifier, part.serves, digest)?;
         }
     }
     Ok(())

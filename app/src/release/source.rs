@@ -11,7 +11,7 @@ use super::kept;
 use super::packages::{self, Packages};
 use super::pipeline::{Run, record_event};
 use super::stop::{Step, Stop};
-use super::{blocking, develop, unpack};
+use super::{blocking, develop, unpack, upgrade};
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, manifest, project, release};
 use crate::error::{Error, Result, internal, invalid, unavailable};
@@ -86,6 +86,7 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         }
         None => of_image(row)?,
     };
+    let stack = keep_versions(run, row, stack).await?;
     fault::point("manifest.parsed");
     let (id, kept) = (row.id, stack.clone());
     let event_row = row.clone();
@@ -105,6 +106,16 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
     run.app.pokes.events.notify_waiters();
     fault::point("manifest.recorded");
     Ok(Tree { root, stack })
+}
+
+/// Add-ons that were upgraded here stay at their version.
+async fn keep_versions(run: &Run, row: &ReleaseRow, mut stack: Stack) -> Result<Stack> {
+    let id = row.deployment_id;
+    let basis = run.app.db.read(move |c| upgrade::basis(c, &deployment::by_id(c, id)?)).await?;
+    for said in basis.map(|basis| stack::upgrade::keep(&basis, &mut stack)).unwrap_or_default() {
+        run.log.say(said);
+    }
+    Ok(stack)
 }
 
 fn of_image(row: &ReleaseRow) -> Result<Stack> {

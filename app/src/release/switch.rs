@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use boathouse_types::{Failure, Intent, ReleaseState, Stage};
 
 use super::hosts::{self, Names};
+use super::migrate;
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
 use crate::db::Transaction;
@@ -94,6 +95,7 @@ async fn finish(run: &Run, row: &ReleaseRow) -> Step<()> {
         .db
         .write(move |tx| {
             release::set_finished(tx, fresh.id)?;
+            migrate::settle(tx, &fresh)?;
             record_event(tx, &fresh, "system", "release.finished", &format!("Release #{} serves alone", fresh.number))
         })
         .await?;

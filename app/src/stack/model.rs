@@ -79,6 +79,9 @@ pub struct Component {
     /// Another major version cannot read its files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub major_migrates: bool,
+    /// It runs another version here than the manifest names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgraded: Option<Upgraded>,
     /// Volumes that outlive releases.
     pub volumes: Vec<Volume>,
     /// Replaces the image's command at every stage where given.
@@ -113,6 +116,7 @@ impl Component {
             backup: None,
             rotate: None,
             major_migrates: false,
+            upgraded: None,
             volumes: Vec::new(),
             command: None,
             commands: Commands::default(),
@@ -261,6 +265,16 @@ pub struct Provided {
     pub ignore: Option<String>,
     /// The part's `files` are the package's, so that they go with its Dockerfile.
     pub files: bool,
+}
+
+/// What an upgrade put in the place of what the manifest says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgraded {
+    /// The image of the manifest.
+    pub from: ImageRef,
+    /// Volumes of the manifest → those that have the data since.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<Identifier, Identifier>,
 }
 
 /// A volume and where it is mounted.

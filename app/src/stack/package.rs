@@ -193,6 +193,9 @@ pub struct Backup {
     pub dump: Vec<String>,
     /// Reads it from standard input.
     pub restore: Vec<String>,
+    /// Writes what must be the same after a restore as before the dump, in lines: names and counts, no data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Vec<String>>,
     /// The ending of the file that it is stored as: `sql`, `rdb`, `archive`.
     pub extension: String,
 }

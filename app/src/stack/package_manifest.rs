@@ -352,6 +352,7 @@ impl<'a> Reader<'a> {
     fn backup(self, top: &mut Fields<'a>) -> Result<Option<Backup>> {
         let Some(mut given) = top.map("backup")? else { return Ok(None) };
         let (dump, restore) = (self.command(&mut given, "dump")?, self.command(&mut given, "restore")?);
+        let check = self.words(&mut given, "check")?;
         let extension = given.text("extension")?;
         if let Some((extension, at)) = &extension
             && (extension.is_empty()
@@ -360,7 +361,12 @@ impl<'a> Reader<'a> {
             return Err(at.error(self.file, "extension: use lower-case letters, digits and dots, as in sql.gz"));
         }
         given.finish()?;
-        Ok(Some(Backup { dump, restore, extension: extension.map_or_else(|| "dump".to_owned(), |(text, _)| text) }))
+        Ok(Some(Backup {
+            dump,
+            restore,
+            check,
+            extension: extension.map_or_else(|| "dump".to_owned(), |(text, _)| text),
+        }))
     }
 
     fn rotate(self, top: &mut Fields<'a>, parameters: &[Parameter]) -> Result<Option<Rotate>> {

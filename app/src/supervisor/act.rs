@@ -12,7 +12,7 @@ use super::Supervisor;
 use super::desired::{Desired, Wanted};
 use super::diff::Action;
 use super::observe::{explain_start, start_exit_code};
-use crate::db::object;
+use crate::db::{object, volume};
 use crate::docker::subnet::Subnet;
 use crate::docker::{ContainerSpec, DockerError, ErrorKind, NetworkSpec, VolumeSpec, labels};
 use crate::error::{Result, internal, unavailable};
@@ -30,6 +30,7 @@ impl Supervisor {
             },
             Action::RemoveNetwork(name) => self.remove_network(name).await,
             Action::RemoveVolumes(deployment) => self.remove_volumes(deployment, desired).await,
+            Action::RemoveVolume(name) => self.remove_volume(name).await,
             Action::Forget { name } => self.forget(name).await,
             other => {
                 self.act_as_job(other, desired);
@@ -51,6 +52,7 @@ impl Supervisor {
                 (Action::Create { .. }, Some(wanted)) => supervisor.create(&wanted).await,
                 (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted).await,
                 (Action::Restart { id, anew, .. }, Some(wanted)) => supervisor.restart(&wanted, &id, anew).await,
+                (Action::Halt { name, id }, _) => supervisor.halt(&name, &id).await,
                 (Action::Resume { name }, _) => supervisor.engine.resume(&name).await,
                 (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
                 (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,
@@ -195,12 +197,15 @@ impl Supervisor {
 
     async fn remove_volumes(&self, deployment: DeploymentId, desired: &Desired) -> Result<()> {
         for row in desired.volumes.get(&deployment).into_iter().flatten() {
-            self.engine.remove_volume(&row.name).await.map_err(told)?;
-            let name = row.name.clone();
-            self.app.db.write(move |tx| object::forget_volume(tx, &name)).await?;
+            self.remove_volume(row.name.clone()).await?;
         }
         self.app.pokes.release.poke();
         Ok(())
+    }
+
+    async fn remove_volume(&self, name: String) -> Result<()> {
+        self.engine.remove_volume(&name).await.map_err(told)?;
+        self.app.db.write(move |tx| volume::forget(tx, &name)).await
     }
 }
 

@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use boathouse_types::{
-    DeploymentId, DeploymentStage, EnvKey, Identifier, Intent, Millis, ReleaseId, ReleaseState, Serves,
+    DeploymentId, DeploymentStage, EnvKey, Identifier, Intent, Millis, ReleaseId, ReleaseState, Serves, Trigger,
 };
 
 use crate::db::env::{self, EnvRow};
-use crate::db::object::{self, ContainerRow, NetworkRow, VolumeRow};
+use crate::db::object::{self, ContainerRow, NetworkRow};
 use crate::db::release::{self, ReleaseRow};
+use crate::db::volume::{self, VolumeRow};
 use crate::db::{Connection, deployment};
 use crate::docker::{ContainerSpec, Limits, Mount, labels};
 use crate::error::Result;
 use crate::secret::{self, SecretKey};
 use crate::snapshot;
 use crate::stack::environment::Values;
-use crate::stack::{Component, HealthCheck};
+use crate::stack::{Component, HealthCheck, upgrade};
 use crate::state::App;
 
 /// A hash of everything that makes two containers the same but for their name and release.
@@ -78,6 +79,8 @@ pub(super) struct Wanted {
     pub siblings: Option<Siblings>,
     /// Its release is live; otherwise it is starting.
     pub live: bool,
+    /// It must not run now: the data of an add-on goes to another volume.
+    pub halted: bool,
     /// Somebody asked then for a restart.
     pub restart_wanted_at: Option<Millis>,
     /// An add-on: no host leads to it, and releases that do not change it share it.
@@ -154,16 +157,19 @@ impl Reader<'_> {
                 desired.recycled.insert(row.id);
             }
             desired.network_names.insert(row.id, object::network_name(self.instance, &row.slug));
-            desired.volumes.insert(row.id, object::volumes(self.connection, row.id)?);
+            desired.volumes.insert(row.id, volume::of_deployment(self.connection, row.id)?);
         }
+        let halting = release::halting(self.connection)?;
         for row in release::wanted(self.connection)? {
-            self.add_release(&row, &mut desired)?;
+            let halted_by =
+                halting.iter().find(|other| other.deployment_id == row.deployment_id && other.number > row.number);
+            self.add_release(&row, halted_by, &mut desired)?;
         }
         Ok(desired)
     }
 
     /// A release that cannot be read hurts only its own containers.
-    fn add_release(&self, row: &ReleaseRow, desired: &mut Desired) -> Result<()> {
+    fn add_release(&self, row: &ReleaseRow, halted_by: Option<&ReleaseRow>, desired: &mut Desired) -> Result<()> {
         let Some(stack) = &row.manifest else { return Ok(()) };
         let built = release::components(self.connection, row.id)?;
         let env = self.environment(row);
@@ -210,6 +216,7 @@ impl Reader<'_> {
                 network,
                 siblings,
                 live: row.state == ReleaseState::Live,
+                halted: halted_by.is_some_and(|release| is_halted(release, component, addon)),
                 restart_wanted_at: recorded.restart_wanted_at,
                 addon,
                 spec,
@@ -312,6 +319,12 @@ impl Making<'_> {
         };
         self.component.volumes.iter().filter(|volume| volume.exists_at(self.stage)).map(mount).collect()
     }
+}
+
+/// Components, and other add-ons that write to the one whose data moves; that one runs, because it is read.
+fn is_halted(release: &ReleaseRow, part: &Component, addon: bool) -> bool {
+    let Trigger::Upgrade { addon: moved, .. } = &release.trigger else { return false };
+    !addon || part.identifier != *moved && upgrade::uses(part, moved)
 }
 
 fn by_hand(custom: &[EnvRow], part: &Identifier) -> BTreeSet<EnvKey> {

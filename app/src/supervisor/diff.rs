@@ -7,6 +7,7 @@ use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, Relea
 
 use super::desired::{ADDON_LABEL, Desired, SPEC_LABEL, Wanted};
 use crate::db::object::ContainerRow;
+use crate::db::volume::VolumeRow;
 use crate::docker::{NetworkInfo, RunState, Summary, labels};
 
 /// What the engine shows of ours.
@@ -46,6 +47,8 @@ pub(super) enum Action {
     Start { name: String },
     /// It runs, and somebody asked for a restart since it was started.
     Restart { name: String, id: String, anew: bool },
+    /// It runs, and must not while the data of an add-on moves.
+    Halt { name: String, id: String },
     /// It is paused, and nobody holds it.
     Resume { name: String },
     /// It exists in a state from which it cannot serve.
@@ -60,6 +63,8 @@ pub(super) enum Action {
     RemoveNetwork(String),
     /// The deployment is deleted and has no container left.
     RemoveVolumes(DeploymentId),
+    /// Somebody wants it gone, and nothing mounts it.
+    RemoveVolume(String),
 }
 
 /// How a container ends.
@@ -87,11 +92,12 @@ impl Action {
             | Self::Create { name }
             | Self::Start { name }
             | Self::Restart { name, .. }
+            | Self::Halt { name, .. }
             | Self::Resume { name }
             | Self::Discard { name, .. } => Some(name),
             Self::Retire(Retirement { name, .. }) | Self::Forget { name } => Some(name),
             Self::Adopt { to, .. } => Some(to),
-            Self::MakeNetwork(_) | Self::RemoveNetwork(_) | Self::RemoveVolumes(_) => None,
+            Self::MakeNetwork(_) | Self::RemoveNetwork(_) | Self::RemoveVolumes(_) | Self::RemoveVolume(_) => None,
         }
     }
 }
@@ -128,6 +134,8 @@ pub(super) fn diff(desired: &Desired, seen: &Seen, now: &Now) -> Vec<Action> {
             actions.push(Action::RemoveVolumes(*deployment));
         }
     }
+    let leaving = desired.volumes.values().flatten().filter(|volume| volume.leaving && !picture.may_mount(volume));
+    actions.extend(leaving.map(|volume| Action::RemoveVolume(volume.name.clone())));
     actions
 }
 
@@ -198,7 +206,7 @@ impl<'a> Picture<'a> {
 
     fn towards(&self, wanted: &Wanted, now: &Now, actions: &mut Vec<Action>) {
         let name = wanted.name.clone();
-        let may_start = !now.waiting.contains(&name) && wanted.spec.is_ok();
+        let may_start = !wanted.halted && !now.waiting.contains(&name) && wanted.spec.is_ok();
         let Some(container) = self.container(&name) else {
             if let Some((row, lender)) = self.lender(wanted) {
                 if self.desired.wanted(&row.name).is_none() {
@@ -219,6 +227,7 @@ impl<'a> Picture<'a> {
             }
             RunState::Paused if now.held.contains(&name) => {}
             RunState::Paused => actions.push(Action::Resume { name }),
+            RunState::Running if wanted.halted => actions.push(Action::Halt { name, id: container.id.clone() }),
             RunState::Running if self.is_restart_due(wanted, now) => {
                 let anew = wanted.is_outdated(&container.labels);
                 actions.push(Action::Restart { name, id: container.id.clone(), anew });
@@ -312,6 +321,15 @@ impl<'a> Picture<'a> {
     fn is_addon(&self, row: &ContainerRow) -> bool {
         let labelled = self.container(&row.name).is_some_and(|one| one.labels.contains_key(ADDON_LABEL));
         labelled || self.desired.wanted(&row.name).is_some_and(|wanted| wanted.addon)
+    }
+
+    /// Whether a container has it, or is about to.
+    fn may_mount(&self, volume: &VolumeRow) -> bool {
+        let mounts = |wanted: &Wanted| {
+            wanted.spec.as_ref().is_ok_and(|spec| spec.mounts.iter().any(|mount| mount.volume == volume.name))
+        };
+        self.desired.wanted.iter().any(mounts)
+            || self.desired.recorded.iter().any(|row| Some(row.release_id) == volume.made_for)
     }
 
     fn runs(&self, deployment: DeploymentId) -> bool {

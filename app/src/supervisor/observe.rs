@@ -11,6 +11,7 @@ use boathouse_types::{ContainerConfig, Millis};
 use super::Supervisor;
 use super::desired::{Desired, Wanted};
 use super::diff::{Picture, Seen};
+use super::restart::HALTED;
 use crate::db::object::ContainerRow;
 use crate::docker::{Inspected, RunState, Summary};
 use crate::observed::{Container, InFlight, Phase};
@@ -163,7 +164,10 @@ impl Supervisor {
     fn blank(&self, wanted: &Wanted, phase: Phase) -> Container {
         let before = self.app.observed.container(&wanted.name);
         let known = self.backoff().get(&wanted.name).cloned();
-        let problem = wanted.spec.as_ref().err().cloned().or_else(|| known.as_ref().map(|entry| entry.problem.clone()));
+        let halted = (wanted.halted && phase == Phase::Missing).then(|| HALTED.to_owned());
+        let problem = halted
+            .or_else(|| wanted.spec.as_ref().err().cloned())
+            .or_else(|| known.as_ref().map(|entry| entry.problem.clone()));
         Container {
             identifier: wanted.identifier.clone(),
             release_id: wanted.release,

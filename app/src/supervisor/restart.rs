@@ -7,6 +7,9 @@ use crate::docker::DockerError;
 use crate::fault;
 use crate::observed::Phase;
 
+/// Why a container does not run, to people.
+pub(super) const HALTED: &str = "it does not run while the data of an add-on is brought to another version";
+
 impl Supervisor {
     /// As a job: a pass never waits for it. Requests that come meanwhile wait at the edge for a moment.
     pub(super) async fn restart(&self, wanted: &Wanted, id: &str, anew: bool) -> Result<(), DockerError> {
@@ -25,6 +28,19 @@ impl Supervisor {
             return self.engine.remove(id).await;
         }
         self.start_container(wanted).await
+    }
+
+    /// Stopped until the data of an add-on has moved: drained, so that what was answered is in the data that moves.
+    pub(super) async fn halt(&self, name: &str, id: &str) -> Result<(), DockerError> {
+        self.app.observed.update(name, |one| {
+            (one.phase, one.problem) = (Phase::Draining, Some(HALTED.to_owned()));
+        });
+        self.app.pokes.edge.poke();
+        self.drain(name).await;
+        self.engine.stop(id, STOP_GRACE).await?;
+        fault::point("migrate.halted");
+        tracing::info!(container = name, "container stopped until the data of an add-on has moved");
+        Ok(())
     }
 
     /// True while its restart is on its way: what a look finds then is older than what its job knows.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Supervisor;
 use crate::clock;
-use crate::db::object;
+use crate::db::volume;
 use crate::error::Result;
 use crate::observed::VolumeSize;
 
@@ -42,7 +42,7 @@ impl Supervisor {
         }
         let found = self.engine.list_volumes(&self.label()).await.map_err(crate::snapshot::engine_error)?;
         for deployment in asked {
-            for row in self.app.db.read(move |connection| object::volumes(connection, deployment)).await? {
+            for row in self.app.db.read(move |connection| volume::of_deployment(connection, deployment)).await? {
                 let folder = found.iter().find(|one| one.name == row.name).map(|one| one.path.clone());
                 let counted = match folder {
                     Some(folder) => count(folder).await,

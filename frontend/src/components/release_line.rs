@@ -38,6 +38,7 @@ fn details(release: &Release) -> String {
         Trigger::Rollback { to } => Some(format!("roll back to #{to}")),
         Trigger::Promote { deployment, number } => Some(format!("promoted from {deployment} #{number}")),
         Trigger::Rotation { addon } => Some(format!("new credentials of {addon}")),
+        Trigger::Upgrade { addon, version } => Some(format!("{addon} goes to {version}")),
     };
     commit.into_iter().chain(trigger).chain([format!("by {}", release.actor)]).collect::<Vec<_>>().join(" · ")
 }

@@ -82,6 +82,9 @@ fn facts(release: &Release) -> String {
         boathouse_types::Trigger::Rotation { addon } => {
             format!("new credentials of {addon}, rotated by {}", release.actor)
         }
+        boathouse_types::Trigger::Upgrade { addon, version } => {
+            format!("{addon} brought to {version} by {}", release.actor)
+        }
     };
     format!("{commit}{trigger}")
 }

@@ -3,7 +3,7 @@
 use boathouse_types::{Volume, VolumeMount};
 
 use crate::db::deployment::DeploymentRow;
-use crate::db::object::{self, VolumeRow};
+use crate::db::volume::{self, VolumeRow};
 use crate::db::{Connection, release};
 use crate::error::Result;
 use crate::stack::Stack;
@@ -12,7 +12,7 @@ use crate::state::App;
 /// All of them, with what was counted last.
 pub fn of_deployment(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<Vec<Volume>> {
     let live = release::live(connection, row.id)?.and_then(|live| live.manifest);
-    Ok(object::volumes(connection, row.id)?.into_iter().map(|volume| show(app, volume, live.as_ref())).collect())
+    Ok(volume::of_deployment(connection, row.id)?.into_iter().map(|volume| show(app, volume, live.as_ref())).collect())
 }
 
 fn show(app: &App, row: VolumeRow, live: Option<&Stack>) -> Volume {
@@ -33,6 +33,8 @@ fn show(app: &App, row: VolumeRow, live: Option<&Stack>) -> Volume {
         expected_bytes: expected.map(|mib| mib << 20),
         measured_at: size.map(|size| size.at),
         problem: counted.and_then(Result::err),
+        kept: row.kept_from,
+        leaving: row.leaving,
         created_at: row.created_at,
     }
 }

@@ -7,14 +7,14 @@
 mod copy;
 mod work;
 
-use boathouse_types::{CloneState, DeploymentId, DeploymentStage, Intent, Lifetime, NewClone};
+use boathouse_types::{CloneState, DeploymentId, DeploymentStage, Intent, Lifetime, NewClone, Trigger};
 
 use super::duplicate;
 use crate::db::clone::{self, CloneRow};
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{Transaction, env, object};
+use crate::db::{Transaction, env, rotation, volume};
 use crate::error::{Result, conflict};
 use crate::release as releases;
 use crate::state::App;
@@ -31,8 +31,11 @@ pub fn order(
 ) -> Result<DeploymentId> {
     clone::refuse_unfinished(tx, from.id)?;
     let live = release::live(tx, from.id)?;
-    let volumes = object::volumes(tx, from.id)?;
+    let volumes = volume::of_deployment(tx, from.id)?;
     let copies = new.with_data && !volumes.is_empty();
+    if copies {
+        refuse_moving(tx, from)?;
+    }
     let branch = new.branch.as_ref().or(from.branch.as_ref());
     let target = deployment::create(tx, from.project_id, &new.name, new.stage.unwrap_or(from.stage), branch)?;
     deployment::set_lifetime(tx, target, lifetime(from, new))?;
@@ -50,6 +53,26 @@ pub fn order(
         (None, false) => {}
     }
     Ok(target)
+}
+
+/// What is copied must not change its credentials or its version meanwhile.
+fn refuse_moving(tx: &Transaction<'_>, from: &DeploymentRow) -> Result<()> {
+    let rotations = rotation::open(tx)?;
+    if let Some(row) = rotations.iter().find(|row| row.deployment_id == from.id) {
+        return Err(conflict(format!(
+            "the credentials of {} are being rotated: a copy would have half of it",
+            row.identifier
+        ))
+        .hint("Wait for its end (`boathouse addon show` says how far it is), then clone; or clone without data."));
+    }
+    match release::pending(tx, from.id)? {
+        Some(pending) if matches!(pending.trigger, Trigger::Upgrade { .. }) => Err(conflict(format!(
+            "release #{} brings an add-on to another version: a copy would have half of it",
+            pending.number
+        ))
+        .hint("Wait for its end, then clone; or clone without data.")),
+        _ => Ok(()),
+    }
 }
 
 /// The source's, unless the clone is for something else.

@@ -12,7 +12,7 @@ use super::{begin, give_up};
 use crate::clock;
 use crate::db::clone::{self, CloneRow};
 use crate::db::event::{self, About};
-use crate::db::{Connection, Transaction, deployment, object, release};
+use crate::db::{Connection, Transaction, deployment, object, release, volume};
 use crate::docker::Containers;
 use crate::error::{Error, Result, conflict};
 use crate::fault;
@@ -115,9 +115,10 @@ fn plan(tx: &Transaction<'_>, app: &App, row: &CloneRow) -> Result<Option<Plan>>
     };
     let source = deployment::by_id(tx, row.source.ok_or_else(gone)?)?;
     let mut pairs = Vec::new();
-    for volume in object::volumes(tx, source.id)? {
-        let to = object::volume_name(&app.instance, &target.slug, &volume.identifier);
-        object::record_volume(tx, target.id, &volume.identifier, &to)?;
+    let used = volume::of_deployment(tx, source.id)?.into_iter().filter(|one| one.kept_from.is_none() && !one.leaving);
+    for volume in used {
+        let to = volume::name(&app.instance, &target.slug, &volume.identifier);
+        volume::record(tx, target.id, &volume.identifier, &to)?;
         pairs.push(Pair { from: volume.name, to });
     }
     Ok(Some(Plan {
@@ -183,9 +184,9 @@ fn copied(tx: &Transaction<'_>, app: &App, row: &CloneRow, paused: Duration, byt
     // Those of the moment: somebody may have rotated them since the clone was asked for.
     snapshot::copy_credentials(tx, &app.key, source.id, target.id)?;
     // Code that somebody edited came along: it is not to be put there anew.
-    for volume in object::volumes(tx, source.id)? {
-        if object::is_filled(tx, &volume.name)? {
-            object::set_filled(tx, &object::volume_name(&app.instance, &target.slug, &volume.identifier))?;
+    for volume in volume::of_deployment(tx, source.id)? {
+        if volume::is_filled(tx, &volume.name)? {
+            volume::set_filled(tx, &volume::name(&app.instance, &target.slug, &volume.identifier))?;
         }
     }
     if let Err(error) = begin(tx, app, &source, &live, &target, &row.actor) {
