@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use boathouse_types::{Addon, AddonSecrets, ErrorKind, Event, Release, RotationState};
+use boathouse_types::{Addon, AddonSecrets, CloneState, CloneStatus, ErrorKind, Event, Release, RotationState};
 use serde_json::json;
 
 use crate::addons_servers::{Hammer, POSTGRES, Shop};
-use crate::harness::{Client, Engine, at, seconds, wait_for};
+use crate::harness::{Client, Engine, Server, at, seconds, wait_for};
 
 /// The newest container of a part of that deployment.
 async fn container(shop: &Shop, deployment: &str, part: &str) -> String {
@@ -136,4 +136,36 @@ async fn a_clone_waits_for_nothing_that_moves_and_says_so() {
     local.post(&clone, &json!({"name": "try"})).await.ok();
     let events: Vec<Event> = local.read("/api/v1/events?project=shop").await;
     assert!(events.iter().any(|event| event.kind == "deployment.cloned"), "{events:#?}");
+}
+
+/// Much data is not copied in a pause: the package dumps it while the server runs, and what a kill left begins anew.
+#[tokio::test]
+async fn a_clone_with_much_data_dumps_it_and_pauses_nothing_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = folder.path().join("fault");
+    let options = Server::options().flag("--fault", fault.display()).flag("--clone-dump-above", 0);
+    let mut shop = Shop::over(options.flag("--drain-timeout", 2).start().await, POSTGRES).await;
+    for _ in 0..3 {
+        shop.count("shop").await;
+    }
+    std::fs::write(&fault, "clone.dumped").unwrap();
+    let clone = format!("{}/clone", at("shop", "production"));
+    shop.server.local().post(&clone, &json!({"name": "try"})).await.ok();
+    wait_for(seconds(60), "the process dies with its dump", || std::future::ready(shop.server.ended())).await;
+    std::fs::remove_file(&fault).unwrap();
+    shop.server.kill();
+    shop.server.start_again().await;
+    let hammer = Hammer::start(&shop.server).await;
+    let (local, path) = (shop.server.local(), format!("{}/clone", at("shop", "try")));
+    let status: CloneStatus = wait_for(seconds(60), "it is copied", || async {
+        let status: CloneStatus = local.read(&path).await;
+        (status.state == CloneState::Done).then_some(status)
+    })
+    .await;
+    let (good, bad) = hammer.end().await;
+    assert!(bad.is_empty(), "of {good} failed: {bad:#?}");
+    assert!(status.bytes > 0 && status.paused_ms < Some(1000), "{status:?}");
+    assert!(count(&shop, "web-try-shop.localhost").await >= 4, "its data is there");
+    let names = Engine::connect().await.container_names(&shop.server.instance()).await;
+    assert!(!names.iter().any(|name| name.contains("-copy-")), "{names:?}");
 }

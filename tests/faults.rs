@@ -67,9 +67,9 @@ fn story(point: &str) -> Story {
     }
 }
 
-/// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`.
+/// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`, `addons_upgrade`, `addons_apart`.
 fn is_elsewhere(point: &str) -> bool {
-    ["restart.", "rotate.", "migrate."].iter().any(|kind| point.starts_with(kind))
+    ["restart.", "rotate.", "migrate.", "clone.dumped"].iter().any(|kind| point.starts_with(kind))
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub const POINTS: &[&str] = &[
     "clone.prepared",
     "clone.paused",
     "clone.copied",
+    "clone.dumped",
     "clone.resumed",
     "clone.finished",
     "expiry.stopped",

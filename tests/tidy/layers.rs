@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot", "stack", "state", "task",
         ],
     ),
-    ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "state"]),
+    ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),
     (
         "supervisor",
         &["config", "db", "docker", "fault", "logs", "observed", "secret", "snapshot", "stack", "state", "task"],

@@ -2,51 +2,33 @@
 //! that runs, restored into a server of the new version on a volume of its own, compared. Nothing writes meanwhile, and the
 //! old volume is only read: whatever fails leaves it as it was. A crash begins anew with a fresh volume.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use boathouse_types::{Identifier, ReleaseId, Trigger};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, sink};
 
 use super::build::Exposed;
 use super::pipeline::Run;
 use super::stop::Step;
+use super::transfer::{self, Making, Transfer};
 use crate::clock;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, Transaction, deployment, object, volume};
-use crate::docker::{ContainerSpec, ExecEnd, ExecSpec, Limits, Mount, RunState, VolumeSpec, labels};
+use crate::docker::{Mount, RunState};
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::fault;
 use crate::observed::Phase;
 use crate::snapshot;
-use crate::stack::package::Backup;
 use crate::stack::{Component, upgrade};
 
-/// More data than can be moved in this time needs a way of its own.
-const COPY_MAX: Duration = Duration::from_secs(6 * 3600);
-/// Names and counts: no server takes that long for them.
-const CHECK_MAX: Duration = Duration::from_secs(15 * 60);
 /// Programs that do not end within the drain deadline and this are killed by then.
 const HALT_MAX: Duration = Duration::from_secs(120);
-/// A new server writes its first files in this time.
-const READY_MAX: Duration = Duration::from_secs(180);
-/// From the stop signal to the kill: a server writes what it still has in memory.
-const STOP_GRACE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Between two lines about how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// Bytes between the two servers.
-const PIPE: usize = 256 * 1024;
 
 /// All that it needs.
 struct Move {
-    backup: Backup,
-    /// The server that runs.
-    old: String,
-    /// The one that is filled.
-    new: ContainerSpec,
-    port: u16,
+    transfer: Transfer,
     /// Identifier and name of each new volume.
     volumes: Vec<(Identifier, String)>,
     live: ReleaseId,
@@ -67,15 +49,25 @@ pub async fn data(run: &Run, row: &ReleaseRow, addon: &Identifier, exposed: &Exp
     ));
     halt(run, row, &found).await?;
     run.log.say(format!("starting a second server of the new version for {addon}"));
-    begin(run, &found).await?;
+    let (transfer, engine) = (&found.transfer, &*run.engine);
+    transfer.begin(engine).await?;
     fault::point("migrate.made");
-    copy(run, &found).await?;
+    let (begun, mut told) = (Instant::now(), Instant::now());
+    let tell = |bytes: u64| {
+        if told.elapsed() > TELL_EVERY {
+            run.log.say(format!("{} MiB dumped and restored so far", bytes >> 20));
+            told = Instant::now();
+        }
+    };
+    let bytes = transfer.copy(engine, tell).await?;
+    run.log.say(format!("{} KiB dumped and restored in {} ms", bytes.div_ceil(1024), begun.elapsed().as_millis()));
     fault::point("migrate.copied");
-    check(run, &found).await?;
+    run.log.say(match transfer.check(engine).await? {
+        Some(facts) => format!("compared: {facts} facts are the same on both sides"),
+        None => "the package has nothing to compare; the restore said that it succeeded".to_owned(),
+    });
     fault::point("migrate.checked");
-    run.engine.stop(&found.new.name, STOP_GRACE).await?;
-    run.engine.remove(&found.new.name).await?;
-    Ok(())
+    Ok(transfer.end(engine).await?)
 }
 
 /// Removes the second server; its volume goes with the release that failed.
@@ -142,25 +134,18 @@ impl Move {
         });
         let mounts =
             moved.iter().map(|volume| Mount { volume: name(volume), path: volume.path.clone(), read_only: false });
-        let spec = ContainerSpec {
+        let second = transfer::second(Making {
             name: server_name(&app.instance, row.id),
+            instance: &app.instance,
             image,
-            command: new.command_at(deployment::by_id(connection, row.deployment_id)?.stage).cloned(),
+            part: &new,
+            stage: deployment::by_id(connection, row.deployment_id)?.stage,
             env: values.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
-            labels: BTreeMap::from([(labels::INSTANCE.to_owned(), app.instance.clone())]),
-            // Reached by nobody under the add-on's name.
-            network: Some(object::network_name(&app.instance, &row.slug)),
+            network: object::network_name(&app.instance, &row.slug),
             mounts: mounts.collect(),
-            limits: Limits { memory: new.resources.memory_bytes, ..Limits::default() },
-            stop_grace: Some(STOP_GRACE),
-            init: true,
-            ..ContainerSpec::default()
-        };
+        });
         Ok(Some(Self {
-            backup,
-            old: running(app, &live, &old)?,
-            new: spec,
-            port,
+            transfer: Transfer { backup, from: running(app, &live, &old)?, second, port, owner: row.deployment_id },
             volumes: moved.iter().map(|volume| (volume.identifier.clone(), name(volume))).collect(),
             live: live.id,
             components: before
@@ -228,122 +213,4 @@ async fn is_up(run: &Run, name: &str) -> Result<bool> {
         Err(error) if error.is_not_found() => Ok(false),
         Err(error) => Err(snapshot::engine_error(error)),
     }
-}
-
-/// A server of the new version on a fresh volume; what an earlier try left goes.
-async fn begin(run: &Run, found: &Move) -> Step<()> {
-    run.engine.remove(&found.new.name).await?;
-    for (_, name) in &found.volumes {
-        run.engine.remove_volume(name).await?;
-        let deployment = run.row().await?.deployment_id.to_string();
-        let labels = BTreeMap::from([
-            (labels::INSTANCE.to_owned(), run.app.instance.clone()),
-            (labels::DEPLOYMENT.to_owned(), deployment),
-        ]);
-        run.engine.create_volume(&VolumeSpec { name: name.clone(), labels }).await?;
-    }
-    run.engine.create(&found.new).await?;
-    run.engine.start(&found.new.name).await?;
-    let ready = tokio::time::timeout(READY_MAX, until_ready(run, found)).await;
-    ready.map_err(|_| {
-        invalid(format!("the new server did not listen on port {} within {} s", found.port, READY_MAX.as_secs()))
-    })??;
-    Ok(())
-}
-
-/// Until it takes connections: while it makes its first files, servers do not listen.
-async fn until_ready(run: &Run, found: &Move) -> Result<()> {
-    loop {
-        let label = crate::docker::Label::instance(&run.app.instance);
-        let all = run.engine.list(&label).await.map_err(snapshot::engine_error)?;
-        let Some(one) = all.into_iter().find(|one| one.name == found.new.name) else {
-            return Err(unavailable("the new server was removed by somebody"));
-        };
-        if matches!(one.state, RunState::Exited { .. }) {
-            return Err(
-                invalid("the new server ended right after its start").hint("Its image may need other variables.")
-            );
-        }
-        for address in one.addresses.values() {
-            if tokio::net::TcpStream::connect(SocketAddr::new(*address, found.port)).await.is_ok() {
-                return Ok(());
-            }
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// The dump of the one is the input of the other; nothing of it touches a disk of ours.
-async fn copy(run: &Run, found: &Move) -> Step<()> {
-    let begun = Instant::now();
-    let exec = |argv: &Vec<String>| ExecSpec { argv: argv.clone(), env: BTreeMap::new(), deadline: COPY_MAX };
-    let (dump, restore) = (exec(&found.backup.dump), exec(&found.backup.restore));
-    let (mut dumped_into, mut dumped) = duplex(PIPE);
-    let (mut restored_from, mut to_restore) = duplex(PIPE);
-    let dump = async move { run.engine.exec(&found.old, &dump, None, &mut dumped_into).await };
-    // Owned, so that the end of either side ends the pipe.
-    let restore = async move { run.engine.exec(&found.new.name, &restore, Some(&mut to_restore), &mut sink()).await };
-    let pump = async move {
-        let (mut buffer, mut bytes, mut told) = (vec![0; PIPE], 0_u64, Instant::now());
-        loop {
-            let length = dumped.read(&mut buffer).await.unwrap_or(0);
-            if length == 0 || restored_from.write_all(&buffer[..length]).await.is_err() {
-                return bytes;
-            }
-            bytes += length as u64;
-            if told.elapsed() > TELL_EVERY {
-                run.log.say(format!("{} MiB dumped and restored so far", bytes >> 20));
-                told = Instant::now();
-            }
-        }
-    };
-    let (dumped, bytes, restored) = tokio::join!(dump, pump, restore);
-    // One that fails breaks the other's pipe: the one that spoke first is the cause.
-    succeeded(run, "restored", restored.map_err(snapshot::engine_error)?).and(succeeded(
-        run,
-        "dumped",
-        dumped.map_err(snapshot::engine_error)?,
-    ))?;
-    run.log.say(format!("{} KiB dumped and restored in {} ms", bytes.div_ceil(1024), begun.elapsed().as_millis()));
-    Ok(())
-}
-
-fn succeeded(run: &Run, what: &str, ended: ExecEnd) -> Result<()> {
-    if ended.code == 0 {
-        return Ok(());
-    }
-    let said = run.log.redacted(ended.stderr.trim().lines().next_back().unwrap_or("it said nothing").to_owned());
-    Err(invalid(format!("the data could not be {what}: exit code {}: {said}", ended.code))
-        .hint("The version that ran goes on with its own files. Correct what it names, then try again."))
-}
-
-/// What the package counts must be the same on both sides.
-async fn check(run: &Run, found: &Move) -> Step<()> {
-    let Some(check) = &found.backup.check else {
-        run.log.say("the package has nothing to compare; the restore said that it succeeded");
-        return Ok(());
-    };
-    let spec = ExecSpec { argv: check.clone(), env: BTreeMap::new(), deadline: CHECK_MAX };
-    let mut counted = Vec::new();
-    for server in [&found.old, &found.new.name] {
-        let mut text = Vec::new();
-        let ended = run.engine.exec(server, &spec, None, &mut text).await?;
-        succeeded(run, "compared", ended)?;
-        counted.push(String::from_utf8_lossy(&text).into_owned());
-    }
-    let [old, new] = counted.as_slice() else { return Err(internal("two servers were asked").into()) };
-    if old == new {
-        run.log.say(format!("compared: {} facts are the same on both sides", old.lines().count()));
-        return Ok(());
-    }
-    let missing = old.lines().find(|line| !new.lines().any(|other| other == *line));
-    let more = new.lines().find(|line| !old.lines().any(|other| other == *line));
-    let what = missing.map(|line| format!("\"{line}\" is not so in the new one"));
-    let what = what.or_else(|| more.map(|line| format!("\"{line}\" is only in the new one")));
-    Err(invalid(format!(
-        "the copy is not the same as the data: {}",
-        what.unwrap_or_else(|| "its order differs".to_owned())
-    ))
-    .hint("The version that ran goes on with its own files. What the package's dump leaves out must be moved by hand.")
-    .into())
 }

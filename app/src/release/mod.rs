@@ -24,6 +24,7 @@ mod source;
 mod start;
 mod stop;
 mod switch;
+pub mod transfer;
 mod unpack;
 pub mod upgrade;
 pub mod upload;

@@ -16,6 +16,7 @@ use crate::docker::{ContainerSpec, Containers, DockerError, Mount, Owner, RunSta
 use crate::error::{Result, conflict, unavailable};
 use crate::fault;
 use crate::observed::{Hold, Observed};
+use crate::release::transfer::Transfer;
 use crate::snapshot::engine_error;
 
 /// The source must not stand still for longer: a clone is not worth an outage.
@@ -48,6 +49,8 @@ pub struct Plan {
     pub pairs: Vec<Pair>,
     /// The source's containers that write to them.
     pub writers: Vec<(String, Identifier)>,
+    /// Add-ons with so much data that it is dumped while they run.
+    pub dumps: Vec<Transfer>,
 }
 
 /// Fills the clone's volumes and answers how long the source's writers were paused.
@@ -57,6 +60,10 @@ pub async fn fill(
     plan: &Plan,
     bytes: &Arc<AtomicU64>,
 ) -> Result<Duration> {
+    // First the databases, then the files: what a row names is there.
+    for transfer in &plan.dumps {
+        dump(engine, transfer, bytes).await?;
+    }
     prepare(engine, plan).await.map_err(engine_error)?;
     fault::point("clone.prepared");
     let held = hold(engine, observed, plan).await.map_err(engine_error)?;
@@ -77,6 +84,16 @@ pub async fn fill(
     Ok(paused)
 }
 
+/// A dump is of one moment by itself: nothing is paused for it.
+async fn dump(engine: &dyn Containers, transfer: &Transfer, bytes: &Arc<AtomicU64>) -> Result<()> {
+    transfer.begin(engine).await?;
+    let before = bytes.load(Ordering::Relaxed);
+    let total = transfer.copy(engine, |copied| bytes.store(before + copied, Ordering::Relaxed)).await?;
+    bytes.store(before + total, Ordering::Relaxed);
+    fault::point("clone.dumped");
+    transfer.end(engine).await
+}
+
 fn too_long(bytes: u64) -> crate::error::Error {
     unavailable(format!(
         "copying took longer than {} s ({} MiB so far), and the source must not stand still for longer",
@@ -92,6 +109,9 @@ pub async fn clear(engine: &dyn Containers, plan: &Plan) -> Result<(), DockerErr
         for side in Side::BOTH {
             engine.remove(&name(plan, index, side)).await?;
         }
+    }
+    for transfer in &plan.dumps {
+        engine.remove(&transfer.second.name).await?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! volumes that hold them: a database keeps the users that are in its files.
 
 mod copy;
+mod dump;
 mod work;
 
 use boathouse_types::{CloneState, DeploymentId, DeploymentStage, Intent, Lifetime, NewClone, Trigger};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use boathouse_types::{CloneState, Millis};
 
 use super::copy::{self, Pair, Plan};
-use super::{begin, give_up};
+use super::{begin, dump, give_up};
 use crate::clock;
 use crate::db::clone::{self, CloneRow};
 use crate::db::event::{self, About};
@@ -28,6 +28,7 @@ const RETRY: Millis = 5 * clock::SECOND;
 pub async fn fill_next(app: &App, engine: &dyn Containers) -> Result<Option<Millis>> {
     let Some(row) = app.db.read(clone::next).await? else { return Ok(None) };
     fault::point("clone.taken");
+    dump::count(app, &row).await;
     let handles = (app.clone(), row.clone());
     let plan = app.db.write(move |tx| plan(tx, &handles.0, &handles.1)).await;
     let ended = match plan {
@@ -121,13 +122,20 @@ fn plan(tx: &Transaction<'_>, app: &App, row: &CloneRow) -> Result<Option<Plan>>
         volume::record(tx, target.id, &volume.identifier, &to)?;
         pairs.push(Pair { from: volume.name, to });
     }
+    let mut writers = writers(tx, row)?;
+    let dumps = dump::transfers(tx, app, row, &source, &target)?;
+    for transfer in &dumps {
+        pairs.retain(|pair| !transfer.second.mounts.iter().any(|mount| mount.volume == pair.to));
+        writers.retain(|(name, _)| *name != transfer.from);
+    }
     Ok(Some(Plan {
         instance: app.instance.clone(),
         clone: row.id,
         target: target.id.0,
         image: image(tx, row)?,
         pairs,
-        writers: writers(tx, row)?,
+        writers,
+        dumps,
     }))
 }
 
