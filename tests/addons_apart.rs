@@ -165,6 +165,11 @@ async fn a_clone_with_much_data_dumps_it_and_pauses_nothing_for_it() {
     let (good, bad) = hammer.end().await;
     assert!(bad.is_empty(), "of {good} failed: {bad:#?}");
     assert!(status.bytes > 0 && status.paused_ms < Some(1000), "{status:?}");
+    wait_for(seconds(90), "its first release has ended", || async {
+        let all: Vec<Release> = local.read(&format!("{}/releases", at("shop", "try"))).await;
+        all.last().is_some_and(|release| release.finished_at.is_some()).then_some(())
+    })
+    .await;
     assert!(count(&shop, "web-try-shop.localhost").await >= 4, "its data is there");
     let names = Engine::connect().await.container_names(&shop.server.instance()).await;
     assert!(!names.iter().any(|name| name.contains("-copy-")), "{names:?}");

@@ -8,7 +8,7 @@ use boathouse_types::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{Client, Engine, Server, app, at, https_h1, seconds, tar_gz, upload, wait_for};
+use crate::harness::{Client, Engine, GitRepo, Server, app, at, https_h1, seconds, tar_gz, upload, wait_for};
 
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const HOST: &str = "web-dev-shop.localhost";
@@ -215,4 +215,57 @@ async fn read_until(socket: &mut reqwest::Upgraded, word: &str) -> String {
     assert!(in_time, "no {word} in {text}");
     socket.flush().await.unwrap();
     text
+}
+
+/// The repository goes along with the code, and another branch is begun with only when it is said that edits are lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_develops_can_use_git_there_and_change_the_branch() {
+    let server = Server::start().await;
+    let local = server.local();
+    let dockerfile = "FROM boathouse-test-clients:1\nRUN apt-get update -q && apt-get install -y -q --no-install-recommends git && rm -rf /var/lib/apt/lists/*\nWORKDIR /app\nCMD [\"python3\", \"-m\", \"http.server\", \"8080\"]\n";
+    let manifest = "components:\n  - identifier: web\n    folder: /\n    port: 8080\n";
+    let file = |name: &str, text: &str| (name.to_owned(), text.as_bytes().to_vec());
+    let first = [file("boathouse.yaml", manifest), file("Dockerfile.dev", dockerfile), file("page.txt", "main")];
+    let repo = GitRepo::new(&first);
+    repo.git(&["checkout", "-q", "-b", "next"]);
+    repo.commit(&[file("page.txt", "next")], "next");
+    repo.git(&["checkout", "-q", "main"]);
+    let source = Source::Git { url: repo.path().to_str().unwrap().parse().unwrap(), branch: None, folder: None };
+    local.create_project("shop", &source).await;
+    let new = json!({"name": "dev", "stage": "development", "branch": "main"});
+    local.post("/api/v1/projects/shop/deployments", &new).await.ok();
+    let deploy = async || {
+        let release: Release = local.post(&format!("{}/releases", at("shop", "dev")), &json!({})).await.json();
+        local.must_be_live(local.ended_within(seconds(180), &release).await).await
+    };
+    deploy().await;
+    becomes(&server, "/page.txt", Some("main")).await;
+    let git = async |words: &[&str]| {
+        let names = Engine::connect().await.container_names(&server.instance()).await;
+        let name = names.iter().filter(|name| name.ends_with("-web")).max().unwrap().clone();
+        let mut docker = std::process::Command::new("docker");
+        docker.args(["exec", &name, "git", "-c", "user.name=A", "-c", "user.email=a@example.com"]).args(words);
+        let out = docker.output().unwrap();
+        assert!(out.status.success(), "{words:?}: {out:?}");
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(git(&["status", "--porcelain", "--branch"]).await, "## main...origin/main");
+    assert_eq!(git(&["remote", "get-url", "origin"]).await, repo.path().to_str().unwrap());
+    git(&["commit", "-q", "--allow-empty", "-m", "edited here"]).await;
+    deploy().await;
+    assert_eq!(git(&["log", "-1", "--format=%s"]).await, "edited here", "a release leaves the code as it is");
+
+    let change = ["deployment", "change", "-p", "shop", "-d", "dev", "--branch", "next"];
+    let refused = server.cli(&change).await;
+    assert!(refused.code != 0 && refused.stderr.contains("--reset-code"), "{refused:?}");
+    let mut change = change.to_vec();
+    change.push("--reset-code");
+    server.cli(&change).await.ok();
+    deploy().await;
+    becomes(&server, "/page.txt", Some("next")).await;
+    assert_eq!(git(&["status", "--porcelain", "--branch"]).await, "## next...origin/next");
+    deploy().await;
+    let volumes = async || Engine::connect().await.volume_names(&server.instance()).await;
+    wait_for(seconds(30), "the code of before is gone", async || (volumes().await.len() == 1).then_some(())).await;
+    assert!(volumes().await[0].ends_with("code-web-2"));
 }

@@ -200,6 +200,10 @@ pub struct ChangeDeployment {
     /// What it is for; the next release is made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<DeploymentStage>,
+    /// In development: the next release begins with the code of the source; what was edited in the deployment is lost. Another branch needs
+    /// it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reset_code: bool,
 }
 
 /// `POST …/deployments/{deployment}/move`: to another project, or under another name.

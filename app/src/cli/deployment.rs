@@ -76,6 +76,9 @@ struct Change {
     /// The branch it follows from the next release on
     #[arg(long)]
     branch: Option<GitRef>,
+    /// In development: begin with the code of the source again; what was edited there is lost
+    #[arg(long)]
+    reset_code: bool,
     /// What it is for from the next release on
     #[arg(long, value_parser = stage)]
     stage: Option<DeploymentStage>,
@@ -144,10 +147,12 @@ async fn apply(change: Change, context: &Context) -> Result<()> {
         wake: change.wake,
         branch: change.branch,
         stage: change.stage,
+        reset_code: change.reset_code,
     };
     if body == ChangeDeployment::default() {
-        return Err(Failure::invalid("nothing to change was named")
-            .hint("Give --display-name, --branch, --stage, --lifetime, --wake, --protect or --unprotect."));
+        return Err(Failure::invalid("nothing to change was named").hint(
+            "Give --display-name, --branch, --reset-code, --stage, --lifetime, --wake, --protect or --unprotect.",
+        ));
     }
     let path = change.place.resolve()?.path();
     let changed: Deployment = context.client()?.call(Method::PATCH, &path, &body).await?;

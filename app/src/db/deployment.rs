@@ -239,6 +239,17 @@ pub fn next_expiry(connection: &Connection) -> Result<Option<Millis>> {
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
+/// The next release begins with the code of the source.
+pub fn reset_code(tx: &Transaction<'_>, id: DeploymentId) -> Result<()> {
+    tx.execute("update deployment set code_reset_at = ?2 where id = ?1", params![id.0, clock::now()])?;
+    Ok(())
+}
+
+/// When somebody asked for that last.
+pub fn code_reset_at(connection: &Connection, id: DeploymentId) -> Result<Option<Millis>> {
+    Ok(connection.query_row("select code_reset_at from deployment where id = ?1", [id.0], |row| row.get(0))?)
+}
+
 /// Changes branch and stage.
 pub fn change(tx: &Transaction<'_>, id: DeploymentId, stage: DeploymentStage, branch: Option<&GitRef>) -> Result<()> {
     tx.execute(

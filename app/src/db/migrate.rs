@@ -32,6 +32,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0022_project_manifest", include_str!("../../../migrations/0022_project_manifest.sql")),
     ("0023_addon_upgrades", include_str!("../../../migrations/0023_addon_upgrades.sql")),
     ("0024_renewed_clones", include_str!("../../../migrations/0024_renewed_clones.sql")),
+    ("0025_code_reset", include_str!("../../../migrations/0025_code_reset.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -1,6 +1,7 @@
 //! Git remotes: mirrors, trees at a commit, deploy keys. The only module that starts a process.
 
 mod checkout;
+mod editable;
 mod fault;
 pub mod host;
 pub mod key;
@@ -8,6 +9,7 @@ mod mirror;
 mod run;
 
 pub use checkout::checkout;
+pub use editable::editable;
 pub use fault::without_password;
 pub use mirror::{Fetched, Mirrors, Remote, fetch, fetch_into};
 pub use run::Talk;

@@ -35,9 +35,23 @@ pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeploymen
         said.push(format!("is for {} from the next release on", stage.as_str()));
     }
     let branch = change.branch.as_ref().or(row.branch.as_ref());
+    if change.reset_code {
+        refuse_reset(row)?;
+        deployment::reset_code(tx, row.id)?;
+        said.push("gets the code of its source with the next release; what was edited in it is lost then".to_owned());
+    }
     if branch != row.branch.as_ref()
         && let Some(branch) = branch
     {
+        if row.stage == DeploymentStage::Development && !change.reset_code {
+            return Err(conflict(format!(
+                "{} is developed: its code is not taken from a branch again, so another one would change nothing",
+                row.name
+            ))
+            .hint(
+                "Say that the code is to be that of the branch, and that what was edited here is lost: `--reset-code`.",
+            ));
+        }
         said.push(format!("follows the branch {branch} from the next release on"));
     }
     deployment::change(tx, row.id, stage, branch)?;
@@ -53,6 +67,18 @@ pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeploymen
 /// An empty one stands for the name itself.
 pub fn shown(name: &DisplayName) -> Option<&DisplayName> {
     Some(name).filter(|name| !name.as_str().is_empty())
+}
+
+fn refuse_reset(row: &DeploymentRow) -> Result<()> {
+    if row.stage == DeploymentStage::Development {
+        return Ok(());
+    }
+    Err(conflict(format!(
+        "{} is for {}: each release of it has the code of its source anyway",
+        row.name,
+        row.stage.as_str()
+    ))
+    .hint("Only at stage development the code stays as it was edited."))
 }
 
 /// A release is made for one stage from its first step to its last; and only code can be developed.

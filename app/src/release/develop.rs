@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use boathouse_types::{DeploymentStage, Identifier};
 use futures_util::StreamExt;
 
-use super::blocking;
 use super::pipeline::Run;
 use super::source::{Tree, subfolder};
 use super::stop::Step;
+use super::{blocking, upgrade};
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{deployment, volume};
+use crate::db::volume::VolumeRow;
+use crate::db::{Transaction, deployment, volume};
 use crate::docker::{ContainerSpec, Containers, Mount, Owner, VolumeSpec, labels};
 use crate::error::{Result, internal, invalid};
 use crate::fault;
@@ -25,6 +26,67 @@ const CHUNK: usize = 256 * 1024;
 pub async fn is_for(run: &Run, row: &ReleaseRow) -> Result<bool> {
     let id = row.deployment_id;
     Ok(run.app.db.read(move |c| deployment::by_id(c, id)).await?.stage == DeploymentStage::Development)
+}
+
+/// The repository that goes along with the code, in the work folder.
+pub fn repository(work: &Path) -> PathBuf {
+    work.join("repository")
+}
+
+/// The volumes with the code are those of what is live; after a reset each component gets a new one, which the release fills.
+pub async fn name_code(run: &Run, row: &ReleaseRow, stack: &mut Stack) -> Result<()> {
+    let id = row.deployment_id;
+    let read = run.app.db.read(move |c| {
+        let live = release::live(c, id)?;
+        let reset = deployment::code_reset_at(c, id)?.zip(live.as_ref()).is_some_and(|(at, live)| at > live.created_at);
+        Ok((upgrade::basis(c, &deployment::by_id(c, id)?)?, reset, volume::of_deployment(c, id)?))
+    });
+    let (basis, reset, taken) = read.await?;
+    for part in &mut stack.components {
+        let of_basis =
+            |basis: &Stack| basis.find(&part.identifier).and_then(Component::code).map(|code| code.identifier.clone());
+        let current = basis.as_ref().and_then(of_basis);
+        let Some(code) = part.volumes.iter_mut().find(|volume| volume.code) else { continue };
+        let plain = code.identifier.clone();
+        code.identifier = match current {
+            Some(_) if reset => next_free(&plain, &taken)?,
+            Some(current) => current,
+            None => plain,
+        };
+    }
+    Ok(())
+}
+
+/// `code-web-2`.
+fn next_free(plain: &Identifier, taken: &[VolumeRow]) -> Result<Identifier> {
+    for number in 2.. {
+        let name: Identifier = format!("{plain}-{number}").parse()?;
+        if !taken.iter().any(|row| row.identifier == name) {
+            return Ok(name);
+        }
+    }
+    Ok(plain.clone())
+}
+
+/// Once the release serves alone: code volumes that it replaced by others go.
+pub fn forget_replaced(tx: &Transaction<'_>, row: &ReleaseRow) -> Result<()> {
+    let Some(before) = release::replaced(tx, row.id)?.and_then(|old| old.manifest) else { return Ok(()) };
+    let now: Vec<&Identifier> = row
+        .manifest
+        .iter()
+        .flat_map(|stack| &stack.components)
+        .filter_map(Component::code)
+        .map(|code| &code.identifier)
+        .collect();
+    for row in volume::of_deployment(tx, row.deployment_id)? {
+        let was_code =
+            before.components.iter().filter_map(Component::code).any(|code| code.identifier == row.identifier);
+        // Where development has ended the code stays: it may be edited again one day.
+        if was_code && !now.is_empty() && !now.contains(&&row.identifier) {
+            volume::want_gone(tx, row.id)?;
+        }
+    }
+    Ok(())
 }
 
 /// Finds where the code of each component belongs, keeps that in the release, and fills the volumes that are new.
@@ -70,12 +132,13 @@ async fn fill(
     image: &str,
 ) -> Step<()> {
     let name = volume::name(&run.app.instance, &row.slug, volume);
-    let (deployment, identifier, recorded) = (row.deployment_id, volume.clone(), name.clone());
+    let (deployment, release) = (row.deployment_id, row.id);
+    let (identifier, recorded) = (volume.clone(), name.clone());
     let filled = run
         .app
         .db
         .write(move |tx| {
-            volume::record(tx, deployment, &identifier, &recorded)?;
+            volume::record_for(tx, deployment, &identifier, &recorded, Some(release))?;
             volume::is_filled(tx, &recorded)
         })
         .await?;
@@ -128,16 +191,24 @@ async fn pack(run: &Run, tree: &Tree, part: &Component) -> Step<PathBuf> {
     };
     let folder = subfolder(root, folder, &format!("the folder of component \"{}\"", part.identifier))?;
     let archive = run.work().join(format!("code-{}.tar", part.identifier));
-    let target = archive.clone();
-    blocking::run(move |_| pack_folder(&folder, &target)).await?;
+    let (target, repository) = (archive.clone(), repository(&run.work()));
+    let is_root = folder == root.canonicalize()? && root.ends_with("tree");
+    let with = (is_root && repository.is_dir()).then_some(repository);
+    if with.is_none() && run.work().join("repository").is_dir() {
+        run.log.about(&part.identifier, "no git repository goes along: its folder is not the root of one");
+    }
+    blocking::run(move |_| pack_folder(&folder, with.as_deref(), &target)).await?;
     Ok(archive)
 }
 
-/// Writes all of a folder into an archive.
-fn pack_folder(folder: &Path, archive: &Path) -> Result<()> {
+/// Writes all of a folder into an archive, with its repository.
+fn pack_folder(folder: &Path, repository: Option<&Path>, archive: &Path) -> Result<()> {
     let mut tar = tar::Builder::new(std::fs::File::create(archive)?);
     tar.follow_symlinks(false);
     tar.append_dir_all(".", folder)?;
+    if let Some(repository) = repository {
+        tar.append_dir_all(".git", repository)?;
+    }
     Ok(tar.into_inner()?.sync_all()?)
 }
 

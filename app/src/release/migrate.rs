@@ -79,7 +79,6 @@ pub async fn tidy(run: &Run, row: &ReleaseRow) -> Result<()> {
 /// What is recorded once the release serves alone.
 pub fn settle(tx: &Transaction<'_>, row: &ReleaseRow) -> Result<()> {
     let Trigger::Upgrade { addon, version } = &row.trigger else { return Ok(()) };
-    volume::settle(tx, row.id)?;
     let part = row.manifest.as_ref().and_then(|stack| stack.find(addon));
     let Some(before) = release::replaced(tx, row.id)?.and_then(|old| old.manifest) else { return Ok(()) };
     let (Some(old), Some(new)) = (before.find(addon), part) else { return Ok(()) };

@@ -86,7 +86,8 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         }
         None => of_image(row)?,
     };
-    let stack = keep_versions(run, row, stack).await?;
+    let mut stack = keep_versions(run, row, stack).await?;
+    develop::name_code(run, row, &mut stack).await?;
     fault::point("manifest.parsed");
     let (id, kept) = (row.id, stack.clone());
     let event_row = row.clone();
@@ -195,6 +196,10 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
     let remote =
         git::Remote { project, url, deploy_key: deploy_key.as_deref(), config: &run.app.config, paths: &run.app.paths };
     let fetched = git::fetch(&remote, reference.as_ref()).await?;
+    if develop::is_for(run, row).await? {
+        let branch = reference.as_ref().map(GitRef::as_str);
+        git::editable(&fetched, url, branch, &develop::repository(&run.work())).await?;
+    }
     fault::point("source.fetched");
     let commit = fetched.commit;
     run.log.say(format!("commit {} {} ({})", &commit.sha[..12.min(commit.sha.len())], commit.title, commit.author));

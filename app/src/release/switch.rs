@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use boathouse_types::{Failure, Intent, ReleaseState, Stage};
 
 use super::hosts::{self, Names};
-use super::migrate;
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
-use crate::db::Transaction;
+use super::{develop, migrate};
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::{self, ReleaseRow};
+use crate::db::{Transaction, volume};
 use crate::error::{Error, Result, internal};
 use crate::fault;
 use crate::state::App;
@@ -95,7 +95,9 @@ async fn finish(run: &Run, row: &ReleaseRow) -> Step<()> {
         .db
         .write(move |tx| {
             release::set_finished(tx, fresh.id)?;
+            volume::settle(tx, fresh.id)?;
             migrate::settle(tx, &fresh)?;
+            develop::forget_replaced(tx, &fresh)?;
             record_event(tx, &fresh, "system", "release.finished", &format!("Release #{} serves alone", fresh.number))
         })
         .await?;

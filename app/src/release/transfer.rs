@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use boathouse_types::{DeploymentId, DeploymentStage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, sink};
 
-use crate::docker::{
-    ContainerSpec, Containers, ExecEnd, ExecSpec, Label, Limits, Mount, RunState, VolumeSpec, labels,
-};
+use crate::docker::{ContainerSpec, Containers, ExecEnd, ExecSpec, Label, Limits, Mount, RunState, VolumeSpec, labels};
 use crate::error::{Error, Result, invalid, unavailable};
 use crate::logs::Redactor;
 use crate::snapshot::engine_error;
@@ -132,8 +130,7 @@ impl Transfer {
         let (mut restored_from, mut to_restore) = duplex(PIPE);
         // Each end is owned by one side, so that the end of either ends the pipe.
         let dump = async move { engine.exec(&self.from, &dump, None, &mut dumped_into).await };
-        let restore =
-            async move { engine.exec(&self.second.name, &restore, Some(&mut to_restore), &mut sink()).await };
+        let restore = async move { engine.exec(&self.second.name, &restore, Some(&mut to_restore), &mut sink()).await };
         let pump = async move {
             let (mut buffer, mut bytes, mut told) = (vec![0; PIPE], 0_u64, Instant::now());
             loop {
@@ -176,7 +173,11 @@ impl Transfer {
             self.succeeded("compared", ended)?;
             counted.push(String::from_utf8_lossy(&text).into_owned());
         }
-        if counted[0] == counted[1] { Ok(Some(counted[0].lines().count())) } else { Err(differs(&counted[0], &counted[1])) }
+        if counted[0] == counted[1] {
+            Ok(Some(counted[0].lines().count()))
+        } else {
+            Err(differs(&counted[0], &counted[1]))
+        }
     }
 
     /// Ends the second server in order: its files are whole then.
@@ -192,6 +193,7 @@ fn differs(old: &str, new: &str) -> Error {
     let what = missing.map(|line| format!("\"{line}\" is not so in the new one"));
     let what = what.or_else(|| more.map(|line| format!("\"{line}\" is only in the new one")));
     let what = what.unwrap_or_else(|| "its order differs".to_owned());
-    invalid(format!("the copy is not the same as the data: {what}"))
-        .hint("The version that ran goes on with its own files. What the package's dump leaves out must be moved by hand.")
+    invalid(format!("the copy is not the same as the data: {what}")).hint(
+        "The version that ran goes on with its own files. What the package's dump leaves out must be moved by hand.",
+    )
 }

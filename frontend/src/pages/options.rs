@@ -76,6 +76,7 @@ impl Fields {
             wake: Some(if self.visitors.get_untracked() { Wake::Visitors } else { Wake::Owner }),
             branch: some_text(self.branch).map(|branch| branch.parse()).transpose()?,
             stage: DeploymentStage::parse(&self.stage.get_untracked()),
+            reset_code: false,
         })
     }
 }
