@@ -325,7 +325,7 @@ async fn a_failed_release_says_why_and_leaves_the_old_one_serving() {
         let row = world.ends(number).await;
         let failure = row.failure.unwrap_or_else(|| panic!("#{number} is {:?}", row.state));
         let shown = format!("{}\n{}", failure.message, failure.log_tail.join("\n"));
-        assert_eq!(failure.stage, stage, "{shown}");
+        assert_eq!((failure.stage, failure.serving), (stage, Some(1)), "{shown}");
         for word in words {
             assert!(shown.contains(word), "#{number}: no {word:?} in {shown}");
         }

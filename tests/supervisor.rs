@@ -133,7 +133,7 @@ async fn a_failed_release_leaves_the_old_one_alone() {
     stage.go_live(old).await;
     let new = stage.release(Plan::of("sha256:two", vec![component("web", &[])])).await;
     stage.until("both", async || running(&fake, &stage).await.len() == 2).await;
-    let failure = Failure { stage: PipelineStage::Health, message: "no".into(), log_tail: vec![] };
+    let failure = Failure { stage: PipelineStage::Health, message: "no".into(), log_tail: vec![], serving: None };
     stage.write(move |tx| release::fail(tx, &release::by_id(tx, new)?, &failure)).await;
     stage.until("the end of the new one", async || running(&fake, &stage).await == [stage.name(1, "web")]).await;
     assert_eq!(stage.observed(1, "web").unwrap().restarts, 0);
@@ -277,7 +277,7 @@ async fn a_changed_database_never_runs_twice_on_its_files() {
         })
         .await;
 
-    let failure = Failure { stage: PipelineStage::Health, message: "no".into(), log_tail: vec![] };
+    let failure = Failure { stage: PipelineStage::Health, message: "no".into(), log_tail: vec![], serving: None };
     stage.write(move |tx| release::fail(tx, &release::by_id(tx, new)?, &failure)).await;
     stage
         .until("the old database", async || {

@@ -171,6 +171,19 @@ pub struct Failure {
     pub message: String,
     /// The end of the log, at most 50 lines.
     pub log_tail: Vec<String>,
+    /// The number of the release that serves in its place; none where nothing was live before.
+    #[serde(default)]
+    pub serving: Option<i64>,
+}
+
+impl Failure {
+    /// What visitors see now, in a sentence.
+    pub fn meanwhile(&self) -> String {
+        match self.serving {
+            Some(number) => format!("Release #{number} goes on serving."),
+            None => "Nothing was live before it, so nothing is served.".to_owned(),
+        }
+    }
 }
 
 /// What a component became in a release.

@@ -104,8 +104,12 @@ pub fn verdict(release: &Release) -> Result<()> {
             let failure = release.failure.as_ref();
             let stage = failure.map_or("", |failure| failure.stage.as_str());
             let message = failure.map_or("no reason was recorded", |failure| failure.message.as_str());
-            Err(Failure::release(format!("release #{} failed at the stage {stage}: {message}", release.number))
-                .hint("What was live before goes on serving."))
+            let failed =
+                Failure::release(format!("release #{} failed at the stage {stage}: {message}", release.number));
+            Err(match failure {
+                Some(failure) => failed.hint(failure.meanwhile()),
+                None => failed,
+            })
         }
     }
 }

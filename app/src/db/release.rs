@@ -186,6 +186,15 @@ pub fn replaced(connection: &Connection, id: ReleaseId) -> Result<Option<Release
     Ok(list_where(connection, "where r.id = (select replaces from release where id = ?1)", [id.0])?.into_iter().next())
 }
 
+/// The number of the release that serves once this one has failed.
+pub fn serving_without(connection: &Connection, row: &ReleaseRow) -> Result<Option<i64>> {
+    let serving = match row.state {
+        ReleaseState::Live => replaced(connection, row.id)?,
+        _ => live(connection, row.deployment_id)?,
+    };
+    Ok(serving.map(|serving| serving.number))
+}
+
 /// Marks a live release as done: routed, and the one before it drained.
 pub fn set_finished(tx: &Transaction<'_>, id: ReleaseId) -> Result<()> {
     let now = clock::now();

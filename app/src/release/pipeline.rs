@@ -348,15 +348,14 @@ async fn failure(run: &Run, row: &ReleaseRow, error: Error) -> Result<Failure> {
     run.log.say(format!("failed: {message}"));
     let lines = run.app.logs.end_of(run.id, FAILURE_LINES).await?;
     let log_tail = lines.into_iter().map(|line| line.text).collect();
-    Ok(Failure { stage: row.stage.unwrap_or(Stage::Source), message, log_tail })
+    let fresh = row.clone();
+    let serving = run.app.db.read(move |c| release::serving_without(c, &fresh)).await?;
+    Ok(Failure { stage: row.stage.unwrap_or(Stage::Source), message, log_tail, serving })
 }
 
 fn record_failure(tx: &Transaction<'_>, row: &ReleaseRow, failure: &Failure) -> Result<()> {
     let stage = failure.stage.as_str();
-    let still = match release::live(tx, row.deployment_id)? {
-        Some(live) => format!("; release #{} keeps serving", live.number),
-        None => String::new(),
-    };
+    let still = failure.serving.map_or(String::new(), |number| format!("; release #{number} keeps serving"));
     let message = format!("Release #{} failed at {stage}{still}: {}", row.number, failure.message);
     record_event(tx, row, "system", "release.failed", &message)
 }

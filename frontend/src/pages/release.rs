@@ -138,7 +138,9 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
 fn FailureView(release: Signal<Release>) -> impl IntoView {
     let failure = Memo::new(move |_| release.with(|release| release.failure.clone()));
     move || {
-        failure.get().map(|Failure { stage, message, log_tail }| {
+        failure.get().map(|failure| {
+        let meanwhile = failure.meanwhile();
+        let Failure { stage, message, log_tail, .. } = failure;
         let tail = log_tail.iter().map(|line| ansi::plain(line)).collect::<Vec<_>>().join("\n");
         view! {
             <section class="problem failure" role="alert">
@@ -146,7 +148,7 @@ fn FailureView(release: Signal<Release>) -> impl IntoView {
                 <div>
                     <h2>"Failed at the stage "{stage.as_str()}</h2>
                     <p>{message}</p>
-                    <p class="hint">"A release that was live before goes on serving."</p>
+                    <p class="hint">{meanwhile}</p>
                     {(!tail.is_empty()).then(|| view! { <div class="tail" tabindex="0" role="group" aria-label="The end of the log"><pre>{tail}</pre></div> })}
                 </div>
             </section>

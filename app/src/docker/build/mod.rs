@@ -12,6 +12,7 @@ mod ignorefile;
 mod progress;
 mod request;
 mod session;
+mod symptom;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -6,7 +6,7 @@ use bollard::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog};
 use bollard::models::{BuildInfo, BuildInfoAux};
 use tokio::sync::mpsc;
 
-use super::{BuildRequest, ca};
+use super::{BuildRequest, ca, symptom};
 use crate::docker::line::Splitter;
 use crate::docker::{BuildFailure, DockerError, ErrorKind, Line, Result, Stream};
 
@@ -93,7 +93,8 @@ impl Progress {
         let mut said = Vec::new();
         if !vertex.error.is_empty() && !step.ended {
             step.ended = true;
-            said.push(format!("failed: {}", vertex.error));
+            let end = exit_code(&vertex.error).map(|code| format!("exit code {code}"));
+            said.push(format!("failed: {}", end.unwrap_or_else(|| vertex.error.clone())));
             // A cancelled step is the consequence of another one's failure.
             if self.failed.is_none() && !vertex.error.contains("context canceled") {
                 self.failed = Some(vertex.digest.clone());
@@ -186,8 +187,23 @@ impl Progress {
             exit_code: exit_code(&error.why),
             tail: tail.iter().cloned().collect(),
         };
-        DockerError::new(ErrorKind::BuildFailed(Box::new(failure)), error.what, error.why)
+        let remedy = symptom::remedy(text.lines().chain([error.why.as_str()]));
+        let why = in_a_sentence(&failure, &error.why);
+        let explained = DockerError::new(ErrorKind::BuildFailed(Box::new(failure)), error.what, why);
+        match remedy {
+            Some(remedy) => explained.with_hint(remedy),
+            None => explained,
+        }
     }
+}
+
+/// The step and how it ended; the engine repeats the whole instruction instead.
+fn in_a_sentence(failure: &BuildFailure, why: &str) -> String {
+    let Some(code) = failure.exit_code else { return symptom::short(why) };
+    let step = failure.step.as_deref().map_or_else(|| "a step".to_owned(), symptom::short);
+    let said = symptom::telling(failure.tail.iter().map(String::as_str));
+    let said = said.map_or(String::new(), |line| format!(": {line}"));
+    format!("{step} ended with exit code {code}{said}")
 }
 
 /// The classic builder's ` ---> Running in 0123456789ab`. A program that prints the same names no container of a build.
@@ -251,6 +267,7 @@ mod tests {
         let error = progress
             .explain(DockerError::from_message("build t:1", "executor failed running [/bin/sh -c y]: exit code: 3"))
             .await;
+        assert_eq!(error.why, "[2/2] RUN y ended with exit code 3: line 59");
         let ErrorKind::BuildFailed(failure) = error.kind else { panic!("{error:?}") };
         assert_eq!(
             (failure.step.as_deref(), failure.exit_code, failure.tail.len()),
@@ -262,7 +279,7 @@ mod tests {
         while let Some(line) = receiver.recv().await {
             lines.push(line.text());
         }
-        assert!(lines.contains(&"line 0".to_owned()) && lines.contains(&"failed: exit code: 3".to_owned()));
+        assert!(lines.contains(&"line 0".to_owned()) && lines.contains(&"failed: exit code 3".to_owned()));
     }
 
     #[tokio::test]
