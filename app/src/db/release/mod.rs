@@ -1,10 +1,14 @@
 //! Releases. One compare-and-set writer changes states; what each change implies happens in the same transaction.
 
+mod component;
+
 use boathouse_types::{
-    Commit, DeploymentId, DeploymentName, Failure, Identifier, Millis, ProjectId, ProjectName, ReleaseComponent,
-    ReleaseId, ReleaseState, Serves, Source, Stage, StageTimes, Trigger,
+    Commit, DeploymentId, DeploymentName, Failure, Millis, ProjectId, ProjectName, ReleaseId, ReleaseState, Source,
+    Stage, StageTimes, Trigger,
 };
 use rusqlite::{Row, params};
+
+pub use self::component::{clear_digest, components, set_digest, set_port};
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed, volume};
 use crate::clock;
@@ -224,15 +228,6 @@ pub fn halting(connection: &Connection) -> Result<Vec<ReleaseRow>> {
     list_where(connection, "where r.halts_at is not null and r.state in ('building', 'starting')", [])
 }
 
-/// What a component became is found out anew.
-pub fn clear_digest(tx: &Transaction<'_>, id: ReleaseId, component: &Identifier) -> Result<()> {
-    tx.execute(
-        "update release_component set digest = null where release_id = ?1 and identifier = ?2",
-        params![id.0, component.as_str()],
-    )?;
-    Ok(())
-}
-
 /// Enters a pipeline stage and ends the one before; entering again after a crash keeps the first start.
 pub fn enter_stage(tx: &Transaction<'_>, id: ReleaseId, stage: Stage) -> Result<()> {
     let now = clock::now();
@@ -262,7 +257,7 @@ pub fn set_manifest(tx: &Transaction<'_>, id: ReleaseId, stack: &Stack) -> Resul
         tx.execute(
             "insert into release_component (release_id, identifier, serves, port) values (?1, ?2, ?3, ?4)
              on conflict (release_id, identifier) do nothing",
-            params![id.0, component.identifier.as_str(), serves_str(component.serves()), component.port],
+            params![id.0, component.identifier.as_str(), component::serves_str(component.serves()), component.port],
         )?;
     }
     Ok(())
@@ -271,36 +266,6 @@ pub fn set_manifest(tx: &Transaction<'_>, id: ReleaseId, stack: &Stack) -> Resul
 /// Stores the sealed environment snapshot.
 pub fn set_env(tx: &Transaction<'_>, id: ReleaseId, sealed: &[u8]) -> Result<()> {
     tx.execute("update release set env_sealed = ?2 where id = ?1", params![id.0, sealed])?;
-    Ok(())
-}
-
-/// Stores what a component became. An image's digest is kept from clean-up while the release is.
-pub fn set_digest(
-    tx: &Transaction<'_>,
-    id: ReleaseId,
-    component: &Identifier,
-    serves: Serves,
-    digest: &str,
-) -> Result<()> {
-    tx.execute(
-        "update release_component set digest = ?3 where release_id = ?1 and identifier = ?2",
-        params![id.0, component.as_str(), digest],
-    )?;
-    if serves == Serves::Container {
-        tx.execute(
-            "insert into image (digest, release_id) values (?1, ?2) on conflict do nothing",
-            params![digest, id.0],
-        )?;
-    }
-    Ok(())
-}
-
-/// Stores the port that a component's container was found to listen on.
-pub fn set_port(tx: &Transaction<'_>, id: ReleaseId, component: &Identifier, port: u16) -> Result<()> {
-    tx.execute(
-        "update release_component set port = ?3 where release_id = ?1 and identifier = ?2",
-        params![id.0, component.as_str(), port],
-    )?;
     Ok(())
 }
 
@@ -419,26 +384,6 @@ pub fn wanted(connection: &Connection) -> Result<Vec<ReleaseRow>> {
     list_where(connection, "where r.state in ('starting', 'live') and d.intent = 'running' order by r.id", [])
 }
 
-/// What the components of a release became.
-pub fn components(connection: &Connection, id: ReleaseId) -> Result<Vec<ReleaseComponent>> {
-    let mut statement = connection.prepare_cached(
-        "select identifier, serves, digest, port from release_component where release_id = ?1 order by identifier",
-    )?;
-    let rows = statement
-        .query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<rusqlite::Result<Vec<(String, String, Option<String>, Option<u16>)>>>()?;
-    rows.into_iter()
-        .map(|(identifier, serves, digest, port)| {
-            Ok(ReleaseComponent {
-                identifier: parsed("component", identifier)?,
-                serves: if serves == "files" { Serves::Files } else { Serves::Container },
-                digest,
-                port,
-            })
-        })
-        .collect()
-}
-
 /// The stages of a release with their times, in the pipeline's order.
 pub fn stages(connection: &Connection, id: ReleaseId) -> Result<Vec<StageTimes>> {
     let mut statement =
@@ -455,13 +400,6 @@ pub fn stages(connection: &Connection, id: ReleaseId) -> Result<Vec<StageTimes>>
         .collect::<Result<Vec<_>>>()?;
     stages.sort_by_key(|times| Stage::ALL.iter().position(|stage| *stage == times.stage));
     Ok(stages)
-}
-
-fn serves_str(serves: Serves) -> &'static str {
-    match serves {
-        Serves::Container => "container",
-        Serves::Files => "files",
-    }
 }
 
 fn list_where(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<ReleaseRow>> {
