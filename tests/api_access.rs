@@ -27,6 +27,10 @@ admin GET /registries
 admin POST /registries
 admin DELETE /registries/{registry}
 viewer GET /catalog
+viewer GET /catalog/sources
+admin POST /catalog/sources
+admin POST /catalog/sources/{source}/refresh
+admin DELETE /catalog/sources/{source}
 viewer GET /catalog/{package}
 viewer GET /starters
 member POST /analyze
@@ -38,6 +42,7 @@ member PUT /projects/{project}/manifest
 member DELETE /projects/{project}/manifest
 viewer POST /stacks/preview
 member POST /stacks
+member POST /stacks/push
 viewer GET /git/{repository}/info/refs
 viewer POST /git/{repository}/git-upload-pack
 member POST /git/{repository}/git-receive-pack
@@ -49,6 +54,8 @@ member DELETE /projects/{project}
 viewer GET /projects/{project}/deletion
 member POST /projects/{project}/restore
 member POST /projects/{project}/duplicate
+member PUT /projects/{project}/git-login
+member DELETE /projects/{project}/git-login
 member POST /projects/{project}/deploy-key
 viewer GET /projects/{project}/deployments
 member POST /projects/{project}/deployments
@@ -145,6 +152,7 @@ fn doors() -> Vec<Door> {
         ("{stage}", "staging"),
         ("{host}", "nowhere.example.com"),
         ("{package}", "nowhere"),
+        ("{source}", "nowhere"),
         ("{repository}", "nowhere.git"),
     ];
     let door = |route: api::Route| {

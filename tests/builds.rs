@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::engine_support::probe_binary;
-use crate::harness::{Engine, GitHttp, GitRepo, Server, TestApp, app, upload};
+use crate::harness::{Engine, GitHttp, GitRepo, Server, TestApp, app, tar_gz, upload};
 
 const TOKEN: &str = "npm_t0ken-of-the-build";
 const PLAIN: &str = "pip-index-user-not-marked";
@@ -184,4 +184,27 @@ async fn one_setting_brings_git_and_builds_through_the_proxy_with_the_extra_cert
     {
         assert!(log.contains(&words), "{words} in {log}");
     }
+}
+
+#[tokio::test]
+async fn a_packages_dockerfile_is_used_where_the_folder_has_none_and_its_own_wins() {
+    let server = Server::start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    let manifest = "components:\n  - {identifier: bare, package: ./pkg}\n  - {identifier: own, package: ./pkg}\n";
+    let (package, own) = (app("of the package"), app("of its own"));
+    let binary = package.files().into_iter().find(|(path, _)| path == "app*").unwrap().1;
+    let files = [
+        ("boathouse.yaml", manifest.as_bytes().to_vec()),
+        ("pkg/package.yaml", b"type: component\nname: Ours\n".to_vec()),
+        ("pkg/Dockerfile", package.dockerfile().into_bytes()),
+        ("bare/app*", binary.clone()),
+        ("own/app*", binary),
+        ("own/Dockerfile", own.dockerfile().into_bytes()),
+    ];
+    let release = local.deploy_archive("shop", tar_gz(&files)).await;
+    assert_eq!(server.visit("shop.localhost", "/").await.text(), "of the package");
+    assert_eq!(server.visit("own-production-shop.localhost", "/").await.text(), "of its own");
+    let log = local.release_log(&release).await;
+    assert!(log.contains("the package's Dockerfile in bare") && !log.contains("Dockerfile in own"), "{log}");
 }

@@ -92,6 +92,30 @@ async fn app_saying(word: &'static str) -> Backend {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hosts_of_one_component_reach_ports_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let https = free_port();
+    let app = open(folder.path(), https, &[]);
+    let running = run::start(&app).await.unwrap();
+    let root = run::root_certificate(&app).await.unwrap();
+    let id = deploy(&app);
+    site(&app, "one", "page");
+    let (usual, admin) = (app_saying("usual").await, app_saying("admin").await);
+    let made = app.db.write_blocking(|tx| {
+        let (component, name) = ("api".parse().unwrap(), "admin.shop.test".parse().unwrap());
+        let host = host::create(tx, id, &component, &name, "/", TlsMode::Internal, true)?;
+        host::set_port(tx, host, admin.address.port())
+    });
+    made.unwrap();
+    let (one, _) = go_live(&app, id, &usual, "one");
+    wait_for("the release", async || app.observed.is_routed(one).then_some(())).await;
+    let get = async |host: &str, path: &str| status_and_text(root.as_bytes(), host, https, path).await;
+    assert_eq!(get("shop.test", "/api/x").await, (200, "usual /api/x".to_owned()));
+    assert_eq!(get("admin.shop.test", "/x").await, (200, "admin /x".to_owned()));
+    running.shut_down(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn releases_follow_each_other_and_a_stopped_deployment_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let https = free_port();

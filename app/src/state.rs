@@ -62,6 +62,8 @@ pub struct Pokes {
     pub expiry: Poke,
     /// The ends of recycle periods.
     pub recycle: Poke,
+    /// Sources of packages that are to be fetched.
+    pub catalog: Poke,
     /// The supervisor.
     pub supervisor: Poke,
     /// Whoever counts what volumes take.

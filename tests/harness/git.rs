@@ -157,6 +157,10 @@ fn answer(mut connection: &TcpStream, repo: &Path, wanted: Option<&str>) -> Opti
         .env("CONTENT_LENGTH", body.len().to_string())
         .env("HTTP_CONTENT_ENCODING", header("content-encoding").unwrap_or_default())
         .env("GIT_PROTOCOL", header("git-protocol").unwrap_or_default());
+    if wanted.is_some() {
+        // Whoever signed in may push.
+        backend.env("REMOTE_USER", "ada");
+    }
     let mut child = backend.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     child.stdin.take()?.write_all(&body).ok()?;
     let output = child.wait_with_output().ok()?.stdout;

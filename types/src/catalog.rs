@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EnvKey, Identifier, ProjectName};
+use crate::{EnvKey, GitRef, GitUrl, Identifier, Millis, ProjectName};
 
 /// A package of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,71 @@ pub struct CatalogPackage {
     pub rotates: Option<EnvKey>,
     /// A page about it, Markdown.
     pub readme: String,
+    /// The source that it comes from; absent for what is in the binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PackageOrigin>,
+}
+
+/// Where a package of the catalog comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PackageOrigin {
+    /// The source's name.
+    pub source: Identifier,
+    /// The commit that it is pinned by; absent for a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// Where a source of packages is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum SourceLocation {
+    /// A git repository.
+    Git {
+        /// The remote.
+        url: GitUrl,
+        /// A branch, tag or commit; the remote's HEAD where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<GitRef>,
+    },
+    /// A folder on the server.
+    Folder {
+        /// Its absolute path.
+        path: String,
+    },
+}
+
+/// A source of packages besides those in the binary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CatalogSource {
+    /// Its name.
+    pub name: Identifier,
+    /// Where it is; a password in an address is not shown.
+    pub location: SourceLocation,
+    /// The commit that its packages are pinned by; absent for a folder, and before it was fetched.
+    pub commit: Option<String>,
+    /// Its packages, as they were fetched last.
+    pub packages: Vec<Identifier>,
+    /// When they were fetched last.
+    pub refreshed_at: Option<Millis>,
+    /// Why the last try failed, and what to do; what was fetched before stays.
+    pub problem: Option<String>,
+    /// It is being fetched.
+    pub busy: bool,
+}
+
+/// `POST /catalog/sources`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewCatalogSource {
+    /// A name for it.
+    pub name: Identifier,
+    /// Where it is.
+    pub location: SourceLocation,
 }
 
 /// A variable of a package.
@@ -139,4 +204,48 @@ pub struct StackFile {
     pub path: String,
     /// Its text.
     pub text: String,
+}
+
+/// `POST /stacks/push`: a choice whose code goes to a remote of the user's instead of living on this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PushStack {
+    /// What it is made of.
+    pub choice: StackChoice,
+    /// Where its code goes.
+    pub remote: StackRemote,
+}
+
+/// A git remote that new code is pushed to; it becomes the project's source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StackRemote {
+    /// An empty repository, over https or ssh, without a password in the address; over ssh the project's deploy key is used.
+    pub url: GitUrl,
+    /// The branch to make there; `main` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<GitRef>,
+    /// Who signs in there, over https; kept sealed for the project's releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<GitLogin>,
+}
+
+/// `PUT /projects/{project}/git-login`: how the server signs in at the project's https remote. It never comes back.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct GitLogin {
+    /// The user name; many hosts take any with a token.
+    pub username: String,
+    /// A password or token.
+    pub token: String,
+}
+
+// The token never appears in debug output.
+impl std::fmt::Debug for GitLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitLogin").field("username", &self.username).finish_non_exhaustive()
+    }
 }

@@ -1,28 +1,33 @@
 //! `/catalog`: the packages that a stack can be made of.
 
-use actix_web::web::{Json, Path};
+use actix_web::web::{Data, Json, Path};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use boathouse_types::{CatalogConnection, CatalogPackage, CatalogParameter, Starter};
 
+use super::answer::read;
 use crate::catalog::{self, Entry};
 use crate::error::{Result, not_found};
+use crate::release::packages;
 use crate::stack::package::{PackageImage, PackageKind, Parameter, ParameterKind};
+use crate::state::App;
 
-pub async fn list() -> Json<Vec<CatalogPackage>> {
-    Json(catalog::all().iter().map(show).collect())
+pub async fn list(app: Data<App>) -> Result<Json<Vec<CatalogPackage>>> {
+    read(&app, |c, _| Ok(packages::catalog(c)?.entries().map(show).collect())).await
 }
 
 pub async fn starters() -> Json<Vec<Starter>> {
     Json(catalog::starters().to_vec())
 }
 
-pub async fn get(name: Path<String>) -> Result<Json<CatalogPackage>> {
-    let entry = catalog::entry(&name).ok_or_else(|| {
-        not_found(format!("the catalog has no package \"{}\"", name.escape_debug()))
-            .hint("`boathouse catalog list` shows all.")
-    })?;
-    Ok(Json(show(entry)))
+pub async fn get(app: Data<App>, name: Path<String>) -> Result<Json<CatalogPackage>> {
+    read(&app, move |c, _| {
+        packages::catalog(c)?.entry(&name).map(show).ok_or_else(|| {
+            not_found(format!("the catalog has no package \"{}\"", name.escape_debug()))
+                .hint("`boathouse catalog list` shows all.")
+        })
+    })
+    .await
 }
 
 fn show(entry: &Entry) -> CatalogPackage {
@@ -57,6 +62,7 @@ fn show(entry: &Entry) -> CatalogPackage {
         backup: package.backup.is_some(),
         rotates: package.rotate.as_ref().map(|rotate| rotate.key.clone()),
         readme: entry.readme.clone(),
+        source: entry.origin.clone(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::answer::{read, write};
 use super::view::project::{show, show_recycled};
 use crate::auth::Actor;
 use crate::db::event::{self, About};
+use crate::db::project::ProjectRow;
 use crate::db::{Transaction, deployment, project};
 use crate::error::{Result, invalid};
 use crate::git;
@@ -149,14 +150,20 @@ pub async fn duplicate(
 pub async fn make_deploy_key(app: Data<App>, actor: Actor, name: Path<ProjectName>) -> Result<Json<Project>> {
     write(&app, move |tx, app| {
         let row = project::by_name(tx, &name)?;
-        let pair = git::key::generate(&format!("boathouse-{name}"))?;
-        let sealed = app.key.seal(&project::deploy_key_aad(row.id), pair.private.as_bytes());
-        project::set_deploy_key(tx, row.id, &pair.public, &sealed)?;
-        let message = format!("{} made a deploy key for {name}", actor.label());
-        event::record(tx, &actor.label(), "project.key", about(&name), &message)?;
+        make_key(tx, app, &row, &actor)?;
         show(tx, app, project::by_id(tx, row.id)?)
     })
     .await
+}
+
+/// Makes a deploy key, in place of the one before.
+pub fn make_key(tx: &Transaction<'_>, app: &App, row: &ProjectRow, actor: &Actor) -> Result<()> {
+    let pair = git::key::generate(&format!("boathouse-{}", row.name))?;
+    let sealed = app.key.seal(&project::deploy_key_aad(row.id), pair.private.as_bytes());
+    project::set_deploy_key(tx, row.id, &pair.public, &sealed)?;
+    let message = format!("{} made a deploy key for {}", actor.label(), row.name);
+    event::record(tx, &actor.label(), "project.key", about(&row.name), &message)?;
+    Ok(())
 }
 
 fn about(name: &ProjectName) -> About<'_> {

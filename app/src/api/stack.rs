@@ -10,14 +10,16 @@ use crate::catalog;
 use crate::db;
 use crate::error::{Result, conflict};
 use crate::git::host;
+use crate::release::packages;
 use crate::state::App;
 
-pub async fn preview(choice: Json<StackChoice>) -> Result<Json<StackPreview>> {
-    Ok(Json(catalog::generate(&choice)?))
+pub async fn preview(app: Data<App>, choice: Json<StackChoice>) -> Result<Json<StackPreview>> {
+    let catalog = app.db.read(packages::catalog).await?;
+    Ok(Json(catalog::generate(&choice, &catalog)?))
 }
 
 pub async fn create(app: Data<App>, actor: Actor, choice: Json<StackChoice>) -> Result<Json<Project>> {
-    let generated = catalog::generate(&choice)?;
+    let generated = catalog::generate(&choice, &app.db.read(packages::catalog).await?)?;
     let name = choice.into_inner().name;
     let asked = name.clone();
     // The database decides in the end; this spares a repository for nothing.

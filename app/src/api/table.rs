@@ -5,9 +5,9 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, analyze, backup, catalog, cloning, code, container, deployment, env, environment, event, git, host, log,
-    manifest, openapi, plan, project, registry, release, session, setup, shared, stack, status, system, token, upload,
-    user, volume,
+    addon, analyze, backup, catalog, catalog_source, cloning, code, container, deployment, env, environment, event,
+    git, git_login, host, log, manifest, openapi, plan, project, registry, release, session, setup, shared, stack,
+    stack_push, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -67,6 +67,10 @@ fn access() -> Vec<Route> {
 fn building() -> Vec<Route> {
     vec![
         route(GET, "/catalog", VIEWER, catalog::list).says("Packages that a stack can be made of").answers_many::<CatalogPackage>(),
+        route(GET, "/catalog/sources", VIEWER, catalog_source::list).says("Sources of packages besides those in the binary").answers_many::<CatalogSource>(),
+        route(POST, "/catalog/sources", ADMIN, catalog_source::add).says("Add a git repository or a folder of the server as a source of packages; 202 where it is not there after 20 s").takes::<NewCatalogSource>().answers::<CatalogSource>(),
+        route(POST, "/catalog/sources/{source}/refresh", ADMIN, catalog_source::refresh).says("Fetch a source anew; what was fetched before stays where that fails").answers::<CatalogSource>(),
+        route(DELETE, "/catalog/sources/{source}", ADMIN, catalog_source::remove).says("Remove a source with its packages; what was deployed of them stays").with_status(204),
         route(GET, "/catalog/{package}", VIEWER, catalog::get).says("One package, by its name or an alias").answers::<CatalogPackage>(),
         route(GET, "/starters", VIEWER, catalog::starters).says("Stacks that somebody chose already, to begin with").answers_many::<Starter>(),
         route(POST, "/analyze", MEMBER, analyze::remote).says("What a git repository is, from its files, and the manifest and Dockerfiles that it could have; nothing of it runs, nothing is kept").takes::<Analyze>().answers::<Proposal>(),
@@ -78,6 +82,7 @@ fn building() -> Vec<Route> {
         route(DELETE, "/projects/{project}/manifest", MEMBER, manifest::remove).says("Keep no manifest any more").with_status(204),
         route(POST, "/stacks/preview", VIEWER, stack::preview).says("The code that a choice of packages becomes; nothing is made").takes::<StackChoice>().answers::<StackPreview>(),
         route(POST, "/stacks", MEMBER, stack::create).says("Make the code, a git repository on this server that holds it, and the project").takes::<StackChoice>().answers::<Project>(),
+        route(POST, "/stacks/push", MEMBER, stack_push::push).says("Make the code and push it to an empty repository of yours, which becomes the project's source; where the push fails, the same request tries again").takes::<PushStack>().answers::<Project>(),
         route(GET, "/git/{repository}/info/refs", VIEWER, git::refs).says("Git's smart protocol: what there is to fetch or to push to (a push needs a member)")
             .query(&[("service", "`git-upload-pack` or `git-receive-pack`.")]).answers_bytes(&["application/x-git-upload-pack-advertisement", "application/x-git-receive-pack-advertisement"]),
         route(POST, "/git/{repository}/git-upload-pack", VIEWER, git::fetch).says("Git's smart protocol: clone and fetch").takes_bytes(&["application/x-git-upload-pack-request"]).answers_bytes(&["application/x-git-upload-pack-result"]),
@@ -96,6 +101,8 @@ fn projects() -> Vec<Route> {
         route(GET, "/projects/{project}/deletion", VIEWER, project::deletion).says("What a deletion of the project would take").answers::<Deletion>(),
         route(POST, "/projects/{project}/restore", MEMBER, project::restore).says("Bring a deleted project back, with the deployments that were deleted with it").answers::<Project>(),
         route(POST, "/projects/{project}/duplicate", MEMBER, project::duplicate).says("A new project with this one's source, deployments and variables; without data, releases and hosts").takes::<DuplicateProject>().answers::<Project>(),
+        route(PUT, "/projects/{project}/git-login", MEMBER, git_login::set).says("Set how the server signs in at the project's https remote; kept sealed, for that host alone, and never returned").takes::<GitLogin>().with_status(204),
+        route(DELETE, "/projects/{project}/git-login", MEMBER, git_login::remove).says("Forget how to sign in at the project's remote").with_status(204),
         route(POST, "/projects/{project}/deploy-key", MEMBER, project::make_deploy_key).says("Make an ed25519 deploy key for ssh remotes, replacing the one before").answers::<Project>(),
     ]
 }
@@ -162,7 +169,8 @@ fn settings() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/env/apply", MEMBER, environment::apply).says("Make a release of what is live with the variables of now; nothing is built").answers::<Release>().with_status(202),
         route(POST, "/projects/{project}/deployments/{deployment}/env/{key}/reveal", MEMBER, environment::reveal).says("A variable's value in the clear; an event says who saw it").query(&[("component", "As this component or add-on gets it; what was set for all where absent.")]).answers::<Revealed>(),
         route(GET, "/projects/{project}/deployments/{deployment}/environment", VIEWER, environment::show).says("What each component and add-on gets, where each value comes from, and what restarts when it is applied").answers::<Environment>(),
-        route(GET, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::show).says("What a release of the present would change, in order, and what is not as the live release says").answers::<Plan>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::show).says("What a release of the present would change, in order, and what is not as the live release says")
+            .query(&[("reference", "A branch, tag or commit: what a deploy of it would change; it is fetched and read, and nothing is kept.")]).answers::<Plan>(),
         route(POST, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::of_manifest).says("What a release with another manifest would change; nothing is kept of it").takes::<NewPlan>().answers::<Plan>(),
         route(GET, "/projects/{project}/env", VIEWER, shared::list).says("Variables that a project's deployments share").answers_many::<EnvVar>(),
         route(PUT, "/projects/{project}/env", MEMBER, shared::set).says("Set the given variables of a project and keep the others").takes::<SetEnv>().answers_many::<EnvVar>(),

@@ -65,5 +65,7 @@ fn entry(folder: &str) -> Entry {
         icon: parsed.icon.and_then(|icon| text(folder, &icon)).unwrap_or_default(),
         readme: text(folder, "README.md").unwrap_or_default(),
         starter: parsed.starter,
+        code: Vec::new(),
+        origin: None,
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use boathouse_types::{Identifier, PartChoice, ProjectName, StackChoice, StackFile, StackPreview};
 
-use super::{Entry, Reference, embedded, entry, find, names};
+use super::{Catalog, Entry, Reference, embedded};
 use crate::error::{Result, invalid};
 use crate::stack::package::{Package, PackageImage, PackageKind};
 use crate::stack::package_manifest::NO_GROUP;
@@ -21,20 +21,20 @@ const SHARED: &str = "shared";
 const NO_STORE: &str = "memory";
 
 /// A part of the choice with its package.
-struct Part {
+struct Part<'c> {
     identifier: Identifier,
     asked: String,
     package: Package,
-    entry: &'static Entry,
+    entry: &'c Entry,
 }
 
 /// Makes the code. Pure: the same choice becomes the same files.
 ///
 /// # Errors
 /// A package that is not in the catalog, or not of that kind; an identifier that is used twice; no component.
-pub fn generate(choice: &StackChoice) -> Result<StackPreview> {
-    let components = parts(&choice.components, PackageKind::Component)?;
-    let addons = parts(&choice.addons, PackageKind::Addon)?;
+pub fn generate(choice: &StackChoice, catalog: &Catalog) -> Result<StackPreview> {
+    let components = parts(&choice.components, PackageKind::Component, catalog)?;
+    let addons = parts(&choice.addons, PackageKind::Addon, catalog)?;
     if components.is_empty() {
         return Err(invalid("a stack needs at least one component").hint("Choose one, as in --component nodejs."));
     }
@@ -59,19 +59,19 @@ pub fn generate(choice: &StackChoice) -> Result<StackPreview> {
     Ok(StackPreview { manifest, files })
 }
 
-fn parts(choices: &[PartChoice], kind: PackageKind) -> Result<Vec<Part>> {
-    choices.iter().map(|choice| part(choice, kind)).collect()
+fn parts<'c>(choices: &[PartChoice], kind: PackageKind, catalog: &'c Catalog) -> Result<Vec<Part<'c>>> {
+    choices.iter().map(|choice| part(choice, kind, catalog)).collect()
 }
 
-fn part(choice: &PartChoice, kind: PackageKind) -> Result<Part> {
+fn part<'c>(choice: &PartChoice, kind: PackageKind, catalog: &'c Catalog) -> Result<Part<'c>> {
     let asked = choice.package.trim().to_owned();
-    let named = Reference::parse(&asked).and_then(|reference| entry(&reference.name));
+    let named = Reference::parse(&asked).and_then(|reference| catalog.entry(&reference.name));
     let Some(entry) = named else {
-        let known: Vec<&str> = names().map(Identifier::as_str).collect();
+        let known: Vec<&str> = catalog.entries().map(|entry| entry.package.identifier.as_str()).collect();
         return Err(invalid(format!("the catalog has no package \"{}\"", asked.escape_debug()))
             .hint(format!("It has: {}.", known.join(", "))));
     };
-    let Some(package) = find(&asked) else {
+    let Some((package, _)) = catalog.find(&asked) else {
         return Err(invalid(format!(
             "{} is not in the catalog in the version of \"{}\"",
             entry.package.name,
@@ -97,7 +97,7 @@ fn versions(package: &Package) -> String {
     }
 }
 
-fn manifest(name: &ProjectName, components: &[Part], addons: &[Part]) -> String {
+fn manifest(name: &ProjectName, components: &[Part<'_>], addons: &[Part<'_>]) -> String {
     let mut text = format!("name: {name}\ncomponents:\n");
     let imports = imports(addons);
     for part in components {
@@ -116,7 +116,7 @@ fn manifest(name: &ProjectName, components: &[Part], addons: &[Part]) -> String 
     text
 }
 
-fn describe(text: &mut String, part: &Part) {
+fn describe(text: &mut String, part: &Part<'_>) {
     line_of(text, format_args!("  - identifier: {}", part.identifier));
     line_of(text, format_args!("    name: {}", part.package.name));
     line_of(text, format_args!("    package: {}", part.asked));
@@ -139,7 +139,7 @@ fn has_server(package: &Package) -> bool {
 }
 
 /// Every variable of every add-on; where two export the same name, the first has it.
-fn imports(addons: &[Part]) -> Vec<String> {
+fn imports(addons: &[Part<'_>]) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let mut lines = Vec::new();
     for part in addons {
@@ -158,7 +158,7 @@ fn imports(addons: &[Part]) -> Vec<String> {
 }
 
 /// The files of a component: its starter and the package's Dockerfiles.
-fn starter(project: &ProjectName, part: &Part, addons: &[Part]) -> Vec<(String, String)> {
+fn starter(project: &ProjectName, part: &Part<'_>, addons: &[Part<'_>]) -> Vec<(String, String)> {
     let folder = part.entry.package.identifier.as_str();
     let mut words = BTreeMap::from([
         ("{{project}}", project.to_string()),
@@ -168,7 +168,10 @@ fn starter(project: &ProjectName, part: &Part, addons: &[Part]) -> Vec<(String, 
     ]);
     let mut files: Vec<(String, String)> = Vec::new();
     let starter = format!("{folder}/starter");
-    for path in embedded::below(&starter) {
+    files.extend(part.entry.code.iter().map(|file| (file.path.clone(), file.text.clone())));
+    // A package of a source may be called as a folder of ours: what is embedded belongs to our own alone.
+    let own = if part.entry.origin.is_none() { embedded::below(&starter) } else { Vec::new() };
+    for path in own {
         files.push((path.clone(), embedded::text(&starter, &path).unwrap_or_default()));
     }
     if let Some(code) = &part.entry.starter {
@@ -190,8 +193,8 @@ fn starter(project: &ProjectName, part: &Part, addons: &[Part]) -> Vec<(String, 
 }
 
 /// Where a starter keeps its count: the first add-on that the language has a piece for.
-fn store(language: &str, addons: &[Part]) -> &'static str {
-    let store_of = |part: &Part| match part.entry.package.identifier.as_str() {
+fn store(language: &str, addons: &[Part<'_>]) -> &'static str {
+    let store_of = |part: &Part<'_>| match part.entry.package.identifier.as_str() {
         "valkey" => Some("redis"),
         "postgres" => Some("postgres"),
         "mariadb" => Some("mariadb"),
@@ -203,7 +206,7 @@ fn store(language: &str, addons: &[Part]) -> &'static str {
     addons.iter().filter_map(store_of).find(has).unwrap_or(NO_STORE)
 }
 
-fn readme(name: &ProjectName, components: &[Part], addons: &[Part]) -> String {
+fn readme(name: &ProjectName, components: &[Part<'_>], addons: &[Part<'_>]) -> String {
     let mut text =
         format!("# {name}\n\nMade by `boathouse new`. [{MANIFEST}]({MANIFEST}) says what it consists of.\n\n");
     text.push_str("| part | what it is |\n|---|---|\n");

@@ -13,7 +13,7 @@ fn choice(components: &[&str], addons: &[&str]) -> StackChoice {
 }
 
 fn made(components: &[&str], addons: &[&str]) -> BTreeMap<String, String> {
-    let preview = generate(&choice(components, addons)).unwrap();
+    let preview = generate(&choice(components, addons), &Catalog::default()).unwrap();
     preview.files.into_iter().map(|file| (file.path, file.text)).collect()
 }
 
@@ -105,10 +105,10 @@ fn a_choice_that_makes_no_stack_is_refused() {
         (choice(&["nodejs"; 21], &[]), "at most 20"),
     ];
     for (choice, wanted) in cases {
-        let error = generate(&choice).unwrap_err();
+        let error = generate(&choice, &Catalog::default()).unwrap_err();
         assert!(error.message.contains(wanted), "{}", error.message);
     }
-    let error = generate(&choice(&["nodejs"], &["postgres#9"])).unwrap_err();
+    let error = generate(&choice(&["nodejs"], &["postgres#9"]), &Catalog::default()).unwrap_err();
     assert!(error.hint.unwrap().contains("17, 16"));
 }
 
@@ -117,7 +117,7 @@ fn parts_can_be_renamed() {
     let mut choice = choice(&["nodejs"], &["postgres"]);
     choice.components[0].identifier = Some("web".parse().unwrap());
     choice.addons[0].identifier = Some("db".parse().unwrap());
-    let preview = generate(&choice).unwrap();
+    let preview = generate(&choice, &Catalog::default()).unwrap();
     assert!(preview.manifest.contains("identifier: web\n    name: Node.js\n    package: nodejs"));
     assert!(preview.manifest.contains("'db.*'"));
     assert!(preview.files.iter().any(|file| file.path == "web/src/index.js"));

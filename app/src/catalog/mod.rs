@@ -1,4 +1,5 @@
-//! The catalog: packages that are in the binary, and answer for the well-known package URLs without a network.
+//! The catalog: packages that are in the binary, and answer for the well-known package URLs without a network; and those of
+//! sources that an administrator added.
 
 mod embedded;
 mod generate;
@@ -7,7 +8,8 @@ mod starters;
 
 use std::sync::LazyLock;
 
-use boathouse_types::{Identifier, ImageRef};
+use boathouse_types::{ImageRef, PackageOrigin, StackFile};
+use serde::{Deserialize, Serialize};
 
 use crate::stack::package::{Package, PackageImage};
 use crate::stack::package_manifest::StarterCode;
@@ -17,7 +19,7 @@ pub use reference::Reference;
 pub use starters::starters;
 
 /// A package with what people see of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// The package.
     pub package: Package,
@@ -30,7 +32,56 @@ pub struct Entry {
     /// A page about it, Markdown.
     pub readme: String,
     /// How its starter counts visits, where it does.
+    #[serde(skip)]
     pub starter: Option<StarterCode>,
+    /// The code of a new component, where the package brings it; paths below the component's folder.
+    #[serde(default)]
+    pub code: Vec<StackFile>,
+    /// The source that it comes from; none for what is in the binary.
+    #[serde(skip)]
+    pub origin: Option<PackageOrigin>,
+}
+
+impl Entry {
+    /// Whether it is found under that name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.package.identifier.as_str() == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// The binary's packages, and those of the sources that were added. A name of the binary's always means the binary's.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    added: Vec<Entry>,
+}
+
+impl Catalog {
+    /// With these besides.
+    pub fn with(added: Vec<Entry>) -> Self {
+        Self { added }
+    }
+
+    /// All entries, the binary's first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        all().iter().chain(&self.added)
+    }
+
+    /// The entry of that identifier or alias.
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries().find(|entry| entry.is_named(name))
+    }
+
+    /// The package that a well-known URL or a short form names, and the commit that it is pinned by; sources answer for short
+    /// forms alone.
+    pub fn find(&self, text: &str) -> Option<(Package, Option<String>)> {
+        if let Some(package) = find(text) {
+            return Some((package, None));
+        }
+        let reference = Reference::parse(text).filter(|reference| !reference.is_url)?;
+        let entry = self.added.iter().find(|entry| entry.is_named(&reference.name))?;
+        let commit = entry.origin.as_ref().and_then(|origin| origin.commit.clone());
+        Some((in_version(entry, &reference)?, commit))
+    }
 }
 
 /// The binary's own packages, by name.
@@ -41,9 +92,7 @@ pub fn all() -> &'static [Entry] {
 
 /// The entry of that identifier or alias.
 pub fn entry(name: &str) -> Option<&'static Entry> {
-    let is_named =
-        |entry: &&Entry| entry.package.identifier.as_str() == name || entry.aliases.iter().any(|a| a == name);
-    all().iter().find(is_named)
+    all().iter().find(|entry| entry.is_named(name))
 }
 
 /// The package that a well-known URL or a short form names, in the version that it asks for; `None` where the catalog has
@@ -54,6 +103,10 @@ pub fn find(text: &str) -> Option<Package> {
     if reference.kind.is_some_and(|kind| kind != entry.package.kind) {
         return None;
     }
+    in_version(entry, &reference)
+}
+
+fn in_version(entry: &Entry, reference: &Reference) -> Option<Package> {
     let mut package = entry.package.clone();
     if let PackageImage::Image { image, versions, .. } = &mut package.image
         && let Some(asked) = &reference.version
@@ -62,11 +115,6 @@ pub fn find(text: &str) -> Option<Package> {
         *image = tag;
     }
     Some(package)
-}
-
-/// The identifiers of all packages: what a wrong name is compared with.
-pub fn names() -> impl Iterator<Item = &'static Identifier> {
-    all().iter().map(|entry| &entry.package.identifier)
 }
 
 /// The image of the version that was asked for: `Some(None)` for the usual one, `None` where there is no such version.

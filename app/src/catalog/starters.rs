@@ -31,8 +31,8 @@ mod tests {
         let mut seen = BTreeSet::new();
         for starter in starters() {
             assert!(seen.insert(&starter.identifier), "{} is there twice", starter.identifier);
-            let made =
-                generate(&starter.clone().choice("shop".parse().unwrap())).unwrap_or_else(|error| panic!("{error}"));
+            let choice = starter.clone().choice("shop".parse().unwrap());
+            let made = generate(&choice, &crate::catalog::Catalog::default()).unwrap_or_else(|error| panic!("{error}"));
             assert!(made.files.len() > 3, "{}", starter.identifier);
         }
     }

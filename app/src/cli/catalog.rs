@@ -1,9 +1,10 @@
 //! `boathouse catalog`.
 
-use boathouse_types::{CatalogPackage, PartChoice, Starter};
+use boathouse_types::{CatalogPackage, PackageOrigin, PartChoice, Starter};
 use clap::Subcommand;
 
 use super::Context;
+use super::catalog_source;
 use super::failure::Result;
 use super::output::table;
 
@@ -25,6 +26,8 @@ enum Action {
         /// Its name or an alias: postgres, mysql
         package: String,
     },
+    /// Sources of packages besides those in the binary
+    Source(catalog_source::Args),
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<()> {
@@ -36,10 +39,17 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             packages.sort_by_key(|package| package.kind == "addon");
             let row = |package: &CatalogPackage| {
                 let kind = if package.kind == "addon" { "add-on" } else { "component" };
-                vec![package.identifier.to_string(), kind.to_owned(), package.name.clone(), package.description.clone()]
+                let from = package.source.as_ref().map_or_else(|| "built in".to_owned(), from);
+                vec![
+                    package.identifier.to_string(),
+                    kind.to_owned(),
+                    package.name.clone(),
+                    package.description.clone(),
+                    from,
+                ]
             };
             let rows = packages.iter().map(row).collect::<Vec<_>>();
-            context.out.result(&packages, || table(&["package", "kind", "name", "what it is"], &rows))
+            context.out.result(&packages, || table(&["package", "kind", "name", "what it is", "from"], &rows))
         }
         Action::Starters => {
             let starters: Vec<Starter> = client.get("/starters").await?;
@@ -51,10 +61,18 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
                 |starter: &Starter| vec![starter.identifier.to_string(), parts(starter), starter.description.clone()];
             context.out.list(&starters, &["starter", "made of", "what it is"], row)
         }
+        Action::Source(args) => catalog_source::run(args, context).await,
         Action::Show { package } => {
             let package: CatalogPackage = client.get(&format!("/catalog/{package}")).await?;
             context.out.result(&package, || describe(&package))
         }
+    }
+}
+
+fn from(origin: &PackageOrigin) -> String {
+    match &origin.commit {
+        Some(commit) => format!("{} at {}", origin.source, &commit[..12.min(commit.len())]),
+        None => origin.source.to_string(),
     }
 }
 
@@ -65,6 +83,7 @@ fn describe(package: &CatalogPackage) -> String {
             lines.push(format!("{what:<10}{value}"));
         }
     };
+    say("from", package.source.as_ref().map_or_else(String::new, from));
     say("also", package.aliases.join(", "));
     say("image", package.image.clone().unwrap_or_else(|| "built from its folder".to_owned()));
     say("versions", package.versions.join(", "));

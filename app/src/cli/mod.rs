@@ -7,6 +7,7 @@ mod analyze;
 mod backup;
 mod ca;
 mod catalog;
+mod catalog_source;
 mod check;
 mod client;
 mod clone;

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use boathouse_types::{
-    Identifier, NewRelease, PartChoice, Project, ProjectName, Release, StackChoice, StackPreview, Starter,
+    GitLogin, GitRef, GitUrl, Identifier, NewRelease, PartChoice, Project, ProjectName, PushStack, Release, Source,
+    StackChoice, StackPreview, StackRemote, Starter,
 };
 use reqwest::Method;
 
 use super::failure::{Failure, Result};
 use super::place::PlaceArgs;
-use super::{Context, deploy};
+use super::{Context, deploy, prompt};
 use crate::catalog;
 
 /// Make a new project from packages of the catalog: its code, its repository, its first deployment
@@ -33,6 +34,16 @@ pub struct Args {
     /// Deploy it and wait until it is live
     #[arg(long, conflicts_with_all = ["into", "preview"])]
     deploy: bool,
+    /// Push the code to this empty repository of yours instead of keeping it on the server; over ssh the project's deploy key is
+    /// used, over https a token of --push-user that is asked for or read from standard input
+    #[arg(long, value_name = "URL", conflicts_with_all = ["into", "preview"])]
+    push: Option<GitUrl>,
+    /// The branch to make there [default: main]
+    #[arg(long, value_name = "BRANCH", requires = "push")]
+    push_branch: Option<GitRef>,
+    /// Who signs in there; many hosts take any name with a token
+    #[arg(long, value_name = "NAME", requires = "push")]
+    push_user: Option<String>,
     /// Show the files that would be made
     #[arg(long, conflicts_with = "into")]
     preview: bool,
@@ -74,11 +85,21 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             .result(&preview, || format!("Wrote {} files to {}.", preview.files.len(), folder.display()));
     }
     let client = context.client()?;
-    let project: Project = client.call(Method::POST, "/stacks", &choice).await?;
+    let project: Project = match args.push {
+        None => client.call(Method::POST, "/stacks", &choice).await?,
+        Some(url) => {
+            let remote = StackRemote { login: login(&url, args.push_user)?, url, branch: args.push_branch };
+            client.call(Method::POST, "/stacks/push", &PushStack { choice, remote }).await?
+        }
+    };
     let name = &project.name;
     if !args.deploy {
         return context.out.result(&project, || {
-            format!("Created {name}.\nDeploy it: boathouse deploy --project {name}\nIts code:  git clone https://CONSOLE/git/{name}.git")
+            let code = match &project.source {
+                Source::Git { url, .. } if !url.as_str().starts_with('/') => url.to_string(),
+                _ => format!("https://CONSOLE/git/{name}.git"),
+            };
+            format!("Created {name}.\nDeploy it: boathouse deploy --project {name}\nIts code:  git clone {code}")
         });
     }
     context.out.note(&format!("created the project {name}"));
@@ -97,8 +118,15 @@ fn chosen(args: &Args) -> StackChoice {
     StackChoice { name: args.name.clone(), components, addons }
 }
 
+/// The token is asked for: an argument could be read by every user of this machine.
+fn login(url: &GitUrl, username: Option<String>) -> Result<Option<GitLogin>> {
+    let Some(username) = username else { return Ok(None) };
+    let token = prompt::secret_or_line(&format!("Token of {username} for {url}: "))?;
+    Ok(Some(GitLogin { username, token }))
+}
+
 fn generate(choice: &StackChoice) -> Result<StackPreview> {
-    catalog::generate(choice).map_err(|error| {
+    catalog::generate(choice, &catalog::Catalog::default()).map_err(|error| {
         let failure = Failure::new(error.kind, error.message);
         match error.hint {
             Some(hint) => failure.hint(hint),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use boathouse_types::{NewPlan, Plan};
+use boathouse_types::{GitRef, NewPlan, Plan};
 use reqwest::Method;
 
 use super::Context;
@@ -25,6 +25,9 @@ pub struct Args {
     /// The manifest to compare it with, without a server
     #[arg(long, value_name = "FILE", requires = "file")]
     against: Option<PathBuf>,
+    /// What a deploy of this branch, tag or commit would change
+    #[arg(long = "reference", visible_alias = "ref", value_name = "GITREF", conflicts_with = "file")]
+    reference: Option<GitRef>,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -39,9 +42,20 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             let body = NewPlan { file: file.display().to_string(), manifest };
             context.client()?.call(Method::POST, &args.place.resolve()?.below("plan"), &body).await?
         }
-        (None, _) => context.client()?.get(&args.place.resolve()?.below("plan")).await?,
+        (None, _) => {
+            let query = args
+                .reference
+                .as_ref()
+                .map_or_else(String::new, |reference| format!("?reference={}", escaped(reference)));
+            context.client()?.get(&format!("{}{query}", args.place.resolve()?.below("plan"))).await?
+        }
     };
     context.out.result(&plan, || text(&plan))
+}
+
+/// What a reference may have and a query may not.
+fn escaped(reference: &GitRef) -> String {
+    percent_encoding::utf8_percent_encode(reference.as_str(), percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 fn compare(before: &Stack, after: &Stack) -> Result<Plan> {

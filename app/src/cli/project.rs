@@ -1,14 +1,15 @@
 //! `boathouse project`.
 
 use boathouse_types::{
-    ChangeProject, DisplayName, DuplicateProject, GitRef, GitUrl, ImageRef, NewProject, Project, ProjectName, Source,
+    ChangeProject, DisplayName, DuplicateProject, GitLogin, GitRef, GitUrl, ImageRef, NewProject, Project, ProjectName,
+    Source,
 };
 use clap::Subcommand;
 use reqwest::Method;
 
 use super::failure::{Failure, Result};
 use super::output::table;
-use super::{Context, delete, manifest, status};
+use super::{Context, delete, manifest, prompt, status};
 
 /// Manage projects
 #[derive(Debug, clap::Args)]
@@ -60,6 +61,17 @@ enum Action {
     },
     /// The manifest that a project keeps for a source that has none of its own
     Manifest(manifest::Args),
+    /// Set how the server signs in at the project's https remote; the token is asked for, or read from standard input
+    GitLogin {
+        /// The project
+        name: ProjectName,
+        /// Who signs in; many hosts take any name with a token
+        #[arg(long, short, required_unless_present = "remove")]
+        username: Option<String>,
+        /// Forget it
+        #[arg(long, conflicts_with = "username")]
+        remove: bool,
+    },
     /// Make an ed25519 deploy key and print its public half for the git host
     DeployKey {
         /// The project
@@ -124,6 +136,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             context.out.result(&project, || format!("Restored {name}."))
         }
         Action::Manifest(args) => manifest::run(args, context).await,
+        Action::GitLogin { name, username, .. } => git_login(&name, username, context).await,
         Action::DeployKey { name } => deploy_key(&name, context).await,
     }
 }
@@ -156,6 +169,17 @@ async fn make(create: Create, context: &Context) -> Result<()> {
     let (name, source) = create.source();
     let project: Project = context.client()?.call(Method::POST, "/projects", &NewProject { name, source }).await?;
     context.out.result(&project, || format!("Created {0}. Next: boathouse deploy --project {0}", project.name))
+}
+
+async fn git_login(name: &ProjectName, username: Option<String>, context: &Context) -> Result<()> {
+    let (client, path) = (context.client()?, format!("/projects/{name}/git-login"));
+    let Some(username) = username else {
+        client.delete(&path).await?;
+        return context.out.result(&(), || format!("{name} no longer signs in at its remote."));
+    };
+    let token = prompt::secret_or_line(&format!("Token of {username}: "))?;
+    client.run(Method::PUT, &path, &GitLogin { username, token }).await?;
+    context.out.result(&(), || format!("{name} signs in at its remote with this token."))
 }
 
 async fn deploy_key(name: &ProjectName, context: &Context) -> Result<()> {

@@ -88,7 +88,8 @@ pub fn store(tx: &Transaction<'_>, row: &CertificateRow) -> Result<()> {
 
 /// The certificate of a host.
 pub fn get(connection: &Connection, name: &str) -> Result<Option<CertificateRow>> {
-    Ok(connection.query_row("select * from certificate where name = ?1", [name], certificate).optional()?)
+    let mut statement = connection.prepare_cached("select * from certificate where name = ?1")?;
+    Ok(statement.query_row([name], certificate).optional()?)
 }
 
 /// All certificates.
@@ -100,7 +101,8 @@ pub fn all(connection: &Connection) -> Result<Vec<CertificateRow>> {
 /// What stands between a host and its certificate, as far as is known.
 pub fn order(connection: &Connection, name: &str) -> Result<OrderRow> {
     let row = connection
-        .query_row("select * from acme_order where name = ?1", [name], |row| {
+        .prepare_cached("select * from acme_order where name = ?1")?
+        .query_row([name], |row| {
             Ok(OrderRow {
                 failures: row.get("failures")?,
                 next_at: row.get("next_at")?,

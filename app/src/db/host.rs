@@ -24,6 +24,8 @@ pub struct HostRow {
     pub tls: TlsMode,
     /// True where Boathouse made the name up.
     pub generated: bool,
+    /// The port of the container that it leads to; the component's where absent.
+    pub port: Option<u16>,
 }
 
 /// Claims a host for a component.
@@ -42,6 +44,12 @@ pub fn create(
     )
     .map_err(|error| on_unique(error, || taken(tx, name, path)))?;
     Ok(HostId(tx.last_insert_rowid()))
+}
+
+/// Makes it lead to a port of its own.
+pub fn set_port(tx: &Transaction<'_>, id: HostId, port: u16) -> Result<()> {
+    tx.execute("update host set port = ?2 where id = ?1", params![id.0, port])?;
+    Ok(())
 }
 
 fn taken(connection: &Connection, name: &HostName, path: &str) -> crate::error::Error {
@@ -117,6 +125,7 @@ struct Raw {
     path: String,
     tls: String,
     generated: bool,
+    port: Option<u16>,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
@@ -128,6 +137,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         path: row.get("path")?,
         tls: row.get("tls")?,
         generated: row.get("generated")?,
+        port: row.get("port")?,
     })
 }
 
@@ -138,6 +148,7 @@ fn resolve(raw: Raw) -> Result<HostRow> {
         component: parsed("component", raw.component)?,
         name: parsed("host name", raw.name)?,
         path: raw.path,
+        port: raw.port,
         tls: TlsMode::parse(&raw.tls).ok_or_else(|| bad_column("TLS mode", &raw.tls))?,
         generated: raw.generated,
     })

@@ -33,6 +33,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0023_addon_upgrades", include_str!("../../../migrations/0023_addon_upgrades.sql")),
     ("0024_renewed_clones", include_str!("../../../migrations/0024_renewed_clones.sql")),
     ("0025_code_reset", include_str!("../../../migrations/0025_code_reset.sql")),
+    ("0026_catalog_sources", include_str!("../../../migrations/0026_catalog_sources.sql")),
+    ("0027_host_port", include_str!("../../../migrations/0027_host_port.sql")),
+    ("0028_git_logins", include_str!("../../../migrations/0028_git_logins.sql")),
 ];
 
 /// Brings the file to this binary's schema.

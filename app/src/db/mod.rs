@@ -3,6 +3,7 @@
 //! Queries are free functions in one file per noun. Those that change something take `&Transaction`, so callers compose
 //! them into one transaction; those that read take `&Connection`, which a transaction is too.
 
+pub mod catalog;
 pub mod certificate;
 pub mod clone;
 pub mod code;
@@ -10,6 +11,7 @@ pub mod deployment;
 pub mod env;
 pub mod event;
 pub mod generated;
+pub mod git_login;
 pub mod host;
 pub mod manifest;
 mod migrate;

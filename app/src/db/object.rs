@@ -92,12 +92,25 @@ type RawContainer = (String, String, (i64, i64, String), i64, String, Option<i64
 
 /// All recorded containers.
 pub fn containers(connection: &Connection) -> Result<Vec<ContainerRow>> {
-    let mut statement = connection.prepare_cached(
+    containers_where(connection, "", [])
+}
+
+/// The recorded containers of one deployment.
+pub fn containers_of(connection: &Connection, deployment: DeploymentId) -> Result<Vec<ContainerRow>> {
+    containers_where(connection, "where d.id = ?1", [deployment.0])
+}
+
+fn containers_where(
+    connection: &Connection,
+    condition: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<ContainerRow>> {
+    let mut statement = connection.prepare_cached(&format!(
         "select c.name, c.identifier, r.id, r.number, r.state, d.id, d.intent, c.restart_wanted_at
-         from container c join release r on r.id = c.release_id join deployment d on d.id = r.deployment_id order by c.id",
-    )?;
+         from container c join release r on r.id = c.release_id join deployment d on d.id = r.deployment_id {condition} order by c.id"
+    ))?;
     let rows = statement
-        .query_map([], |row| {
+        .query_map(params, |row| {
             let release = (row.get(2)?, row.get(3)?, row.get(4)?);
             Ok((row.get(0)?, row.get(1)?, release, row.get(5)?, row.get(6)?, row.get(7)?))
         })?

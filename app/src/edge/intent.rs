@@ -196,7 +196,7 @@ async fn target(
     let mut containers: Vec<_> = observed.of_release(release.id).into_iter().map(|(_, container)| container).collect();
     containers.retain(|container| container.identifier == host.component);
     let soon = is_coming(&containers);
-    match answering(containers, component.port) {
+    match answering(containers, host.port, component.port) {
         // It was just woken: a page that looks again is better than a browser that waits.
         found if found.is_empty() && soon && sleeper.is_some() => {
             memory.asleep(host.deployment_id, sleeper.unwrap_or_default(), true)
@@ -220,7 +220,9 @@ fn is_coming(containers: &[Container]) -> bool {
 
 /// Where the healthy containers of a component listen; those that run but fail their probes only where there is no
 /// healthy one, because an answer that is perhaps an error is better than none.
-fn answering(containers: Vec<Container>, port: Option<u16>) -> Vec<(SocketAddr, Arc<InFlight>)> {
+///
+/// A host's own port wins over the one that was found, and that over the component's.
+fn answering(containers: Vec<Container>, own: Option<u16>, port: Option<u16>) -> Vec<(SocketAddr, Arc<InFlight>)> {
     let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
     for container in containers {
         let list = match container.phase {
@@ -228,7 +230,7 @@ fn answering(containers: Vec<Container>, port: Option<u16>) -> Vec<(SocketAddr, 
             Phase::Unhealthy => &mut unhealthy,
             _ => continue,
         };
-        if let (Some(address), Some(port)) = (container.address, container.port.or(port))
+        if let (Some(address), Some(port)) = (container.address, own.or(container.port).or(port))
             && !container.in_flight.is_closed()
         {
             list.push((SocketAddr::new(address, port), container.in_flight));
@@ -281,12 +283,12 @@ mod tests {
             (vec![container(Healthy, 5, None)], vec!["10.0.0.5:3000"], false),
         ] {
             assert_eq!(is_coming(&containers), coming);
-            let found = answering(containers, Some(3000));
+            let found = answering(containers, None, Some(3000));
             let found: Vec<_> = found.iter().map(|(address, _)| address.to_string()).collect();
             assert_eq!(found, expected);
         }
         let closed = container(Healthy, 6, Some(80));
         closed.in_flight.close();
-        assert!(answering(vec![closed], None).is_empty());
+        assert!(answering(vec![closed], None, None).is_empty());
     }
 }

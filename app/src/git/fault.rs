@@ -1,6 +1,6 @@
 //! What git says when it fails → what happened and what to do.
 
-use crate::error::{Error, invalid, not_found, unavailable};
+use crate::error::{Error, conflict, invalid, not_found, unavailable};
 
 /// The end of git's own words in an error.
 const MAX_WORDS: usize = 600;
@@ -22,6 +22,18 @@ pub fn classify(what: &str, stderr: &str) -> Error {
         (
             unavailable("the remote's ssh host key has changed, so it was not trusted"),
             "If the change is intended, remove the project's known_hosts file below `git/` in the data directory.",
+        )
+    } else if says(&["stale info", "fetch first", "non-fast-forward", "already exists"]) {
+        (
+            conflict("the remote has that branch already"),
+            "Name an empty repository or another branch; code that is there is deployed by a project of that source.",
+        )
+    } else if says(&["remote rejected", "pre-receive hook declined", "protected branch"]) {
+        (conflict("the remote does not take the push"), "Read its words, and allow the branch there, then try again.")
+    } else if says(&["write access", "read only", "read-only", "error: 403", "permission to "]) {
+        (
+            invalid("the remote does not let this login or key write"),
+            "Give the token, or the project's deploy key, the right to write to the repository, then try again.",
         )
     } else if says(&["permission denied (publickey", "permission denied (keyboard", "too many authentication failures"])
     {
@@ -184,6 +196,12 @@ mod tests {
             ("fatal: unable to access: Failed to connect to h port 443", ErrorKind::Unavailable, "reached"),
             ("error: write: No space left on device", ErrorKind::Unavailable, "disk is full"),
             ("fatal: transport 'ext' not allowed", ErrorKind::Invalid, "protocol"),
+            (
+                " ! [rejected] main -> main (stale info)\nerror: failed to push some refs",
+                ErrorKind::Conflict,
+                "has that branch already",
+            ),
+            ("remote: Write access to repository not granted.\nfatal: error: 403", ErrorKind::Invalid, "write"),
             ("something else", ErrorKind::Unavailable, "something else"),
         ];
         for (stderr, kind, part) in cases {

@@ -86,15 +86,20 @@ pub async fn create(paths: &Paths, name: &ProjectName, files: &[StackFile], mess
     let whole = plain(&paths.repositories().join(format!("{name}-{}.git", random.to_ascii_lowercase())))?;
     // Named at the end: a crash leaves no half repository under the name of a whole one.
     let part = whole.with_extension("part");
-    Git::new(&part)
+    fill(&part, files, message).await?;
+    tokio::fs::rename(&part, &whole).await?;
+    Ok(whole.to_string_lossy().parse()?)
+}
+
+/// Makes a bare repository of one commit of these files in a new folder.
+pub async fn fill(folder: &Path, files: &[StackFile], message: &str) -> Result<()> {
+    Git::new(folder)
         .args(&["init", "--bare", "--quiet", "--initial-branch", BRANCH])
         .run("making the repository")
         .await?;
-    let first = NewCommit { branch: &BRANCH.parse()?, author: AUTHOR, message, files };
-    let stream = import(&first, None);
-    Git::new(&part).args(&["fast-import", "--quiet", "--done"]).run_with(stream, "writing the first commit").await?;
-    tokio::fs::rename(&part, &whole).await?;
-    Ok(whole.to_string_lossy().parse()?)
+    let stream = import(&NewCommit { branch: &BRANCH.parse()?, author: AUTHOR, message, files }, None);
+    Git::new(folder).args(&["fast-import", "--quiet", "--done"]).run_with(stream, "writing the first commit").await?;
+    Ok(())
 }
 
 /// A commit that is to be made.

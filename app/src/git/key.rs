@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use boathouse_types::{GitUrl, ProjectId};
+use boathouse_types::{GitLogin, GitUrl, ProjectId};
 
+use super::login;
 use super::run::plain;
 use crate::config::Paths;
 use crate::error::{Result, internal, invalid};
@@ -125,13 +126,16 @@ impl SshFiles {
 
     /// git's global configuration. A repository on this server may belong to another user: the administrator named it, so
     /// it, and only it, is declared safe.
-    pub fn git_config_path(&self, url: &GitUrl) -> Result<PathBuf> {
+    pub fn git_config_path(&self, url: &GitUrl, login: Option<&GitLogin>) -> Result<PathBuf> {
         let path = self.folder.path().join("gitconfig");
         let mut text = String::new();
         if url.as_str().starts_with('/') {
             let folder = plain(Path::new(url.as_str()))?;
             let shown = folder.display().to_string().replace('\\', "\\\\");
             text = format!("[safe]\n\tdirectory = \"{shown}\"\n\tdirectory = \"{shown}/.git\"\n");
+        }
+        if let (Some(origin), Some(login)) = (login::origin(url), login) {
+            text.push_str(&login::settings(&origin, login));
         }
         private_file(&path, &text)?;
         Ok(path)

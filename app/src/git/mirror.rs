@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use boathouse_types::{Commit, GitRef, GitUrl, ProjectId};
+use boathouse_types::{Commit, GitLogin, GitRef, GitUrl, ProjectId};
 
 use super::fault::without_password;
 use super::key;
@@ -26,6 +26,8 @@ pub struct Remote<'a> {
     pub url: &'a GitUrl,
     /// The private half of the deploy key in OpenSSH format.
     pub deploy_key: Option<&'a str>,
+    /// How to sign in over https.
+    pub login: Option<&'a GitLogin>,
     /// Proxy and certificates.
     pub config: &'a ServeArgs,
     /// Where mirrors are.
@@ -90,12 +92,13 @@ fn no_head(error: crate::error::Error) -> crate::error::Error {
     error
 }
 
-async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<()> {
+/// git with all that it needs to reach the remote, and the files that this is in: they must live as long as it runs.
+pub(super) fn reaching(remote: &Remote<'_>, git_dir: &Path) -> Result<(key::SshFiles, Git)> {
     let ssh = key::SshFiles::write(remote.paths, remote.project, remote.deploy_key)?;
     let mut git = Git::new(git_dir)
         .deadline(FETCH_DEADLINE)
         .env("BOATHOUSE_SSH_CONFIG", ssh.config_path())
-        .env("GIT_CONFIG_GLOBAL", ssh.git_config_path(remote.url)?);
+        .env("GIT_CONFIG_GLOBAL", ssh.git_config_path(remote.url, remote.login)?);
     if let Some(proxy) = &remote.config.proxy {
         // Not as an argument: every user of the machine could read its password there.
         git = git.env("http_proxy", proxy).env("https_proxy", proxy).env("NO_PROXY", remote.config.no_proxy.join(","));
@@ -103,6 +106,11 @@ async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<
     if let Some(bundle) = &remote.config.ca_bundle {
         git = git.env("GIT_SSL_CAINFO", ssh.ca_path(bundle)?);
     }
+    Ok((ssh, git))
+}
+
+async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<()> {
+    let (_files, git) = reaching(remote, git_dir)?;
     let git = git
         .args(&[
             "fetch",

@@ -5,11 +5,14 @@ mod editable;
 mod fault;
 pub mod host;
 pub mod key;
+pub mod login;
 mod mirror;
+mod push;
 mod run;
 
 pub use checkout::checkout;
 pub use editable::editable;
 pub use fault::without_password;
 pub use mirror::{Fetched, Mirrors, Remote, fetch, fetch_into};
+pub use push::push;
 pub use run::Talk;

@@ -5,7 +5,7 @@ use boathouse_types::{DeploymentId, DeploymentStage, ProjectId, ProjectName};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
 use crate::db::shared::{self, Sharing};
-use crate::db::{Transaction, deployment, env, manifest};
+use crate::db::{Transaction, deployment, env, git_login, manifest};
 use crate::error::Result;
 use crate::snapshot;
 use crate::state::App;
@@ -20,6 +20,7 @@ pub fn project(
 ) -> Result<ProjectId> {
     let id = project::create(tx, name, &from.source)?;
     deploy_key(tx, app, from, id)?;
+    login(tx, app, from.id, id)?;
     shared_variables(tx, app, from.id, id)?;
     if let Some(kept) = manifest::of_project(tx, from.id)? {
         manifest::set(tx, id, &kept.manifest, &kept.files, actor)?;
@@ -44,6 +45,12 @@ fn deploy_key(tx: &Transaction<'_>, app: &App, from: &ProjectRow, to: ProjectId)
     };
     let private = app.key.open(&project::deploy_key_aad(from.id), &sealed)?;
     project::set_deploy_key(tx, to, public, &app.key.seal(&project::deploy_key_aad(to), &private))
+}
+
+fn login(tx: &Transaction<'_>, app: &App, from: ProjectId, to: ProjectId) -> Result<()> {
+    let Some((origin, sealed)) = git_login::of_project(tx, from)? else { return Ok(()) };
+    let login = app.key.open(&git_login::aad(from, &origin), &sealed)?;
+    git_login::set(tx, to, &origin, &app.key.seal(&git_login::aad(to, &origin), &login))
 }
 
 /// Copies what the deployments of a project share, as a whole and by stage.

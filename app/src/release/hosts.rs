@@ -36,6 +36,8 @@ pub struct Planned {
     pub name: HostName,
     /// Path prefix.
     pub path: String,
+    /// The port that it leads to, where the manifest names one.
+    pub port: Option<u16>,
 }
 
 /// How the certificate of a name is made unless the user says otherwise.
@@ -85,6 +87,7 @@ pub fn plan(
                 identifier: host.identifier.clone(),
                 name,
                 path: host.path.clone(),
+                port: host.port,
             });
         }
     }
@@ -127,7 +130,7 @@ pub fn planned(
 pub fn apply(tx: &Transaction<'_>, deployment: DeploymentId, plan: &[Planned]) -> Result<()> {
     let there = host::of_deployment(tx, deployment)?;
     let is = |row: &HostRow, want: &Planned| {
-        row.name == want.name && row.path == want.path && row.component == want.component
+        (&row.name, &row.path, &row.component, row.port) == (&want.name, &want.path, &want.component, want.port)
     };
     for row in there.iter().filter(|row| row.generated) {
         if !plan.iter().any(|want| is(row, want)) {
@@ -139,7 +142,8 @@ pub fn apply(tx: &Transaction<'_>, deployment: DeploymentId, plan: &[Planned]) -
             .iter()
             .any(|row| (row.name == want.name && row.path == want.path) && (!row.generated || is(row, want)))
         {
-            host::create(tx, deployment, &want.component, &want.name, &want.path, tls_for(&want.name), true)?;
+            let id = host::create(tx, deployment, &want.component, &want.name, &want.path, tls_for(&want.name), true)?;
+            want.port.map_or(Ok(()), |port| host::set_port(tx, id, port))?;
         }
     }
     Ok(())
@@ -191,6 +195,17 @@ mod tests {
             names_of("production", "x", "components:\n  - identifier: web\n    hosts: []\n", &[]),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn a_host_keeps_the_port_that_the_manifest_gives_it() {
+        let text = "components:\n  - identifier: api\n    hosts: [{identifier: api, port: 3000}, {identifier: admin, port: 9000}]\n";
+        let stack = stack::parse("m", text).unwrap();
+        assert_eq!(stack.components[0].port, Some(3000));
+        let names = Names { project: "shop", deployment: "production" };
+        let planned = plan(names, &"apps.test".parse().unwrap(), &stack, |_, _| Ok(false)).unwrap();
+        let led: Vec<_> = planned.iter().map(|host| (host.name.as_str(), host.port)).collect();
+        assert_eq!(led, [("shop.apps.test", None), ("admin-shop.apps.test", Some(9000))], "none: the component's");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use boathouse_types::{Analyze, Commit, GitRef, GitUrl, ProjectId, Proposal, Source};
 
+use super::remote::Access;
 use super::source::{refuse_full_disk, subfolder};
 use super::{blocking, unpack};
-use crate::db::project::{self, ProjectRow};
+use crate::db::project::ProjectRow;
 use crate::db::release;
 use crate::error::{Error, Result, conflict, invalid, too_large, unavailable};
 use crate::folder;
@@ -35,19 +36,31 @@ pub struct Laid {
     pub root: PathBuf,
     /// The commit, where it is one.
     pub commit: Option<Commit>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl Laid {
+    /// The folder that goes with the look.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 /// What a repository is that no project has.
 pub async fn at_remote(app: &App, asked: Analyze) -> Result<Proposal> {
-    let laid = within(app, async |folder| {
-        let remote =
-            git::Remote { project: NOBODY, url: &asked.url, deploy_key: None, config: &app.config, paths: &app.paths };
-        let fetched = git::fetch_into(&remote, &folder.join("repository.git"), asked.reference.as_ref()).await?;
+    propose(remote(app, &asked.url, asked.reference.as_ref()).await?, asked.folder.as_deref()).await
+}
+
+/// The tree of a repository that no project has, fetched for this look alone.
+pub async fn remote(app: &App, url: &GitUrl, reference: Option<&GitRef>) -> Result<Laid> {
+    within(app, async |folder| {
+        let nothing = Access::default();
+        let remote = nothing.to(app, NOBODY, url);
+        let fetched = git::fetch_into(&remote, &folder.join("repository.git"), reference).await?;
         git::checkout(&fetched.git_dir, &fetched.commit.sha, &folder.join("tree")).await?;
         Ok((folder.join("tree"), Some(fetched.commit)))
-    });
-    propose(laid.await?, asked.folder.as_deref()).await
+    })
+    .await
 }
 
 /// What an archive is, by its name below `uploads/`.
@@ -91,19 +104,10 @@ pub async fn project(app: &App, row: &ProjectRow, reference: Option<&GitRef>) ->
 
 /// By the project's mirror, with its deploy key: what a release fetched is not fetched again.
 async fn mirrored(app: &App, id: ProjectId, url: &GitUrl, reference: Option<&GitRef>) -> Result<Laid> {
-    let key = app.key.clone();
-    let deploy_key = app
-        .db
-        .read(move |c| {
-            project::deploy_key(c, id)?.map(|sealed| key.open(&project::deploy_key_aad(id), &sealed)).transpose()
-        })
-        .await?
-        .map(|key| String::from_utf8_lossy(&key).into_owned());
+    let access = Access::of(app, id, url).await?;
     within(app, async |folder| {
         let _alone = app.mirrors.lock(id).await;
-        let remote =
-            git::Remote { project: id, url, deploy_key: deploy_key.as_deref(), config: &app.config, paths: &app.paths };
-        let fetched = git::fetch(&remote, reference).await?;
+        let fetched = git::fetch(&access.to(app, id, url), reference).await?;
         git::checkout(&fetched.git_dir, &fetched.commit.sha, &folder.join("tree")).await?;
         Ok((folder.join("tree"), Some(fetched.commit)))
     })
@@ -142,7 +146,7 @@ async fn within(app: &App, lay: impl AsyncFnOnce(&Path) -> Result<(PathBuf, Opti
             .hint("Try again; or clone it and look at it there: `boathouse analyze DIR`."))
     });
     let (root, commit) = laid?;
-    Ok(Laid { root, commit, _folder: folder })
+    Ok(Laid { root, commit, folder })
 }
 
 /// Ends when the folder has become too large.

@@ -3,6 +3,7 @@
 mod blocking;
 mod build;
 mod build_secret;
+pub mod catalog_source;
 mod clean;
 pub mod environment;
 mod code;
@@ -13,11 +14,12 @@ mod log;
 pub mod look;
 mod migrate;
 mod login;
-mod packages;
+pub mod packages;
 mod pipeline;
 pub mod plan;
 mod pull;
 mod record;
+pub mod remote;
 mod request;
 mod sites;
 mod source;
@@ -45,6 +47,12 @@ pub fn start(app: &App, engine: Arc<dyn Containers>) {
     app.tasks.when_due("code", description, app.pokes.code.clone(), move || {
         let (app, engine) = (handles.clone(), containers.clone());
         async move { code::apply_next(&app, &*engine).await }
+    });
+    let handles = app.clone();
+    let description = "fetches sources of packages";
+    app.tasks.when_due("catalog", description, app.pokes.catalog.clone(), move || {
+        let app = handles.clone();
+        async move { catalog_source::refresh_next(&app).await }
     });
     worker::start(app, engine);
 }

@@ -1,17 +1,19 @@
 //! What a release would change, and what is not as the live one says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
-use boathouse_types::{Drift, Identifier, Plan};
+use boathouse_types::{Commit, DeploymentStage, Drift, GitRef, Identifier, Plan, Source};
 
 use super::build::Exposed;
 use super::environment;
 use super::hosts::{self, Names};
-use super::upgrade;
+use super::packages::{self, Fetching};
+use super::{blocking, look, source, upgrade};
 use crate::db::deployment::DeploymentRow;
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{Connection, host, object};
-use crate::error::Result;
+use crate::db::{Connection, host, manifest, object, project};
+use crate::error::{Result, conflict};
 use crate::observed::Phase;
 use crate::snapshot;
 use crate::stack::environment::{Values, values};
@@ -22,31 +24,84 @@ use crate::state::App;
 /// Characters of a commit or an archive's digest that are shown.
 const SHOWN: usize = 12;
 
+/// What a deploy of a branch, tag or commit would do: its tree is fetched and read, and nothing of it is kept.
+pub async fn of_reference(app: &App, deployment: DeploymentRow, reference: &GitRef) -> Result<Plan> {
+    let id = deployment.project_id;
+    let (project, kept) = app.db.read(move |c| Ok((project::by_id(c, id)?, manifest::of_project(c, id)?))).await?;
+    if !matches!(project.source, Source::Git { .. }) {
+        return Err(conflict(format!(
+            "the code of {} is in no git repository, so there is no {reference}",
+            project.name
+        ))
+        .hint("Plan what the variables of now would change, or a manifest: `boathouse plan FILE`."));
+    }
+    let laid = look::project(app, &project, Some(reference)).await?;
+    let notes: Mutex<Vec<String>> = Mutex::default();
+    let say = |line: String| notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    let named = source::named_packages(&laid.root, kept.as_ref())?;
+    let into = Fetching { app, project: id, work: laid.folder(), say: &say };
+    let packages = packages::fetch(&into, &laid.root, named).await?;
+    let commit = laid.commit.clone();
+    let development = deployment.stage == DeploymentStage::Development;
+    let stack = blocking::run(move |_| {
+        let (mut stack, _) = source::read_stack(&laid.root, &packages, kept.as_ref())?;
+        if development {
+            source::for_development(&laid.root, &mut stack)?;
+        }
+        Ok(stack)
+    })
+    .await?;
+    let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let handles = app.clone();
+    app.db
+        .read(move |c| {
+            let version = commit.as_ref().map(of_commit);
+            let mut plan = of_stack(c, &handles, &deployment, Some((stack, version)))?;
+            plan.notes.splice(0..0, notes);
+            Ok(plan)
+        })
+        .await
+}
+
 /// The plan for the present: the live release's manifest or another one, with the variables, packages and hosts of now.
 pub fn present(connection: &Connection, app: &App, deployment: &DeploymentRow, other: Option<Stack>) -> Result<Plan> {
+    let is_other = other.is_some();
+    let source = release::live(connection, deployment.id)?.as_ref().and_then(version_of);
+    let mut plan = of_stack(connection, app, deployment, other.map(|stack| (stack, source)))?;
+    if is_other {
+        plan.notes.insert(
+            0,
+            "what is built counts as unchanged here: whether its code differs is known once it is fetched".to_owned(),
+        );
+    }
+    Ok(plan)
+}
+
+/// The plan of a stack of that version; of the live one where absent.
+fn of_stack(
+    connection: &Connection,
+    app: &App,
+    deployment: &DeploymentRow,
+    other: Option<(Stack, Option<String>)>,
+) -> Result<Plan> {
     let live = release::live(connection, deployment.id)?;
     let before = before(connection, app, deployment, live.as_ref())?;
     let mut notes = Vec::new();
     let kept = live.as_ref().and_then(|row| row.manifest.clone());
-    if other.is_some() {
-        notes.push(
-            "what is built counts as unchanged here: whether its code differs is known once it is fetched".to_owned(),
-        );
-    }
     let other = match (other, upgrade::basis(connection, deployment)?) {
-        (Some(mut stack), Some(basis)) => {
+        (Some((mut stack, version)), Some(basis)) => {
             notes.extend(crate::stack::upgrade::keep(&basis, &mut stack));
-            Some(stack)
+            Some((stack, version))
         }
         (other, _) => other,
     };
-    let Some(stack) = other.or(kept) else {
+    let source = live.as_ref().and_then(version_of);
+    let Some((stack, source)) = other.or(kept.map(|stack| (stack, source))) else {
         notes.push("nothing is live yet: the first release tells its plan in its log".to_owned());
         return Ok(Plan { notes, ..Plan::default() });
     };
     let exposed = live.as_ref().map_or_else(|| Ok(Exposed::new()), |row| environment::ports(app, row))?;
     let now = values(&environment::preview(connection, app, deployment, &stack, exposed)?);
-    let source = live.as_ref().and_then(source);
     let after = after(connection, app, deployment, &stack, &now, source.as_deref())?;
     let drift = live.as_ref().map_or_else(|| Ok(Vec::new()), |row| drift(connection, app, deployment, row))?;
     Ok(Plan { steps: plan::of_release(&before, &after), drift, notes })
@@ -62,7 +117,7 @@ pub fn of_release(connection: &Connection, app: &App, deployment: &DeploymentRow
         Some(_) => snapshot::open(&app.key, row)?.values(),
         None => values(&environment::preview(connection, app, deployment, stack, exposed)?),
     };
-    let after = after(connection, app, deployment, stack, &now, source(row).as_deref())?;
+    let after = after(connection, app, deployment, stack, &now, version_of(row).as_deref())?;
     Ok(Plan { steps: plan::restarts(&plan::plan(&before, &after), &after), ..Plan::default() })
 }
 
@@ -75,7 +130,7 @@ fn before(connection: &Connection, app: &App, deployment: &DeploymentRow, live: 
     for host in host::of_deployment(connection, deployment.id)?.into_iter().filter(|host| host.generated) {
         hosts.entry(host.component).or_default().insert(address(host.name.as_str(), &host.path));
     }
-    let source = source(row);
+    let source = version_of(row);
     Ok(View::of(stack, deployment.stage, &values, &hosts, |part| version(part, source.as_deref())))
 }
 
@@ -107,10 +162,17 @@ fn version(part: &Component, source: Option<&str>) -> Option<String> {
     }
 }
 
-fn source(row: &ReleaseRow) -> Option<String> {
-    let short = |text: &str| text.chars().take(SHOWN).collect::<String>();
-    let commit = row.commit.as_ref().map(|commit| format!("commit {}", short(&commit.sha)));
+fn version_of(row: &ReleaseRow) -> Option<String> {
+    let commit = row.commit.as_ref().map(of_commit);
     commit.or_else(|| row.upload.as_ref().map(|upload| format!("archive {}", short(upload))))
+}
+
+fn of_commit(commit: &Commit) -> String {
+    format!("commit {}", short(&commit.sha))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 /// Containers of the live release that are gone, or run another image than they should.

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use boathouse_types::{GitRef, GitUrl, ProjectManifest, Source, Stage};
 
 use super::kept;
-use super::packages::{self, Packages};
+use super::packages::{self, Fetching, Packages};
 use super::pipeline::{Run, record_event};
+use super::remote::Access;
 use super::stop::{Step, Stop};
 use super::{blocking, develop, unpack, upgrade};
 use crate::db::release::ReleaseRow;
-use crate::db::{deployment, manifest, project, release};
+use crate::db::{deployment, manifest, release};
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::fault;
 use crate::git;
@@ -64,19 +65,27 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         Some(root) => {
             let log = &run.log;
             let deployment = row.deployment_id;
-            let kept = run.app.db.read(move |c| manifest::of_project(c, deployment::by_id(c, deployment)?.project_id));
-            let kept = kept.await?;
+            let (project, kept) = run
+                .app
+                .db
+                .read(move |c| {
+                    let project = deployment::by_id(c, deployment)?.project_id;
+                    Ok((project, manifest::of_project(c, project)?))
+                })
+                .await?;
             let named = blocking::run({
                 let (root, kept) = (root.clone(), kept.clone());
                 move |_| named_packages(&root, kept.as_ref())
             })
             .await?;
-            let packages = packages::fetch(run, row, root, named).await?;
+            let say = |line| log.say(line);
+            let into = Fetching { app: &run.app, project, work: &work, say: &say };
+            let packages = packages::fetch(&into, root, named).await?;
             let (root, development) = (root.clone(), develop::is_for(run, row).await?);
             let (stack, found) = blocking::run(move |_| {
                 let (mut stack, found) = read_stack(&root, &packages, kept.as_ref())?;
                 if development {
-                    stack::develop::settle(&mut stack, |path| is_file(&root, path))?;
+                    for_development(&root, &mut stack)?;
                 }
                 Ok((stack, found))
             })
@@ -117,6 +126,11 @@ async fn keep_versions(run: &Run, row: &ReleaseRow, mut stack: Stack) -> Result<
         run.log.say(said);
     }
     Ok(stack)
+}
+
+/// What differs where the code is in a volume.
+pub fn for_development(root: &Path, stack: &mut Stack) -> Result<()> {
+    stack::develop::settle(stack, |path| is_file(root, path))
 }
 
 fn of_image(row: &ReleaseRow) -> Result<Stack> {
@@ -172,19 +186,10 @@ async fn from_upload(run: &Run, upload: &str, work: &Path) -> Step<PathBuf> {
 }
 
 async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&GitRef>, work: &Path) -> Step<PathBuf> {
-    let (deployment_id, key) = (row.deployment_id, run.app.key.clone());
-    let (project, own_branch, deploy_key) = run
-        .app
-        .db
-        .read(move |c| {
-            let deployment = deployment::by_id(c, deployment_id)?;
-            let sealed = project::deploy_key(c, deployment.project_id)?;
-            let aad = project::deploy_key_aad(deployment.project_id);
-            let deploy_key = sealed.map(|sealed| key.open(&aad, &sealed)).transpose()?;
-            Ok((deployment.project_id, deployment.branch, deploy_key))
-        })
-        .await?;
-    let deploy_key = deploy_key.map(|key| String::from_utf8_lossy(&key).into_owned());
+    let deployment_id = row.deployment_id;
+    let deployment = run.app.db.read(move |c| deployment::by_id(c, deployment_id)).await?;
+    let (project, own_branch) = (deployment.project_id, deployment.branch);
+    let access = Access::of(&run.app, project, url).await?;
     let known = row.commit.as_ref().map(|commit| commit.sha.clone()).or_else(|| row.reference.clone());
     let reference = match known {
         Some(text) => Some(text.parse::<GitRef>().map_err(Error::from)?),
@@ -193,9 +198,7 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
     let shown = reference.as_ref().map_or("the default branch".to_owned(), ToString::to_string);
     run.log.say(format!("fetching {shown} of {}", git::without_password(url.as_str())));
     let _alone = run.app.mirrors.lock(project).await;
-    let remote =
-        git::Remote { project, url, deploy_key: deploy_key.as_deref(), config: &run.app.config, paths: &run.app.paths };
-    let fetched = git::fetch(&remote, reference.as_ref()).await?;
+    let fetched = git::fetch(&access.to(&run.app, project, url), reference.as_ref()).await?;
     if develop::is_for(run, row).await? {
         let branch = reference.as_ref().map(GitRef::as_str);
         git::editable(&fetched, url, branch, &develop::repository(&run.work())).await?;

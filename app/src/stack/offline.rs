@@ -43,7 +43,9 @@ pub fn outlook(stack: &Stack, stage: DeploymentStage) -> Result<Outlook> {
 }
 
 fn unknown_package(part: &Identifier, url: &PackageUrl) -> String {
-    format!("{part}: the package {url} was not fetched, so its variables are not known here")
+    format!(
+        "{part}: the package {url} was not fetched, so its port, variables and volumes are not known here; a release fetches it"
+    )
 }
 
 /// Leaves open what only a deployment knows, and notes what somebody must set.

@@ -97,11 +97,19 @@ fn settings(part: &Component, stage: DeploymentStage) -> BTreeMap<&'static str, 
     let all = [
         ("command", part.command_at(stage).map(|words| words.join(" "))),
         ("port", part.port.map(|port| port.to_string())),
+        ("ports of its hosts", ports(part)),
         ("health check", Some(format!("{:?}", part.health))),
         ("memory limit", part.resources.memory_bytes.map(|bytes| bytes.to_string())),
         ("CPU limit", part.resources.cpu_millis.map(|millis| millis.to_string())),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// Where its hosts lead, where that is not one port.
+fn ports(part: &Component) -> Option<String> {
+    let led = part.hosts.iter().filter_map(|host| Some(format!("{}: {}", host.identifier, host.port?)));
+    let led: Vec<String> = led.collect();
+    (led.len() > 1).then(|| led.join(", "))
 }
 
 /// The steps from one view to the other, in the order in which they happen: what is new or changes in the order in which parts

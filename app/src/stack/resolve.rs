@@ -86,7 +86,7 @@ impl Resolver<'_> {
             (None, Some((url, at))) => {
                 let why = match url.location() {
                     Location::Catalog(_) => "is not in the catalog",
-                    Location::Git(_) => "was not fetched",
+                    Location::Git(_) => "was not fetched: its repository is read by a release, not here",
                     Location::Folder(_) => "was not read",
                 };
                 let message = format!(

@@ -65,8 +65,8 @@ pub fn containers(
     app: &App,
     row: &DeploymentRow,
 ) -> Result<Vec<(ContainerStatus, Option<Container>)>> {
-    let recorded = object::containers(connection)?.into_iter().filter(|one| one.deployment_id == row.id);
-    Ok(recorded
+    Ok(object::containers_of(connection, row.id)?
+        .into_iter()
         .map(|one| {
             let seen = app.observed.container(&one.name);
             (status(app, one), seen)
