@@ -1,7 +1,8 @@
 //! Add-ons go to other versions. Debian has one PostgreSQL, so its image runs under several tags here and is no newer for that; what
 //! is proven is the way: dump, a new server with files of its own, restore, comparison, switch.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use boathouse_types::{
@@ -196,4 +197,49 @@ async fn an_upgrade_goes_on_after_a_kill_at_each_step() {
         assert_eq!(self::version(&shop).await, Some(version.to_string()), "{point}");
         eprintln!("{point} survived");
     }
+}
+
+#[tokio::test]
+async fn one_that_is_cancelled_while_its_data_moves_leaves_everything_as_it_was() {
+    tagged([15, 16]);
+    let shop = Shop::open(MOVED).await;
+    let (local, before) = (shop.server.local(), shop.count("shop").await);
+    // Whoever dumps waits for a session that has the table to itself, until its input ends.
+    let name = shop.container("db").await;
+    let mut session = Command::new("docker");
+    session.args(["exec", "-i", &name, "psql", "-U", "app", "-d", "app"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut session = session.spawn().unwrap();
+    let mut words = session.stdin.take().unwrap();
+    words.write_all(b"begin; lock table seen;\n").unwrap();
+    words.flush().unwrap();
+    wait_for(seconds(10), "the table is locked", || async {
+        let locks = sql(&shop, "select count(*) from pg_locks where mode = 'AccessExclusiveLock'").await;
+        (locks != "0").then_some(())
+    })
+    .await;
+    let release: Release = local.post(&shop.addon("/upgrade"), &json!({"version": "16", "confirm": true})).await.json();
+    wait_for(seconds(60), "the dump waits", || async {
+        let waiting = sql(&shop, "select count(*) from pg_stat_activity where application_name = 'pg_dump'").await;
+        (waiting != "0").then_some(())
+    })
+    .await;
+    assert_ne!(shop.server.visit("shop.localhost", "/healthz").await.status, 200, "the components are stopped");
+    server_cancels(&shop, &release).await;
+    drop(words);
+    session.wait().unwrap();
+    assert_eq!(shop.count("shop").await, before + 1);
+    assert_eq!(version(&shop).await.as_deref(), Some("15"));
+    wait_for(seconds(60), "nothing is left of it", || async {
+        let (engine, instance) = (Engine::connect().await, shop.server.instance());
+        let (containers, volumes) = (engine.container_names(&instance).await, engine.volume_names(&instance).await);
+        (containers.len() == 2 && volumes.len() == 1).then_some(())
+    })
+    .await;
+}
+
+async fn server_cancels(shop: &Shop, release: &Release) {
+    let number = release.number.to_string();
+    shop.server.cli(&["release", "cancel", &number, "-p", "shop"]).await.ok();
+    let ended = shop.server.local().ended_within(seconds(60), release).await;
+    assert_eq!(ended.state, ReleaseState::Cancelled, "{ended:#?}");
 }

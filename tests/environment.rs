@@ -212,6 +212,10 @@ async fn the_narrowest_scope_wins_and_a_file_is_taken_as_it_is() {
     );
     std::fs::write(file.path(), &text).unwrap();
     server.cli(&["env", "import", file.path().to_str().unwrap(), "-p", "shop"]).await.ok();
+    // The same through the API, which takes the file as it is.
+    let path = format!("{}/env/import", at("shop", "production"));
+    let body = "\u{feff}UPLOADED=\"a\\nb \\\"c\\\" 🚢\"\r\nWITH_LINES='one\ntwo'\n".as_bytes().to_vec();
+    local.send(http::Method::POST, &path, Some(("text/plain", body))).await.ok();
     let manifest = "components:\n  - identifier: web\n    folder: /\n    env: {include: [{name: ONE, value: manifest}, {name: SIX, value: manifest}]}\n  - identifier: back\n    folder: /\n";
     local.deploy_archive("shop", app("v1").manifest(manifest).archive()).await;
     let read = async |host: &str, key: &str| server.visit(host, &format!("/env?{key}")).await.text();
@@ -224,6 +228,8 @@ async fn the_narrowest_scope_wins_and_a_file_is_taken_as_it_is() {
         ("SIX", "manifest"),
         ("OTHER", ""),
         ("PLAIN_ONE", "a b"),
+        ("UPLOADED", "a\nb \"c\" 🚢"),
+        ("WITH_LINES", "one\ntwo"),
         ("LITERAL", "$HOME \"x\" ${A}"),
     ] {
         assert_eq!(read("shop.localhost", key).await, expected, "{key}");

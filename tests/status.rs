@@ -80,6 +80,41 @@ async fn the_tree_is_green_then_red_with_the_reason_and_follows_live() {
 }
 
 #[tokio::test]
+async fn what_is_stopped_reads_stopped_on_every_node() {
+    let server = Server::start().await;
+    let local = deployed(&server).await;
+    local.post(&path("stop"), &()).await.ok();
+    let stopped = wait_for(seconds(40), "it is stopped", || async {
+        let tree = tree(&local).await;
+        (tree.reason == "stopped").then_some(tree)
+    })
+    .await;
+    assert_eq!(stopped.health, Health::Off);
+    for kind in [StatusKind::Containers, StatusKind::Services, StatusKind::Endpoints] {
+        let group = stopped.groups.iter().find(|group| group.kind == kind).unwrap();
+        assert!(!group.nodes.is_empty(), "{group:#?}");
+        for node in &group.nodes {
+            assert_eq!((node.health, node.reason.as_str()), (Health::Off, "stopped"), "{node:#?}");
+        }
+    }
+    let shown: Deployment = local.read(&at("shop", "production")).await;
+    assert!(shown.containers.iter().all(|one| one.health == Health::Off), "{shown:#?}");
+    // What can be asked of a node can be asked now, too.
+    let one: ContainerDescription = local.read(&path("containers/web")).await;
+    assert_eq!((one.health, one.reason.as_str()), (Health::Off, "stopped"));
+    local.get(&path("logs?component=web&tail=5")).await.ok();
+    let refused = local.post(&path("containers/web/restart"), &()).await;
+    Client::expect_error(&refused, ErrorKind::Conflict, &["is stopped", "boathouse start"]);
+    let words = server.cli(&["status", "shop", "--tree"]).await.ok().stdout;
+    assert!(words.contains("stopped") && !words.contains("not looked at yet"), "{words}");
+    local.post(&path("start"), &()).await.ok();
+    wait_for(seconds(40), "it is green again", || async {
+        (tree(&local).await.health == Health::Healthy).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_description_is_complete_and_shows_no_secret() {
     let server = Server::start().await;
     let local = deployed(&server).await;
