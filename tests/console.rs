@@ -2,6 +2,7 @@
 
 mod account;
 mod addons;
+mod analyze;
 mod away;
 mod cancel;
 mod catalog;

@@ -1,6 +1,7 @@
 //! The only place that speaks HTTP. Every answer is the thing asked for or an `ErrorBody`; an ended session is handled here, once.
 
 mod addon;
+mod analyze;
 mod environment;
 mod lifecycle;
 mod stack;
@@ -300,12 +301,21 @@ impl Api {
         error
     }
 
-    /// Sends an archive and tells how far it has come: `fetch` cannot report the progress of a request's body.
+    /// Deploys an archive.
     pub async fn upload(self, at: &Place, file: web_sys::File, progress: RwSignal<Option<f64>>) -> Answer<Release> {
         let name = js_sys::encode_uri_component(&file.name());
+        self.send_file(&at.below(&format!("releases/upload?name={name}")), &file, progress).await
+    }
+
+    /// Sends an archive and tells how far it has come: `fetch` cannot report the progress of a request's body.
+    async fn send_file<T: DeserializeOwned>(
+        self,
+        path: &str,
+        file: &web_sys::File,
+        progress: RwSignal<Option<f64>>,
+    ) -> Answer<T> {
         let kind = format::archive_type(&file.name()).unwrap_or("application/octet-stream");
-        let path = at.below(&format!("releases/upload?name={name}"));
-        let sent = xhr(&path, kind, &file, progress).map_err(|_| no_answer())?;
+        let sent = xhr(path, kind, file, progress).map_err(|_| no_answer())?;
         let (status, text) = sent.await?;
         if (200..300).contains(&status) { decode(&text) } else { Err(self.note(error_of(status, &text))) }
     }

@@ -1,10 +1,10 @@
 //! Names, protection, promotion, and a deletion with a way back, as a person does them.
 
-use boathouse_types::NewDeployment;
+use boathouse_types::{NewDeployment, SetEnv, SetEnvVar};
 
 use super::{LIVE, signed_in};
 use crate::browser::Browser;
-use crate::harness::{Client, Server, app, upload};
+use crate::harness::{Client, Server, app, at, upload};
 
 async fn live_shop(admin: &Client) {
     admin.create_project("shop", &upload()).await;
@@ -98,6 +98,29 @@ async fn a_project_is_duplicated_and_renamed() {
     browser.sees("Second shop").await;
     browser.press("Boathouse, home").await;
     browser.sees("Second shop").await;
+    browser.must_be_quiet(&[]).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_clone_has_other_variables_where_that_is_said() {
+    let server = Server::start().await;
+    let admin = server.local();
+    live_shop(&admin).await;
+    let set = |key: &str| SetEnvVar { key: key.parse().unwrap(), component: None, value: "of the first".into(), secret: true };
+    let body = SetEnv { variables: vec![set("REGION"), set("PAYMENT_KEY")] };
+    admin.put(&format!("{}/env", at("shop", "production")), &body).await.ok();
+    let browser = signed_in(&server, 1440).await;
+    browser.go("/projects/shop/production/options").await;
+    browser.press("Clone the deployment").await;
+    browser.fill("Variables that are different there", "REGION=of the clone").await;
+    browser.fill("Variables that it does not get", "PAYMENT_KEY").await;
+    browser.submit_dialog().await;
+    browser.is_at("/projects/shop/production-copy").await;
+    browser.go("/projects/shop/production-copy/env").await;
+    browser.press("Reveal REGION").await;
+    browser.sees("of the clone").await;
+    assert!(!browser.text().await.contains("PAYMENT_KEY"));
     browser.must_be_quiet(&[]).await;
     browser.close().await;
 }

@@ -10,6 +10,9 @@ async fn a_stack_is_chosen_seen_as_code_and_made() {
         let browser = signed_in(&server, width).await;
         browser.go("/new/stack").await;
         browser.sees("what your users reach").await;
+        browser.press("Begin with Hono, Redis").await;
+        browser.press("Remove Hono").await;
+        browser.press("Remove Redis").await;
         browser.press("Add PostgreSQL").await;
         browser.press("Add Static site").await;
         browser.must_not_scroll_sideways().await;

@@ -1,6 +1,8 @@
 //! Cloning a deployment with its data, and how far the copy is.
 
-use boathouse_types::{CloneState, CloneStatus, Deployment, DeploymentStage, NewClone};
+use boathouse_types::{
+    CloneState, CloneStatus, Deployment, DeploymentStage, GitRef, NewClone, SetEnvVar, UnsetVar, dotenv,
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
@@ -30,23 +32,11 @@ fn CloneForm() -> impl IntoView {
     let Here { place, deployment, .. } = expect_context();
     let (api, attempt, navigate) = (api(), Attempt::new(), use_navigate());
     let Projects(projects) = expect_context();
-    let name = RwSignal::new(format!("{}-copy", place.deployment));
-    let stage = RwSignal::new(deployment.with_untracked(|deployment| deployment.stage.as_str().to_owned()));
-    let (branch, with_data) = (RwSignal::new(String::new()), RwSignal::new(true));
+    let fields = Fields::of(&place, deployment.with_untracked(|deployment| deployment.stage));
     let submit = move || {
-        let parsed = name.get_untracked().trim().parse().map_err(|problem| format!("{problem}."));
-        let branch =
-            some_text(branch).map(|branch| branch.parse()).transpose().map_err(|problem| format!("{problem}."));
-        let clone = match (parsed, branch) {
-            (Ok(name), Ok(branch)) => NewClone {
-                name,
-                stage: DeploymentStage::parse(&stage.get_untracked()),
-                branch,
-                variables: Vec::new(),
-                unset: Vec::new(),
-                with_data: with_data.get_untracked(),
-            },
-            (Err(problem), _) | (_, Err(problem)) => return attempt.refuse(problem),
+        let clone = match fields.clone_of() {
+            Ok(clone) => clone,
+            Err(problem) => return attempt.refuse(problem),
         };
         let (place, navigate) = (place.clone(), navigate.clone());
         attempt.run(async move {
@@ -58,13 +48,70 @@ fn CloneForm() -> impl IntoView {
     };
     view! {
         <Form attempt label="Clone" glyph=Glyph::COPY on_submit=submit>
-            <Field label="Name" value=name required=true focus=true/>
-            <Choice label="Stage" value=stage options=Signal::stored(stages())/>
-            <Field label="Branch" value=branch placeholder="the same" hint="Another branch is built anew."/>
-            <Switch label="With databases and files" on=with_data/>
+            <Field label="Name" value=fields.name required=true focus=true/>
+            <Choice label="Stage" value=fields.stage options=Signal::stored(stages())/>
+            <Field label="Branch" value=fields.branch placeholder="the same" hint="Another branch is built anew."/>
+            <label class="field"><span>"Variables that are different there"</span>
+                <textarea rows="3" class="code" placeholder="KEY=value, one per line" spellcheck="false" autocapitalize="off" autocomplete="off" bind:value=fields.variables></textarea>
+            </label>
+            <Field label="Variables that it does not get" value=fields.unset placeholder="PAYMENT_KEY, MAIL_PASSWORD"/>
+            <Switch label="With databases and files" on=fields.with_data/>
             <p class="hint">"What writes is paused for the moment that the copy begins; addresses are made anew."</p>
         </Form>
     }
+}
+
+/// What the dialog holds.
+#[derive(Clone, Copy)]
+struct Fields {
+    name: RwSignal<String>,
+    stage: RwSignal<String>,
+    branch: RwSignal<String>,
+    variables: RwSignal<String>,
+    unset: RwSignal<String>,
+    with_data: RwSignal<bool>,
+}
+
+impl Fields {
+    fn of(place: &Place, stage: DeploymentStage) -> Self {
+        let empty = || RwSignal::new(String::new());
+        Self {
+            name: RwSignal::new(format!("{}-copy", place.deployment)),
+            stage: RwSignal::new(stage.as_str().to_owned()),
+            branch: empty(),
+            variables: empty(),
+            unset: empty(),
+            with_data: RwSignal::new(true),
+        }
+    }
+
+    /// What is asked for, or the rule that an input breaks.
+    fn clone_of(self) -> Result<NewClone, String> {
+        let branch: Option<GitRef> =
+            some_text(self.branch).map(|branch| branch.parse()).transpose().map_err(|problem| format!("{problem}."))?;
+        Ok(NewClone {
+            name: self.name.get_untracked().trim().parse().map_err(|problem| format!("{problem}."))?,
+            stage: DeploymentStage::parse(&self.stage.get_untracked()),
+            branch,
+            variables: changed(&self.variables.get_untracked())?,
+            unset: unset(&self.unset.get_untracked())?,
+            with_data: self.with_data.get_untracked(),
+        })
+    }
+}
+
+/// Variables as a `.env` file has them; what is typed here may be a secret.
+fn changed(text: &str) -> Result<Vec<SetEnvVar>, String> {
+    let variable = |(key, value)| SetEnvVar { key, component: None, value, secret: true };
+    Ok(dotenv::parse(text)?.into_iter().map(variable).collect())
+}
+
+fn unset(text: &str) -> Result<Vec<UnsetVar>, String> {
+    let names = text.split([',', ' ', '\n']).filter(|name| !name.is_empty());
+    let one = |name: &str| {
+        Ok(UnsetVar { key: name.parse().map_err(|problem| format!("{name}: {problem}."))?, component: None })
+    };
+    names.map(one).collect()
 }
 
 /// On the page of a clone that is being filled, or could not be.
@@ -104,5 +151,19 @@ fn words(cloning: &CloneStatus) -> String {
         CloneState::Done => format!("Copied from {source}: {}", format::bytes(cloning.bytes)),
         CloneState::Failed => format!("The copy from {source} could not be made"),
         CloneState::Cancelled => format!("The copy from {source} was cancelled"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_change_and_go_on_the_way() {
+        let set = changed("# only there\nREGION=us\n").unwrap();
+        assert_eq!((set.len(), set[0].key.as_str(), set[0].value.as_str(), set[0].secret), (1, "REGION", "us", true));
+        let gone = unset("PAYMENT_KEY, MAIL_PASSWORD").unwrap();
+        assert_eq!(gone.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), ["PAYMENT_KEY", "MAIL_PASSWORD"]);
+        assert!(unset("not-a-name").unwrap_err().starts_with("not-a-name: "));
     }
 }

@@ -4,6 +4,8 @@ mod setup;
 mod sign_in;
 mod home;
 mod new_project;
+mod analyze;
+mod proposal;
 mod stack;
 mod shelf;
 mod catalog;

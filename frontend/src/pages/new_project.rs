@@ -4,6 +4,8 @@ use boathouse_types::{NewProject, Project, Source};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::analyze::LookFirst;
+use super::proposal::Found;
 use crate::api::{Answer, Api, Place, api};
 use crate::app::Projects;
 use crate::components::*;
@@ -61,6 +63,11 @@ impl SourceForm {
         }
     }
 
+    /// Follows every input.
+    pub fn track(self) {
+        [self.kind, self.url, self.branch, self.folder, self.image].iter().for_each(|input| input.track());
+    }
+
     /// Git over ssh reads with the project's deploy key.
     fn needs_key(self) -> bool {
         self.kind.get() == "git"
@@ -112,8 +119,10 @@ fn NewProjectForm(
 ) -> impl IntoView {
     let (api, attempt, navigate) = (api(), Attempt::new(), use_navigate());
     let Projects(projects) = expect_context();
+    let (found, used) = (Found::new(), RwSignal::new(false));
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
+        let proposal = found.chosen().filter(|_| used.get_untracked());
         let new = match name
             .get_untracked()
             .trim()
@@ -132,6 +141,9 @@ fn NewProjectForm(
         attempt.run(async move {
             let project = create(api, &new, made).await?;
             projects.refresh();
+            if let Some(proposal) = proposal {
+                api.use_proposal(&project.name, &proposal).await?;
+            }
             if needs_key {
                 made.try_set(Some(api.make_deploy_key(&project.name).await?));
                 return Ok(());
@@ -152,6 +164,7 @@ fn NewProjectForm(
             <Show when=move || form.kind.get() == "upload"><DropZone file progress/></Show>
             <SourceFields form/>
             <Field label="Project name" value=name required=true hint="Lower-case letters, digits and hyphens; it also begins its addresses."/>
+            <LookFirst form file progress found used/>
             <Needs kind=form.kind/>
             <AttemptProblem attempt/>
             <div class="actions">

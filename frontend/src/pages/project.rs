@@ -4,6 +4,7 @@ use boathouse_types::{ChangeProject, DeploymentStage, Event, NewDeployment, Proj
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::analyze::AnalyzeSource;
 use super::canvas::Canvas;
 use super::home::{DeploymentRow, glyph_of};
 use super::new_project::{SourceFields, SourceForm};
@@ -81,7 +82,7 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
             <p class="hint">"What its deployments share, by stage where wanted, and which value each of them gets."</p>
         </section>
         <section>
-            <header class="section-title"><h2>"Source"</h2><Show when=may_change><ChangeSource project live/></Show></header>
+            <header class="section-title"><h2>"Source"</h2><Show when=may_change><AnalyzeButton project/><ChangeSource project live/></Show></header>
             <p class="source">{move || { let source = source.get(); view! { <Icon glyph=glyph_of(&source)/><span>{format::source(&source)}</span> } }}</p>
             <DeployKey project live/>
         </section>
@@ -163,6 +164,13 @@ fn ChangeSourceForm(project: Signal<Project>, live: Live<Project>, open: RwSigna
             <p class="hint">"The next release uses it; what runs now stays."</p>
         </Form>
     }
+}
+
+/// An image has no files that could be looked at.
+#[component]
+fn AnalyzeButton(project: Signal<Project>) -> impl IntoView {
+    let has_files = Memo::new(move |_| project.with(|project| !matches!(project.source, Source::Image { .. })));
+    view! { <Show when=move || has_files.get()><AnalyzeSource project/></Show> }
 }
 
 /// The public half of the key, where a git source may need one.

@@ -1,0 +1,36 @@
+//! What a source is, before or after a project has it, and the manifest that it could have.
+
+use boathouse_types::{
+    Analyze, AnalyzeProject, ProjectManifest, ProjectName, Proposal, UseProposal, UsedProposal, path,
+};
+use leptos::prelude::*;
+
+use super::{Answer, Api, at};
+
+impl Api {
+    /// Looks at a repository; nothing of it is kept.
+    pub async fn analyze(self, asked: &Analyze) -> Answer<Proposal> {
+        self.send("POST", &at("/analyze"), asked).await
+    }
+
+    pub async fn analyze_archive(self, file: web_sys::File, progress: RwSignal<Option<f64>>) -> Answer<Proposal> {
+        self.send_file(&at("/analyze/upload"), &file, progress).await
+    }
+
+    pub async fn analyze_project(self, name: &ProjectName) -> Answer<Proposal> {
+        self.send("POST", &format!("{}/analyze", path::project(name)), &AnalyzeProject::default()).await
+    }
+
+    /// Commits a proposal where the repository lives on this server; else the project keeps it.
+    pub async fn use_proposal(self, name: &ProjectName, proposal: &UseProposal) -> Answer<UsedProposal> {
+        self.send("POST", &format!("{}/proposal", path::project(name)), proposal).await
+    }
+
+    pub async fn kept_manifest(self, name: &ProjectName) -> Answer<ProjectManifest> {
+        self.get(&format!("{}/manifest", path::project(name))).await
+    }
+
+    pub async fn forget_manifest(self, name: &ProjectName) -> Answer<()> {
+        self.run("DELETE", &format!("{}/manifest", path::project(name))).await
+    }
+}
