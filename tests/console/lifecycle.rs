@@ -107,7 +107,12 @@ async fn a_clone_has_other_variables_where_that_is_said() {
     let server = Server::start().await;
     let admin = server.local();
     live_shop(&admin).await;
-    let set = |key: &str| SetEnvVar { key: key.parse().unwrap(), component: None, value: "of the first".into(), secret: true };
+    let set = |key: &str| SetEnvVar {
+        key: key.parse().unwrap(),
+        component: None,
+        value: "of the first".into(),
+        secret: true,
+    };
     let body = SetEnv { variables: vec![set("REGION"), set("PAYMENT_KEY")] };
     admin.put(&format!("{}/env", at("shop", "production")), &body).await.ok();
     let browser = signed_in(&server, 1440).await;

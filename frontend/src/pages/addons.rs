@@ -6,7 +6,9 @@ use leptos::prelude::*;
 use super::addon_port::PublicAccess;
 use super::addon_secrets::Access;
 use super::deployment::Here;
+use super::kept_volumes::KeptVolumes;
 use super::rotation::{RotateButton, RotationStanding};
+use super::upgrade::UpgradeButton;
 use crate::components::*;
 use crate::format;
 use crate::live::{Live, of_project};
@@ -31,6 +33,7 @@ pub fn Addons() -> impl IntoView {
         view! {
             <For each=move || names.get() key=Clone::clone let:name><OneAddon name addons all/></For>
             <Show when=move || names.with(Vec::is_empty)><NoAddons/></Show>
+            <KeptVolumes/>
         }
         .into_any()
     };
@@ -66,6 +69,7 @@ fn OneAddon(name: Identifier, addons: Signal<Vec<Addon>>, all: Live<Vec<Addon>>)
                 </div>
                 <AddonLinks name/>
                 <RotateButton one/>
+                <UpgradeButton one/>
             </header>
             <RotationStanding one/>
             <dl class="facts">{move || addon.with(facts).into_iter().map(|(name, value)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> }).collect_view()}</dl>

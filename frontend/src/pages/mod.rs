@@ -27,6 +27,8 @@ mod apply;
 mod addons;
 mod addon_secrets;
 mod rotation;
+mod upgrade;
+mod kept_volumes;
 mod addon_port;
 mod domains;
 mod options;
