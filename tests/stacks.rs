@@ -124,7 +124,9 @@ async fn visits(server: &Server, host: &str, words: &str, store: &str) -> u64 {
 async fn a_generated_repository_is_cloned_and_a_push_deploys_it() {
     let server = Server::start().await;
     let local = server.local();
-    server.cli(&["new", "shop", "--component", "web=nodejs"]).await.ok();
+    let made = server.cli(&["new", "shop", "--component", "web=nodejs"]).await.ok();
+    let address = server.url("boathouse.localhost", "/git/shop.git");
+    assert!(made.stdout.contains(&format!("git clone {address}")), "{made:#?}");
     let (reader, writer) = (token(&server, Scope::Read).await, token(&server, Scope::Deploy).await);
     let remote = Remote::of(&server).await;
     let folder = remote.clone(&reader, "shop");

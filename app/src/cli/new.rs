@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use boathouse_types::{
     GitLogin, GitRef, GitUrl, Identifier, NewRelease, PartChoice, Project, ProjectName, PushStack, Release, Source,
-    StackChoice, StackPreview, StackRemote, Starter,
+    StackChoice, StackPreview, StackRemote, Starter, System,
 };
 use reqwest::Method;
 
@@ -94,11 +94,14 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     };
     let name = &project.name;
     if !args.deploy {
+        let code = match &project.source {
+            Source::Git { url, .. } if !url.as_str().starts_with('/') => url.to_string(),
+            _ => {
+                let system: System = client.get("/system").await?;
+                format!("{}/git/{name}.git", system.console_url.trim_end_matches('/'))
+            }
+        };
         return context.out.result(&project, || {
-            let code = match &project.source {
-                Source::Git { url, .. } if !url.as_str().starts_with('/') => url.to_string(),
-                _ => format!("https://CONSOLE/git/{name}.git"),
-            };
             format!("Created {name}.\nDeploy it: boathouse deploy --project {name}\nIts code:  git clone {code}")
         });
     }
