@@ -2,6 +2,7 @@
 
 mod addon;
 mod analyze;
+mod catalog;
 mod environment;
 mod lifecycle;
 mod stack;

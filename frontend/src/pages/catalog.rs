@@ -1,11 +1,13 @@
 //! The catalog: every package that a stack can be made of, with its versions, its variables and how it is reached.
 
-use boathouse_types::{CatalogPackage, CatalogParameter};
+use boathouse_types::{CatalogPackage, CatalogParameter, PackageOrigin};
 use leptos::prelude::*;
 
+use super::catalog_sources::Sources;
 use super::shelf::{MakeCard, Shelf};
 use crate::api::at;
 use crate::components::*;
+use crate::format;
 use crate::live::{Live, of_nothing};
 use crate::session::may_change;
 use crate::stack_choice::{ADDON, COMPONENT};
@@ -18,6 +20,7 @@ pub fn CatalogPage() -> impl IntoView {
         <div class="page">
             <header class="title"><h1>"Catalog"</h1><Show when=may_change>{build()}</Show></header>
             {catalog.show(|catalog| view! { <Shelves catalog/> }.into_any())}
+            <Sources changed=Callback::new(move |()| catalog.refresh())/>
         </div>
     }
 }
@@ -103,6 +106,14 @@ fn Parameter(parameter: CatalogParameter) -> impl IntoView {
     view! { <li><code class="main">{parameter.key.to_string()}</code><code class="value">{parameter.value}</code><span class="hint">{words}</span></li> }
 }
 
+/// The source that is not the binary, and the commit that pins it.
+fn origin(origin: &PackageOrigin) -> String {
+    match &origin.commit {
+        Some(commit) => format!("the source {}, commit {}", origin.source, format::short_sha(commit)),
+        None => format!("the source {}", origin.source),
+    }
+}
+
 /// What is known of it: (what, value).
 fn facts(package: &CatalogPackage) -> Vec<(&'static str, String)> {
     let joined = |list: Vec<String>| Some(list.join(", ")).filter(|text| !text.is_empty());
@@ -110,6 +121,7 @@ fn facts(package: &CatalogPackage) -> Vec<(&'static str, String)> {
     let port = package.port.map_or_else(|| "none: the edge serves its files".to_owned(), |port| port.to_string());
     let all = [
         ("Kind", Some(package.category.clone())),
+        ("From", package.source.as_ref().map(origin)),
         ("Made from", Some(package.image.clone().unwrap_or_else(|| "the code of its folder".to_owned()))),
         ("Versions", joined(package.versions.clone())),
         ("Port", Some(port)),

@@ -9,6 +9,7 @@ mod proposal;
 mod stack;
 mod shelf;
 mod catalog;
+mod catalog_sources;
 mod project;
 mod canvas;
 mod deployment;
