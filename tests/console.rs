@@ -256,6 +256,23 @@ async fn the_console_is_sent_with_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn what_the_page_loads_early_is_what_its_script_asks_for() {
+    let server = Server::start().await;
+    let visitor = server.anon().await;
+    let page = visitor.get("/").await.ok().text();
+    let named = |before: &str, after: &str| {
+        let start = page.find(before).unwrap_or_else(|| panic!("no {before} in {page}")) + before.len();
+        page[start..].split(after).next().unwrap().to_owned()
+    };
+    let script = named("<script type=\"module\" src=\"", "\"");
+    let script = visitor.get(&script).await.ok().text();
+    for early in [named("<link rel=\"modulepreload\" href=\"", "\""), named("<link rel=\"preload\" href=\"", "\"")] {
+        let file = early.rsplit_once("/").unwrap().1;
+        assert!(script.contains(file), "{file} is not asked for by {script}");
+    }
+}
+
+#[tokio::test]
 async fn the_keyboard_reaches_everything_by_name() {
     let server = Server::start().await;
     server.local().create_project("shop", &upload()).await;
