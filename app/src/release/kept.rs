@@ -8,10 +8,11 @@ use std::path::Path;
 use boathouse_types::{GitRef, ProjectManifest, Source, StackFile, UseProposal, UsedProposal};
 
 use super::source::subfolder;
+use crate::db::Transaction;
 use crate::db::event::{self, About};
 use crate::db::manifest;
 use crate::db::project::ProjectRow;
-use crate::error::{Result, conflict, invalid};
+use crate::error::{Result, conflict, internal, invalid};
 use crate::git::host::{self, NewCommit};
 use crate::stack;
 use crate::state::App;
@@ -112,22 +113,24 @@ pub async fn keep(app: &App, row: ProjectRow, proposal: UseProposal, actor: &str
     let (id, by) = (row.id, actor.to_owned());
     let kept = app.db.write(move |tx| {
         manifest::set(tx, id, &proposal.manifest, &proposal.files, &by)?;
-        Ok(manifest::of_project(tx, id)?.expect("it was just written"))
+        record(tx, &row, &by, "gave a manifest to")?;
+        manifest::of_project(tx, id)?.ok_or_else(|| internal("the manifest that was just kept is not there"))
     });
     let kept = kept.await?;
-    tell(app, row, actor, "gave a manifest to").await?;
+    app.pokes.events.notify_waiters();
     Ok(kept)
 }
 
 async fn tell(app: &App, row: ProjectRow, actor: &str, did: &str) -> Result<()> {
-    let (actor, message) = (actor.to_owned(), format!("{actor} {did} {}", row.name));
-    let record = move |tx: &crate::db::Transaction<'_>| {
-        let about = About { project: Some(&row.name), ..About::default() };
-        event::record(tx, &actor, "project.manifest", about, &message)?;
-        Ok(())
-    };
-    app.db.write(record).await?;
+    let (actor, did) = (actor.to_owned(), did.to_owned());
+    app.db.write(move |tx| record(tx, &row, &actor, &did)).await?;
     app.pokes.events.notify_waiters();
+    Ok(())
+}
+
+fn record(tx: &Transaction<'_>, row: &ProjectRow, actor: &str, did: &str) -> Result<()> {
+    let about = About { project: Some(&row.name), ..About::default() };
+    event::record(tx, actor, "project.manifest", about, &format!("{actor} {did} {}", row.name))?;
     Ok(())
 }
 
