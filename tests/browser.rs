@@ -88,9 +88,18 @@ impl Browser {
 
     /// What the page shows, as a person reads it.
     pub async fn text(&self) -> String {
-        let text = self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned();
+        self.load_again_where_cut().await;
+        let text = self.run("return document.body?.innerText").await.as_str().unwrap_or_default().to_owned();
         self.seen.lock().unwrap().clone_from(&text);
         text
+    }
+
+    /// A changing network can cut the loading of the page itself, even after the driver has called it loaded; the browser
+    /// then shows a page of its own that offers to load it again, and a person would.
+    async fn load_again_where_cut(&self) {
+        if self.page.find(Locator::Css("#main-frame-error")).await.is_ok() {
+            drop(self.page.refresh().await);
+        }
     }
 
     /// Presses the visible button or link whose words or label these are.
@@ -281,6 +290,7 @@ impl Browser {
     }
 
     async fn find(&self, path: &str) -> Option<Element> {
+        self.load_again_where_cut().await;
         for element in self.page.find_all(Locator::XPath(path)).await.ok()? {
             if element.is_displayed().await.unwrap_or(false) && element.is_enabled().await.unwrap_or(false) {
                 return Some(element);
