@@ -226,7 +226,7 @@ async fn an_upload_becomes_live_is_replaced_and_rolled_back_to() {
     assert_eq!(world.visit("shop.localhost", "/env?APP_PUBLIC_URL").await.1, url);
     assert_eq!(world.visit("shop.localhost", "/env?WEB_ENDPOINT").await.1, url);
     let id = first.id;
-    let stages = world.app.db.read(move |c| release::stages(c, id)).await.unwrap();
+    let stages = world.app.db.read(move |c| release::brief::stages(c, &[id])).await.unwrap().remove(&id).unwrap();
     assert_eq!(stages.iter().map(|times| times.stage).collect::<Vec<_>>(), Stage::ALL);
     assert!(stages.iter().all(|times| times.finished_at.is_some()));
 

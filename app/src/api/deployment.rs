@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::answer::{read, write};
 use super::project::{Confirm, Listed};
-use super::view::deployment::show;
+use super::view::deployment::{show, show_all};
 use crate::auth::Actor;
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
@@ -55,7 +55,7 @@ pub async fn list(app: Data<App>, name: Path<ProjectName>, listed: Query<Listed>
     read(&app, move |c, app| {
         let project = project::find(c, &name)?;
         let rows = if listed.deleted { deployment::recycled } else { deployment::of_project };
-        rows(c, project.id)?.into_iter().map(|row| show(c, app, row)).collect()
+        show_all(c, app, rows(c, project.id)?)
     })
     .await
 }

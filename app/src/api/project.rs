@@ -7,7 +7,7 @@ use boathouse_types::{
 use serde::Deserialize;
 
 use super::answer::{read, write};
-use super::view::project::{show, show_recycled};
+use super::view::{self, project::show};
 use crate::auth::Actor;
 use crate::db::event::{self, About};
 use crate::db::project::ProjectRow;
@@ -50,13 +50,7 @@ impl Confirm {
 }
 
 pub async fn list(app: Data<App>, listed: Query<Listed>) -> Result<Json<Vec<Project>>> {
-    read(&app, move |c, app| {
-        if listed.deleted {
-            return project::with_recycled(c)?.into_iter().map(|row| show_recycled(c, app, row)).collect();
-        }
-        project::list(c)?.into_iter().map(|row| show(c, app, row)).collect()
-    })
-    .await
+    read(&app, move |c, app| view::project::list(c, app, listed.deleted)).await
 }
 
 pub async fn get(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Project>> {

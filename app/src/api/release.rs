@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::answer::{read, write};
 use super::deployment::At;
-use super::view::release::show;
+use super::view::release::{show, show_all};
 use crate::auth::Actor;
-use crate::db::release::{self as rows, ReleaseRow};
-use crate::db::{Connection, Transaction};
+use crate::db::Connection;
+use crate::db::release::{self as rows, ReleaseRow, brief};
 use crate::error::{Result, conflict};
 use crate::release::{self, Request};
 use crate::state::App;
@@ -47,14 +47,13 @@ pub struct Page {
 pub async fn list(app: Data<App>, at: Path<At>, page: Query<Page>) -> Result<Json<Vec<Release>>> {
     read(&app, move |c, _| {
         let limit = page.limit.unwrap_or(PAGE).min(PAGE_MAX);
-        let rows = rows::of_deployment(c, at.find(c)?.id, page.before, limit)?;
-        rows.into_iter().map(|row| show(c, row)).collect()
+        show_all(c, brief::page(c, at.find(c)?.id, page.before, limit)?)
     })
     .await
 }
 
 pub async fn get(app: Data<App>, at: Path<AtRelease>) -> Result<Json<Release>> {
-    read(&app, move |c, _| show(c, at.find(c)?)).await
+    read(&app, move |c, _| by_id(c, at.find(c)?.id)).await
 }
 
 pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRelease>) -> Result<HttpResponse> {
@@ -114,6 +113,6 @@ pub async fn roll_back(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Res
 }
 
 /// A release by its row id.
-pub fn by_id(tx: &Transaction<'_>, id: ReleaseId) -> Result<Release> {
-    show(tx, rows::by_id(tx, id)?)
+pub fn by_id(connection: &Connection, id: ReleaseId) -> Result<Release> {
+    show(connection, brief::brief(connection, id)?)
 }

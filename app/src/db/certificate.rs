@@ -1,9 +1,11 @@
 //! Certificates, the ACME account, orders under way, the internal CA. Keys are sealed; this module never sees them open.
 
-use boathouse_types::Millis;
+use std::collections::HashMap;
+
+use boathouse_types::{Certificate, Millis};
 use rusqlite::{Row, params};
 
-use super::{Connection, OptionalExtension, Transaction};
+use super::{Connection, OptionalExtension, Transaction, among};
 use crate::clock;
 use crate::error::Result;
 
@@ -113,6 +115,42 @@ pub fn order(connection: &Connection, name: &str) -> Result<OrderRow> {
         })
         .optional()?;
     Ok(row.unwrap_or_default())
+}
+
+/// How a host stands with its certificate, as it is shown: without chain and key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// The one that serves.
+    pub certificate: Option<Certificate>,
+    /// What stands in the way of the next one.
+    pub problem: Option<String>,
+    /// When that is tried for.
+    pub next_at: Millis,
+}
+
+/// How hosts stand with their certificates, by name.
+pub fn standings<'a>(
+    connection: &Connection,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<HashMap<String, Standing>> {
+    let sql =
+        "select asked.value as name, c.issuer, c.not_before, c.not_after, o.problem, o.next_at from json_each(?1) asked
+      left join certificate c on c.name = asked.value left join acme_order o on o.name = asked.value";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([among(names)], |row| {
+        let issuer: Option<String> = row.get("issuer")?;
+        let made = |issuer| -> rusqlite::Result<Certificate> {
+            Ok(Certificate { issuer, not_before: row.get("not_before")?, not_after: row.get("not_after")? })
+        };
+        let next_at: Option<Millis> = row.get("next_at")?;
+        let standing = Standing {
+            certificate: issuer.map(made).transpose()?,
+            problem: row.get("problem")?,
+            next_at: next_at.unwrap_or_default(),
+        };
+        Ok((row.get("name")?, standing))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Notes how the attempts for a host stand.

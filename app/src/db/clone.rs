@@ -4,7 +4,7 @@ use boathouse_types::{CloneState, CloneStatus, DeploymentId, ReleaseId};
 use rusqlite::{Row, params};
 
 use super::deployment::DeploymentRow;
-use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
+use super::{Connection, OptionalExtension, Transaction, among, bad_column, parsed};
 use crate::clock;
 use crate::error::{Result, conflict, not_found};
 
@@ -46,6 +46,15 @@ pub fn create(
 /// The oldest whose volumes are still to be filled.
 pub fn next(connection: &Connection) -> Result<Option<CloneRow>> {
     one(connection, "where state = 'copying' order by id limit 1", [])
+}
+
+/// How each of the deployments came about that did as a clone.
+pub fn of_targets(connection: &Connection, targets: &[DeploymentId]) -> Result<Vec<CloneRow>> {
+    let sql = "select * from clone where target_id in (select value from json_each(?1))";
+    let mut statement = connection.prepare_cached(sql)?;
+    let among = among(targets.iter().map(|id| id.0));
+    let rows = statement.query_map([among], raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    rows.into_iter().map(resolve).collect()
 }
 
 /// How that deployment came about, if as a clone.

@@ -151,6 +151,12 @@ pub fn recycled(connection: &Connection, project: ProjectId) -> Result<Vec<Deplo
     list_where(connection, tail, [project.0])
 }
 
+/// The deployments of all projects, oldest first: those that are there, or those that were deleted and can be restored.
+pub fn of_all_projects(connection: &Connection, recycled: bool) -> Result<Vec<DeploymentRow>> {
+    let tail = "where d.intent <> 'deleted' and (d.recycled_at is not null) = ?1 order by d.id";
+    list_where(connection, tail, [recycled])
+}
+
 /// Deleted deployments whose period has ended at `now`.
 pub fn due(connection: &Connection, now: Millis) -> Result<Vec<DeploymentRow>> {
     list_where(connection, "where d.recycled_until <= ?1 and d.intent <> 'deleted' order by d.id", [now])

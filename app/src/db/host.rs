@@ -3,7 +3,7 @@
 use boathouse_types::{DeploymentId, HostId, HostName, Identifier, TlsMode};
 use rusqlite::{Row, params};
 
-use super::{Connection, OptionalExtension, Transaction, bad_column, on_unique, parsed};
+use super::{Connection, OptionalExtension, Transaction, among, bad_column, on_unique, parsed};
 use crate::clock;
 use crate::error::{Result, conflict, not_found};
 
@@ -94,6 +94,12 @@ pub fn owner(connection: &Connection, name: &HostName, path: &str) -> Result<Opt
 /// The hosts of a deployment, generated ones last.
 pub fn of_deployment(connection: &Connection, deployment: DeploymentId) -> Result<Vec<HostRow>> {
     list_where(connection, "where deployment_id = ?1 order by generated, id", [deployment.0])
+}
+
+/// The hosts of deployments, of each the generated ones last.
+pub fn of_deployments(connection: &Connection, deployments: &[DeploymentId]) -> Result<Vec<HostRow>> {
+    let tail = "where deployment_id in (select value from json_each(?1)) order by generated, id";
+    list_where(connection, tail, [among(deployments.iter().map(|id| id.0))])
 }
 
 /// A deployment's host of that name.

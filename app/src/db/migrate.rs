@@ -36,6 +36,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0026_catalog_sources", include_str!("../../../migrations/0026_catalog_sources.sql")),
     ("0027_host_port", include_str!("../../../migrations/0027_host_port.sql")),
     ("0028_git_logins", include_str!("../../../migrations/0028_git_logins.sql")),
+    ("0029_release_pending", include_str!("../../../migrations/0029_release_pending.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -192,6 +192,12 @@ pub(crate) fn recycled(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<boath
     Ok(at.zip(until).map(|(at, until)| boathouse_types::Recycled { at, until }))
 }
 
+/// Ids or names for `json_each(?)`: one statement asks for however many of them.
+pub(crate) fn among<T: serde::Serialize>(these: impl IntoIterator<Item = T>) -> String {
+    let values = these.into_iter().map(|one| serde_json::to_value(one).unwrap_or_default());
+    serde_json::Value::Array(values.collect()).to_string()
+}
+
 /// Parses a stored name.
 pub(crate) fn parsed<T: std::str::FromStr>(noun: &str, text: String) -> Result<T> {
     text.parse().map_err(|_| bad_column(noun, &text))
@@ -199,6 +205,8 @@ pub(crate) fn parsed<T: std::str::FromStr>(noun: &str, text: String) -> Result<T
 
 #[cfg(test)]
 pub(crate) mod test {
+    use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
     use super::*;
 
     /// A fresh database in a temporary folder.
@@ -206,6 +214,19 @@ pub(crate) mod test {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&dir.path().join("boathouse.db"), &dir.path().join("backups")).unwrap();
         (dir, db)
+    }
+
+    /// How many statements `work` runs, on a connection of its own.
+    pub fn statements<T>(db: &Db, work: impl FnOnce(&Connection) -> Result<T>) -> (T, usize) {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (count, mut connection) = (Arc::new(AtomicUsize::new(0)), open::reader(&db.0.path).unwrap());
+        let counted = count.clone();
+        let count_one = move |_: TraceEvent<'_>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        };
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(count_one)).unwrap();
+        let value = work(&connection).unwrap();
+        (value, count.load(Ordering::Relaxed))
     }
 
     #[tokio::test]

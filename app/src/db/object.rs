@@ -3,7 +3,7 @@
 use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState};
 use rusqlite::params;
 
-use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
+use super::{Connection, OptionalExtension, Transaction, among, bad_column, parsed};
 use crate::clock;
 use crate::error::Result;
 
@@ -95,9 +95,10 @@ pub fn containers(connection: &Connection) -> Result<Vec<ContainerRow>> {
     containers_where(connection, "", [])
 }
 
-/// The recorded containers of one deployment.
-pub fn containers_of(connection: &Connection, deployment: DeploymentId) -> Result<Vec<ContainerRow>> {
-    containers_where(connection, "where d.id = ?1", [deployment.0])
+/// The recorded containers of deployments.
+pub fn containers_of(connection: &Connection, deployments: &[DeploymentId]) -> Result<Vec<ContainerRow>> {
+    let among = among(deployments.iter().map(|id| id.0));
+    containers_where(connection, "where d.id in (select value from json_each(?1))", [among])
 }
 
 fn containers_where(

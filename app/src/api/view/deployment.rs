@@ -1,90 +1,104 @@
 //! A deployment as the API shows it: its rows, and what its containers do.
 
-use boathouse_types::{CloneState, ContainerStatus, Deployment, Health, Intent, ReleaseState};
+use std::collections::{BTreeMap, HashMap};
 
-use super::{host, release};
+use boathouse_types::{
+    CloneState, CloneStatus, ContainerStatus, Deployment, DeploymentId, Health, Host, Intent, Release,
+};
+
+use super::host;
+use super::release::{self, Shown};
 use crate::api::health::{self, Facts};
 use crate::clock;
 use crate::db::deployment::DeploymentRow;
 use crate::db::object::{self, ContainerRow};
-use crate::db::release::ReleaseRow;
-use crate::db::{Connection, clone, release as releases};
+use crate::db::{Connection, clone};
 use crate::error::Result;
 use crate::state::App;
 
 /// Puts it together.
 pub fn show(connection: &Connection, app: &App, row: DeploymentRow) -> Result<Deployment> {
-    // Mostly the newest release is the live one: a list of hundreds of deployments reads each stack once, not three times.
-    let newest = releases::of_deployment(connection, row.id, None, 1)?.into_iter().next();
-    let pending = releases::pending(connection, row.id)?;
-    let containers = containers(connection, app, &row)?;
-    let (live, failed) = match newest {
-        Some(newest) if newest.state == ReleaseState::Live => (Some(newest), None),
-        newest => (releases::live(connection, row.id)?, newest.filter(|newest| newest.state == ReleaseState::Failed)),
-    };
-    let cloning = clone::of_target(connection, row.id)?.map(|clone| clone.status);
-    let cloning = cloning.filter(|status| matches!(status.state, CloneState::Copying | CloneState::Failed));
-    let (health, reason) = match (&row.recycled, &cloning) {
-        (Some(recycled), _) => {
-            (Health::Off, format!("deleted; can be restored until {}", clock::words(recycled.until)))
+    Ok(show_all(connection, app, vec![row])?.remove(0))
+}
+
+/// Puts several together, in as many statements as one: a list of hundreds is read as fast as it is sent.
+pub fn show_all(connection: &Connection, app: &App, rows: Vec<DeploymentRow>) -> Result<Vec<Deployment>> {
+    let mut around = Around::read(connection, app, &rows)?;
+    Ok(rows.into_iter().map(|row| around.one(app, row)).collect())
+}
+
+/// What hangs on deployments.
+struct Around {
+    releases: BTreeMap<DeploymentId, Shown>,
+    containers: HashMap<DeploymentId, Vec<ContainerStatus>>,
+    clones: HashMap<DeploymentId, CloneStatus>,
+    hosts: HashMap<DeploymentId, Vec<Host>>,
+}
+
+impl Around {
+    fn read(connection: &Connection, app: &App, rows: &[DeploymentRow]) -> Result<Self> {
+        let ids: Vec<DeploymentId> = rows.iter().map(|row| row.id).collect();
+        let mut containers: HashMap<DeploymentId, Vec<ContainerStatus>> = HashMap::new();
+        for row in object::containers_of(connection, &ids)? {
+            containers.entry(row.deployment_id).or_default().push(status(app, row));
         }
-        (None, Some(status)) => health::of_clone(status),
-        (None, None) => roll_up(app, &row, live.as_ref(), pending.as_ref(), failed.as_ref(), &containers),
-    };
-    let shown = |row: Option<ReleaseRow>| row.map(|row| release::show(connection, row)).transpose();
-    Ok(Deployment {
-        hosts: host::of_deployment(connection, app, row.id)?,
-        live: shown(live)?,
-        pending: shown(pending)?,
-        project: row.project,
-        name: row.name,
-        display_name: row.display_name,
-        stage: row.stage,
-        intent: row.intent,
-        recycled: row.recycled,
-        cloning,
-        protected: row.protected,
-        lifetime: row.lifetime,
-        expires_at: row.expires_at,
-        wake: row.wake,
-        branch: row.branch,
-        health,
-        reason,
-        containers,
-        created_at: row.created_at,
-    })
+        let is_shown = |status: &CloneStatus| matches!(status.state, CloneState::Copying | CloneState::Failed);
+        let clones = clone::of_targets(connection, &ids)?.into_iter().filter(|row| is_shown(&row.status));
+        Ok(Self {
+            releases: release::of_deployments(connection, &ids)?,
+            containers,
+            clones: clones.map(|row| (row.target, row.status)).collect(),
+            hosts: host::of_deployments(connection, app, &ids)?,
+        })
+    }
+
+    /// What a deployment shows.
+    fn one(&mut self, app: &App, row: DeploymentRow) -> Deployment {
+        let releases = self.releases.remove(&row.id).unwrap_or_default();
+        let containers = self.containers.remove(&row.id).unwrap_or_default();
+        let cloning = self.clones.remove(&row.id);
+        let (health, reason) = match (&row.recycled, &cloning) {
+            (None, Some(status)) => health::of_clone(status),
+            _ => roll_up(app, &row, &releases, &containers),
+        };
+        Deployment {
+            hosts: self.hosts.remove(&row.id).unwrap_or_default(),
+            live: releases.live,
+            pending: releases.pending,
+            project: row.project,
+            name: row.name,
+            display_name: row.display_name,
+            stage: row.stage,
+            intent: row.intent,
+            recycled: row.recycled,
+            cloning,
+            protected: row.protected,
+            lifetime: row.lifetime,
+            expires_at: row.expires_at,
+            wake: row.wake,
+            branch: row.branch,
+            health,
+            reason,
+            containers,
+            created_at: row.created_at,
+        }
+    }
 }
 
 /// How a deployment does, from its releases and containers.
-pub fn roll_up(
-    app: &App,
-    row: &DeploymentRow,
-    live: Option<&ReleaseRow>,
-    pending: Option<&ReleaseRow>,
-    failed: Option<&ReleaseRow>,
-    containers: &[ContainerStatus],
-) -> (Health, String) {
+pub fn roll_up(app: &App, row: &DeploymentRow, releases: &Shown, containers: &[ContainerStatus]) -> (Health, String) {
     if let Some(recycled) = &row.recycled {
         return (Health::Off, format!("deleted; can be restored until {}", clock::words(recycled.until)));
     }
+    let number = |release: &Release| release.number;
     health::roll_up(&Facts {
         intent: row.intent,
-        live: live.map(|live| (live.number, app.observed.is_routed(live.id))),
-        pending: pending.map(|pending| (pending.number, pending.state)),
-        failed: failed.map(|failed| failed.number),
+        live: releases.live.as_ref().map(|live| (live.number, app.observed.is_routed(live.id))),
+        pending: releases.pending.as_ref().map(|pending| (pending.number, pending.state)),
+        failed: releases.failed.as_ref().map(number),
         containers,
         engine_reachable: app.observed.engine().reachable,
     })
-}
-
-/// The newest release, where it failed.
-pub fn newest_failed(connection: &Connection, row: &DeploymentRow) -> Result<Option<ReleaseRow>> {
-    let newest = releases::of_deployment(connection, row.id, None, 1)?.into_iter().next();
-    Ok(newest.filter(|newest| newest.state == ReleaseState::Failed))
-}
-
-fn containers(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<Vec<ContainerStatus>> {
-    Ok(object::containers_of(connection, row.id)?.into_iter().map(|c| status(app, c)).collect())
 }
 
 /// One container.
@@ -103,5 +117,78 @@ pub fn status(app: &App, row: ContainerRow) -> ContainerStatus {
         reason,
         started_at: seen.as_ref().and_then(|container| container.started_at),
         restarts: seen.map_or(0, |container| container.restarts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boathouse_types::{DeploymentStage, ReleaseState, Serves, Source, Trigger};
+    use clap::Parser;
+
+    use super::*;
+    use crate::api::view::project::list;
+    use crate::config::ServeArgs;
+    use crate::db::release::{self as releases, NewRow};
+    use crate::db::test::statements;
+    use crate::db::{Transaction, deployment, host, project};
+    use crate::stack::{Component, Origin, Stack};
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn app(folder: &std::path::Path) -> App {
+        let flags = ["test", "--data-dir", folder.to_str().unwrap(), "--console-host", "boathouse.localhost"];
+        crate::serve::open(Flags::parse_from(flags).serve).unwrap()
+    }
+
+    /// A deployment with a live release, one that failed after it, a container and a host.
+    fn live(tx: &Transaction<'_>, project: boathouse_types::ProjectId, name: &str) -> Result<()> {
+        let web: boathouse_types::Identifier = "web".parse()?;
+        let id = deployment::create(tx, project, &name.parse()?, DeploymentStage::Staging, None)?;
+        let new =
+            NewRow { trigger: &Trigger::Manual, actor: "ada", source: &Source::Upload, reference: None, upload: None };
+        let release = releases::create(tx, id, &new)?;
+        let origin = Origin::Image { image: "web:1".parse()? };
+        let stack = Stack { name: None, components: vec![Component::new(web.clone(), origin)], addons: Vec::new() };
+        releases::transition(tx, release, ReleaseState::Queued, ReleaseState::Building)?;
+        releases::enter_stage(tx, release, boathouse_types::Stage::Build)?;
+        releases::set_manifest(tx, release, &stack)?;
+        releases::set_digest(tx, release, &web, Serves::Container, "sha256:1")?;
+        object::record_container(tx, release, &web, &format!("bh-{id}"))?;
+        releases::transition(tx, release, ReleaseState::Building, ReleaseState::Starting)?;
+        releases::go_live(tx, &releases::by_id(tx, release)?)?;
+        let next = releases::create(tx, id, &new)?;
+        let failure: boathouse_types::Failure =
+            serde_json::from_value(serde_json::json!({"stage": "build", "message": "no", "log_tail": []}))?;
+        releases::fail(tx, &releases::by_id(tx, next)?, &failure)?;
+        let tls = boathouse_types::TlsMode::Internal;
+        host::create(tx, id, &web, &format!("{id}.localhost").parse()?, "/", tls, true)?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_list_takes_as_many_statements_for_hundreds_as_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(folder.path());
+        let add = |name: &str, count: usize| {
+            let made = app.db.write_blocking(|tx| {
+                let id = project::create(tx, &name.parse()?, &Source::Upload)?;
+                (0..count).try_for_each(|number| live(tx, id, &format!("d{number}")))
+            });
+            made.unwrap();
+        };
+        add("one", 1);
+        let (shown, few) = statements(&app.db, |c| list(c, &app, false));
+        let one = &shown[0].deployments[0];
+        assert_eq!((one.live.as_ref().unwrap().number, one.pending.as_ref(), one.containers.len()), (1, None, 1));
+        assert_eq!((one.live.as_ref().unwrap().stages.len(), one.hosts.len()), (1, 1));
+        (0..4).for_each(|number| add(&format!("more{number}"), 50));
+        let (shown, many) = statements(&app.db, |c| list(c, &app, false));
+        assert_eq!(shown.iter().map(|project| project.deployments.len()).sum::<usize>(), 201);
+        assert_eq!(few, many, "the number of statements grows with the list");
+        assert!(shown.iter().flat_map(|one| &one.deployments).all(|one| one.live.is_some() && one.hosts.len() == 1));
     }
 }

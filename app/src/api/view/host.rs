@@ -1,37 +1,55 @@
 //! A host as the API shows it.
 
-use boathouse_types::{Certificate, DeploymentId, Host, TlsMode};
+use std::collections::HashMap;
 
-use crate::db::host::{HostRow, of_deployment as rows};
-use crate::db::{Connection, certificate};
+use boathouse_types::{DeploymentId, Host, TlsMode};
+
+use crate::db::Connection;
+use crate::db::certificate::{Standing, standings};
+use crate::db::host::{HostRow, of_deployments as rows};
 use crate::error::Result;
 use crate::state::App;
 
 /// The hosts of a deployment.
 pub fn of_deployment(connection: &Connection, app: &App, deployment: DeploymentId) -> Result<Vec<Host>> {
-    rows(connection, deployment)?.into_iter().map(|row| show(connection, app, row)).collect()
+    Ok(of_deployments(connection, app, &[deployment])?.remove(&deployment).unwrap_or_default())
+}
+
+/// The hosts of deployments.
+pub fn of_deployments(
+    connection: &Connection,
+    app: &App,
+    deployments: &[DeploymentId],
+) -> Result<HashMap<DeploymentId, Vec<Host>>> {
+    let rows = rows(connection, deployments)?;
+    let standings = standings(connection, rows.iter().map(|row| row.name.as_str()))?;
+    let mut found: HashMap<DeploymentId, Vec<Host>> = HashMap::new();
+    for row in rows {
+        // Two paths of one name share its certificate.
+        let standing = standings.get(row.name.as_str()).cloned().unwrap_or_default();
+        found.entry(row.deployment_id).or_default().push(one(app, row, standing));
+    }
+    Ok(found)
 }
 
 /// One host.
 pub fn show(connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
-    let url = url(app, &row);
-    let found = certificate::get(connection, row.name.as_str())?;
-    let order = certificate::order(connection, row.name.as_str())?;
-    Ok(Host {
-        url,
+    let standing = standings(connection, [row.name.as_str()])?.remove(row.name.as_str()).unwrap_or_default();
+    Ok(one(app, row, standing))
+}
+
+fn one(app: &App, row: HostRow, standing: Standing) -> Host {
+    Host {
+        url: url(app, &row),
         name: row.name,
         component: row.component,
         path: row.path,
         tls: row.tls,
         generated: row.generated,
-        certificate: found.map(|row| Certificate {
-            issuer: row.issuer,
-            not_before: row.not_before,
-            not_after: row.not_after,
-        }),
-        retry_at: (row.tls == TlsMode::Acme && order.problem.is_some()).then_some(order.next_at),
-        problem: order.problem,
-    })
+        certificate: standing.certificate,
+        retry_at: (row.tls == TlsMode::Acme && standing.problem.is_some()).then_some(standing.next_at),
+        problem: standing.problem,
+    }
 }
 
 fn url(app: &App, row: &HostRow) -> String {

@@ -1,18 +1,59 @@
 //! A release as the API shows it.
 
-use boathouse_types::{Release, ReleaseState};
+use std::collections::BTreeMap;
+
+use boathouse_types::{DeploymentId, Release, ReleaseId, ReleaseState};
 
 use crate::db::Connection;
-use crate::db::release::{ReleaseRow, components, stages};
+use crate::db::release::brief::{self, Brief, stages};
+use crate::db::release::components_of;
 use crate::error::Result;
 
-/// Adds components and stages to a row.
-pub fn show(connection: &Connection, row: ReleaseRow) -> Result<Release> {
-    // Invariant: what is kept of a retired release suffices to start it again; the cleaner sets `discarded_at` first.
-    let can_roll_back = row.state == ReleaseState::Retired && row.discarded_at.is_none() && row.manifest.is_some();
-    Ok(Release {
-        components: components(connection, row.id)?,
-        stages: stages(connection, row.id)?,
+/// What a deployment shows of its releases.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// The one that serves.
+    pub live: Option<Release>,
+    /// The newest that is queued, building or starting.
+    pub pending: Option<Release>,
+    /// The newest of all, where it failed.
+    pub failed: Option<Release>,
+}
+
+/// What deployments show of their releases; nothing for those that have none.
+pub fn of_deployments(connection: &Connection, ids: &[DeploymentId]) -> Result<BTreeMap<DeploymentId, Shown>> {
+    let rows = brief::of_deployments(connection, ids)?;
+    let of: Vec<DeploymentId> = rows.iter().map(|row| row.deployment_id).collect();
+    let mut found: BTreeMap<DeploymentId, Shown> = BTreeMap::new();
+    // Oldest first: a later one takes the place of an older.
+    for (id, release) in of.into_iter().zip(show_all(connection, rows)?) {
+        let shown = found.entry(id).or_default();
+        let failed = (release.state == ReleaseState::Failed).then(|| release.clone());
+        match release.state {
+            ReleaseState::Live => shown.live = Some(release),
+            state if !state.is_terminal() => shown.pending = Some(release),
+            _ => {}
+        }
+        shown.failed = failed;
+    }
+    Ok(found)
+}
+
+/// One release.
+pub fn show(connection: &Connection, row: Brief) -> Result<Release> {
+    Ok(show_all(connection, vec![row])?.remove(0))
+}
+
+/// Adds components and stages to rows, in as many statements as for one.
+pub fn show_all(connection: &Connection, rows: Vec<Brief>) -> Result<Vec<Release>> {
+    let ids: Vec<ReleaseId> = rows.iter().map(|row| row.id).collect();
+    let mut components = components_of(connection, &ids)?;
+    let mut stages = stages(connection, &ids)?;
+    let one = |row: Brief| Release {
+        components: components.remove(&row.id).unwrap_or_default(),
+        stages: stages.remove(&row.id).unwrap_or_default(),
+        // Invariant: what is kept of a retired release suffices to start it again; the cleaner sets `discarded_at` first.
+        can_roll_back: row.state == ReleaseState::Retired && row.discarded_at.is_none() && row.has_manifest,
         id: row.id,
         project: row.project,
         deployment: row.deployment,
@@ -27,6 +68,6 @@ pub fn show(connection: &Connection, row: ReleaseRow) -> Result<Release> {
         cancelled: row.cancelled,
         created_at: row.created_at,
         finished_at: row.finished_at,
-        can_roll_back,
-    })
+    };
+    Ok(rows.into_iter().map(one).collect())
 }

@@ -1,9 +1,12 @@
 //! What each component of a release became: an image or files, and the port that answered.
 
+use std::collections::BTreeMap;
+
 use boathouse_types::{Identifier, ReleaseComponent, ReleaseId, Serves};
 use rusqlite::params;
 
 use super::{Connection, Result, Transaction, parsed};
+use crate::db::among;
 
 /// Stores what a component became. An image's digest is kept from clean-up while the release is.
 pub fn set_digest(
@@ -46,22 +49,29 @@ pub fn set_port(tx: &Transaction<'_>, id: ReleaseId, component: &Identifier, por
 
 /// What the components of a release became.
 pub fn components(connection: &Connection, id: ReleaseId) -> Result<Vec<ReleaseComponent>> {
-    let mut statement = connection.prepare_cached(
-        "select identifier, serves, digest, port from release_component where release_id = ?1 order by identifier",
-    )?;
-    let rows = statement
-        .query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<rusqlite::Result<Vec<(String, String, Option<String>, Option<u16>)>>>()?;
-    rows.into_iter()
-        .map(|(identifier, serves, digest, port)| {
-            Ok(ReleaseComponent {
-                identifier: parsed("component", identifier)?,
-                serves: if serves == "files" { Serves::Files } else { Serves::Container },
-                digest,
-                port,
-            })
-        })
-        .collect()
+    Ok(components_of(connection, &[id])?.remove(&id).unwrap_or_default())
+}
+
+/// What the components of releases became, by release.
+pub fn components_of(
+    connection: &Connection,
+    releases: &[ReleaseId],
+) -> Result<BTreeMap<ReleaseId, Vec<ReleaseComponent>>> {
+    let sql = "select release_id, identifier, serves, digest, port from json_each(?1) asked
+      join release_component c on c.release_id = asked.value order by release_id, identifier";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([among(releases.iter().map(|id| id.0))])?;
+    let mut found: BTreeMap<ReleaseId, Vec<ReleaseComponent>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let component = ReleaseComponent {
+            identifier: parsed("component", row.get(1)?)?,
+            serves: if row.get::<_, String>(2)? == "files" { Serves::Files } else { Serves::Container },
+            digest: row.get(3)?,
+            port: row.get(4)?,
+        };
+        found.entry(ReleaseId(row.get(0)?)).or_default().push(component);
+    }
+    Ok(found)
 }
 
 pub(super) fn serves_str(serves: Serves) -> &'static str {

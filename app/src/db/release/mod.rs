@@ -1,14 +1,15 @@
 //! Releases. One compare-and-set writer changes states; what each change implies happens in the same transaction.
 
+pub mod brief;
 mod component;
 
 use boathouse_types::{
     Commit, DeploymentId, DeploymentName, Failure, Millis, ProjectId, ProjectName, ReleaseId, ReleaseState, Source,
-    Stage, StageTimes, Trigger,
+    Stage, Trigger,
 };
 use rusqlite::{Row, params};
 
-pub use self::component::{clear_digest, components, set_digest, set_port};
+pub use self::component::{clear_digest, components, components_of, set_digest, set_port};
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed, volume};
 use crate::clock;
@@ -384,24 +385,6 @@ pub fn wanted(connection: &Connection) -> Result<Vec<ReleaseRow>> {
     list_where(connection, "where r.state in ('starting', 'live') and d.intent = 'running' order by r.id", [])
 }
 
-/// The stages of a release with their times, in the pipeline's order.
-pub fn stages(connection: &Connection, id: ReleaseId) -> Result<Vec<StageTimes>> {
-    let mut statement =
-        connection.prepare_cached("select stage, started_at, finished_at from release_stage where release_id = ?1")?;
-    let rows = statement
-        .query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<Vec<(String, i64, Option<i64>)>>>()?;
-    let mut stages = rows
-        .into_iter()
-        .map(|(word, started_at, finished_at)| {
-            let stage = Stage::parse(&word).ok_or_else(|| bad_column("stage", &word))?;
-            Ok(StageTimes { stage, started_at, finished_at })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    stages.sort_by_key(|times| Stage::ALL.iter().position(|stage| *stage == times.stage));
-    Ok(stages)
-}
-
 fn list_where(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<ReleaseRow>> {
     let mut statement = connection.prepare_cached(&format!("{SELECT} {tail}"))?;
     let mut rows = statement.query(params)?;
@@ -413,31 +396,30 @@ fn list_where(connection: &Connection, tail: &str, params: impl rusqlite::Params
 }
 
 fn from_row(row: &Row<'_>) -> Result<ReleaseRow> {
-    let json = |column: &str| row.get::<_, Option<String>>(column);
-    let state: String = row.get("state")?;
-    let stage: Option<String> = row.get("stage")?;
+    let manifest: Option<String> = row.get("manifest")?;
+    let brief = brief::from_row(row, manifest.is_some())?;
     Ok(ReleaseRow {
-        id: ReleaseId(row.get("id")?),
-        deployment_id: DeploymentId(row.get("deployment_id")?),
-        project: parsed("project name", row.get("project")?)?,
-        deployment: parsed("deployment name", row.get("deployment")?)?,
+        id: brief.id,
+        deployment_id: brief.deployment_id,
+        project: brief.project,
+        deployment: brief.deployment,
         slug: row.get("slug")?,
-        number: row.get("number")?,
-        state: ReleaseState::parse(&state).ok_or_else(|| bad_column("state", &state))?,
-        stage: stage.map(|word| Stage::parse(&word).ok_or_else(|| bad_column("stage", &word))).transpose()?,
-        trigger: serde_json::from_str(&row.get::<_, String>("trigger")?)?,
-        actor: row.get("actor")?,
+        number: brief.number,
+        state: brief.state,
+        stage: brief.stage,
+        trigger: brief.trigger,
+        actor: brief.actor,
         source: serde_json::from_str(&row.get::<_, String>("source")?)?,
-        reference: row.get("reference")?,
-        commit: json("commit_json")?.map(|text| serde_json::from_str(&text)).transpose()?,
+        reference: brief.reference,
+        commit: brief.commit,
         upload: row.get("upload")?,
-        manifest: json("manifest")?.map(|text| serde_json::from_str(&text)).transpose()?,
+        manifest: manifest.map(|text| serde_json::from_str(&text)).transpose()?,
         env_sealed: row.get("env_sealed")?,
-        failure: json("failure")?.map(|text| serde_json::from_str(&text)).transpose()?,
-        cancelled: row.get("cancelled")?,
+        failure: brief.failure,
+        cancelled: brief.cancelled,
         cancel_wanted: row.get("cancel_wanted")?,
-        created_at: row.get("created_at")?,
-        finished_at: row.get("finished_at")?,
-        discarded_at: row.get("discarded_at")?,
+        created_at: brief.created_at,
+        finished_at: brief.finished_at,
+        discarded_at: brief.discarded_at,
     })
 }
