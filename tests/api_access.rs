@@ -102,6 +102,8 @@ member POST /projects/{project}/deployments/{deployment}/env/import
 member POST /projects/{project}/deployments/{deployment}/env/apply
 member POST /projects/{project}/deployments/{deployment}/env/{key}/reveal
 viewer GET /projects/{project}/deployments/{deployment}/environment
+viewer GET /projects/{project}/deployments/{deployment}/resources
+member PATCH /projects/{project}/deployments/{deployment}/resources
 viewer GET /projects/{project}/deployments/{deployment}/plan
 viewer POST /projects/{project}/deployments/{deployment}/plan
 viewer GET /projects/{project}/env

@@ -6,12 +6,12 @@ use boathouse::db::{deployment, object, project, release};
 use boathouse::observed::{Container, InFlight, Phase};
 use boathouse::stack::{Component, Origin, Stack};
 use boathouse_types::{
-    ContainerConfig, DeploymentId, DeploymentStage, ErrorKind, Identifier, Plan, PlanAction, PlanKind, ReleaseId,
-    ReleaseState, Serves, Source, Trigger,
+    ContainerConfig, DeploymentId, DeploymentStage, ErrorKind, Identifier, NewPlan, Plan, PlanAction, PlanKind,
+    ReleaseId, ReleaseState, Serves, Source, Trigger,
 };
 
 use crate::api_desk::Desk;
-use crate::harness::{Client, GitRepo, Server, at, upload};
+use crate::harness::{Client, GitHttp, GitRepo, Server, at, tar_gz, upload};
 
 fn files(files: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
@@ -61,10 +61,39 @@ async fn a_reference_is_planned_and_its_deploy_does_exactly_that() {
     Client::expect_error(&answer, ErrorKind::Conflict, &["box"]);
 }
 
+#[tokio::test]
+async fn a_package_that_a_release_fetched_is_known_to_plans_without_a_network() {
+    let queue = "type: addon\nname: Queue\nimages: [{image: 'redis:7'}]\nport: 6379\n";
+    let repo = GitRepo::new(&files(&[("package.yaml", queue)]));
+    let remote = GitHttp::serve(&repo);
+    let package = remote.url();
+    let manifest = |name: &str| {
+        format!(
+            "components: [{{identifier: web, static: ., folder: web}}]\naddons: [{{identifier: {name}, package: '{package}#main'}}]\n"
+        )
+    };
+    let server = Server::start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    let asked = NewPlan { file: "m".into(), manifest: manifest("queue") };
+    let plan = async |asked: &NewPlan| -> Plan {
+        local.post(&format!("{}/plan", at("shop", "production")), asked).await.ok().json()
+    };
+    let unknown = plan(&asked).await;
+    assert!(unknown.notes.iter().any(|note| note.contains("queue: the package http://")), "{unknown:?}");
+    let archive = tar_gz(&files(&[("boathouse.yaml", &manifest("queue")), ("web/index.html", "web")]));
+    local.deploy_archive("shop", archive).await;
+    let again = NewPlan { file: "m".into(), manifest: manifest("other") };
+    drop(remote);
+    let known = plan(&again).await;
+    assert!(!known.notes.iter().any(|note| note.contains("was not fetched")), "{known:?}");
+    assert!(known.steps.iter().any(|step| step.reason == "new: the image redis:7"), "{known:?}");
+}
+
 const BUILT: &str = "sha256:built";
 
 /// A live release with one container, as rows say it.
-fn live(desk: &Desk) -> (DeploymentId, ReleaseId) {
+pub fn live(desk: &Desk) -> (DeploymentId, ReleaseId) {
     let web: Identifier = "web".parse().unwrap();
     let origin = Origin::Image { image: "web:1".parse().unwrap() };
     let stack = Stack { name: None, components: vec![Component::new(web.clone(), origin)], addons: Vec::new() };

@@ -195,6 +195,7 @@ impl Observed {
             reachable: false,
             version: None,
             api_version: None,
+            cpus: None,
             problem: Some("the container engine has not answered yet".into()),
         };
         self.lock().engine.clone().unwrap_or_else(unseen)

@@ -215,6 +215,7 @@ async fn shop(admin: &Client) -> GitRepo {
     }
     shared(admin).await;
     let host = NewHost {
+        port: None,
         name: "shop.example.test".parse().unwrap(),
         component: Some("web".parse().unwrap()),
         path: None,

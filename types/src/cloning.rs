@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeploymentName, DeploymentStage, EnvKey, GitRef, Identifier, Millis, ProjectName, SetEnvVar};
+use crate::{
+    ChangePartResources, DeploymentName, DeploymentStage, EnvKey, GitRef, Identifier, Millis, ProjectName, SetEnvVar,
+};
 
 /// `POST …/deployments/{deployment}/clone`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub struct NewClone {
     /// Variables that it does not get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset: Vec<UnsetVar>,
+    /// Limits that differ from the source's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ChangePartResources>,
     /// Whether it gets the source's volumes; true unless said otherwise.
     #[serde(default = "yes")]
     pub with_data: bool,

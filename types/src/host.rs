@@ -47,6 +47,8 @@ pub struct Host {
     pub tls: TlsMode,
     /// True where Boathouse made the name up.
     pub generated: bool,
+    /// The port of the component's container that it leads to; absent for the component's own.
+    pub port: Option<u16>,
     /// The address to open, with scheme and port.
     pub url: String,
     /// The certificate that serves now.
@@ -82,6 +84,9 @@ pub struct NewHost {
     /// Path prefix, `/` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The port of the component's container that it leads to; the component's own where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// How its certificate is made; ACME for public names, internal for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsMode>,

@@ -135,7 +135,7 @@ pub enum Trigger {
         /// The release number that it repeats.
         to: i64,
     },
-    /// The live release's manifest and digests with the variables of now: nothing is built.
+    /// The live release's manifest and digests with the variables and limits of now: nothing is built.
     Environment {
         /// The number of the release that it repeats.
         of: i64,

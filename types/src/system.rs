@@ -34,6 +34,8 @@ pub struct EngineStatus {
     pub version: Option<String>,
     /// The negotiated API version.
     pub api_version: Option<String>,
+    /// Cores of its host.
+    pub cpus: Option<u32>,
     /// Why it is not reachable, and what to do.
     pub problem: Option<String>,
 }

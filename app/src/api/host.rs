@@ -38,8 +38,9 @@ pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewHo
     let tls = tls(&body.name, body.tls)?;
     let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
-        let component = component(tx, &row, body.component.as_ref())?;
+        let component = component(tx, &row, body.component.as_ref(), body.port)?;
         let id = host::create(tx, row.id, &component, &body.name, &path, tls, false)?;
+        body.port.map_or(Ok(()), |port| host::set_port(tx, id, port))?;
         at.record(tx, &actor, "host.created", &format!("added the host {}", body.name))?;
         let made = host::of_deployment(tx, row.id)?.into_iter().find(|host| host.id == id);
         view::host::show(tx, app, made.ok_or_else(|| internal("a host was stored and is not there"))?)
@@ -112,11 +113,28 @@ fn refuse_the_consoles(name: &HostName, console: &HostName) -> Result<()> {
     Ok(())
 }
 
-/// The component that answers: the one named, or the only one.
-fn component(connection: &Connection, row: &DeploymentRow, wanted: Option<&Identifier>) -> Result<Identifier> {
-    let live = releases::live(connection, row.id)?;
-    let stack = live.and_then(|live| live.manifest);
-    let known = stack.map(|stack| stack.components.into_iter().map(|c| c.identifier).collect::<Vec<_>>());
+/// The component that answers: the one named, or the only one. A port of its own needs a container that listens on it.
+fn component(
+    connection: &Connection,
+    row: &DeploymentRow,
+    wanted: Option<&Identifier>,
+    port: Option<u16>,
+) -> Result<Identifier> {
+    let stack = releases::live(connection, row.id)?.and_then(|live| live.manifest);
+    let known = stack.as_ref().map(|stack| stack.components.iter().map(|c| c.identifier.clone()).collect::<Vec<_>>());
+    let found = choose(wanted, known)?;
+    if port == Some(0) {
+        return Err(invalid("0 is no port of a container").hint("Choose one between 1 and 65535."));
+    }
+    let is_files = stack.as_ref().and_then(|stack| stack.find(&found)).is_some_and(|part| part.files.is_some());
+    if port.is_some() && is_files {
+        return Err(invalid(format!("\"{found}\" is served as files: no container of it listens on a port"))
+            .hint("Leave the port out."));
+    }
+    Ok(found)
+}
+
+fn choose(wanted: Option<&Identifier>, known: Option<Vec<Identifier>>) -> Result<Identifier> {
     match (wanted, known) {
         (Some(wanted), Some(known)) if !known.contains(wanted) => {
             Err(invalid(format!("the live release has no component \"{wanted}\"")).hint(one_of(&known)))

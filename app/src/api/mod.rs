@@ -29,6 +29,7 @@ mod plan;
 mod project;
 mod registry;
 mod release;
+mod resources;
 mod route;
 mod session;
 mod setup;

@@ -6,8 +6,8 @@ use boathouse_types::*;
 use super::route::{Need, Route, route};
 use super::{
     addon, analyze, backup, catalog, catalog_source, cloning, code, container, deployment, env, environment, event,
-    git, git_login, host, log, manifest, openapi, plan, project, registry, release, session, setup, shared, stack,
-    stack_push, status, system, token, upload, user, volume,
+    git, git_login, host, log, manifest, openapi, plan, project, registry, release, resources, session, setup, shared,
+    stack, stack_push, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -25,6 +25,7 @@ const DEPLOYMENTS: &str = "/projects/{project}/deployments";
 const DEPLOYMENT: &str = "/projects/{project}/deployments/{deployment}";
 const RELEASES: &str = "/projects/{project}/deployments/{deployment}/releases";
 const ENV: &str = "/projects/{project}/deployments/{deployment}/env";
+const RESOURCES: &str = "/projects/{project}/deployments/{deployment}/resources";
 const HOSTS: &str = "/projects/{project}/deployments/{deployment}/hosts";
 const CONFIRM: &[(&str, &str)] = &[
     ("confirm", "The name again; nothing is deleted without it."),
@@ -166,9 +167,11 @@ fn settings() -> Vec<Route> {
         route(GET, ENV, VIEWER, env::list).says("Variables; a secret's value is never returned").answers_many::<EnvVar>(),
         route(PUT, ENV, MEMBER, env::set).says("Set the given variables and keep the others; the next release uses them").takes::<SetEnv>().answers_many::<EnvVar>(),
         route(POST, "/projects/{project}/deployments/{deployment}/env/import", MEMBER, environment::import).says("Set all variables of a .env file and keep the others").query(&[("component", "Only for this component."), ("plain", "`true`: no secrets, their values may be shown again.")]).takes_bytes(&["text/plain"]).answers_many::<EnvVar>(),
-        route(POST, "/projects/{project}/deployments/{deployment}/env/apply", MEMBER, environment::apply).says("Make a release of what is live with the variables of now; nothing is built").answers::<Release>().with_status(202),
+        route(POST, "/projects/{project}/deployments/{deployment}/env/apply", MEMBER, environment::apply).says("Make a release of what is live with the variables and limits of now; nothing is built").answers::<Release>().with_status(202),
         route(POST, "/projects/{project}/deployments/{deployment}/env/{key}/reveal", MEMBER, environment::reveal).says("A variable's value in the clear; an event says who saw it").query(&[("component", "As this component or add-on gets it; what was set for all where absent.")]).answers::<Revealed>(),
         route(GET, "/projects/{project}/deployments/{deployment}/environment", VIEWER, environment::show).says("What each component and add-on gets, where each value comes from, and what restarts when it is applied").answers::<Environment>(),
+        route(GET, RESOURCES, VIEWER, resources::show).says("Memory and CPU limits of each component and add-on: the manifest's, the deployment's own, and what runs").answers::<DeploymentResources>(),
+        route(PATCH, RESOURCES, MEMBER, resources::change).says("Set limits that win over the manifest's, or give them up (null); the next release has them").takes::<ChangeResources>().answers::<DeploymentResources>(),
         route(GET, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::show).says("What a release of the present would change, in order, and what is not as the live release says")
             .query(&[("reference", "A branch, tag or commit: what a deploy of it would change; it is fetched and read, and nothing is kept.")]).answers::<Plan>(),
         route(POST, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::of_manifest).says("What a release with another manifest would change; nothing is kept of it").takes::<NewPlan>().answers::<Plan>(),

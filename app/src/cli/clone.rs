@@ -11,6 +11,7 @@ use reqwest::Method;
 use super::failure::{Failure, Result};
 use super::output::size;
 use super::place::{Place, PlaceArgs};
+use super::resources::LimitArgs;
 use super::{Client, Context, deploy, deployment};
 
 /// How often a copy is looked at.
@@ -36,11 +37,13 @@ pub struct Args {
     /// A variable that it does not get
     #[arg(long = "unset", value_name = "KEY")]
     unset: Vec<EnvKey>,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Copy no volumes
     #[arg(long)]
     without_data: bool,
     /// End the copy that makes this deployment, and remove it
-    #[arg(long, conflicts_with_all = ["to", "stage", "branch", "set", "unset", "without_data", "detach"])]
+    #[arg(long, conflicts_with_all = ["to", "stage", "branch", "set", "unset", "memory", "cpus", "without_data", "detach"])]
     cancel: bool,
     /// Do not wait for the end
     #[arg(long)]
@@ -65,6 +68,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         branch: args.branch,
         variables: args.set.into_iter().map(|(key, value)| SetEnvVar { key, component: None, value, secret }).collect(),
         unset: args.unset.into_iter().map(|key| UnsetVar { key, component: None }).collect(),
+        resources: args.limits.changes(),
         with_data: !args.without_data,
     };
     let made: Deployment = client.call(Method::POST, &from.below("clone"), &body).await?;

@@ -10,7 +10,7 @@ use reqwest::Method;
 use super::failure::{Failure, Result};
 use super::output::table;
 use super::place::{Place, PlaceArgs};
-use super::{Context, status};
+use super::{Context, resources, status};
 
 /// Manage the deployments of a project
 #[derive(Debug, clap::Args)]
@@ -52,6 +52,7 @@ enum Action {
     },
     /// Change what a deployment is called, follows or is for
     Change(Change),
+    Resources(resources::Args),
     /// Give a deployment to another project, or another name
     Move {
         /// The project that it is to belong to
@@ -121,6 +122,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             context.out.result(&made, || status::describe(&made))
         }
         Action::Change(change) => apply(change, context).await,
+        Action::Resources(args) => resources::run(args, context).await,
         Action::Move { to, name, place } => relocate(&place.resolve()?, to, name, context).await,
     }
 }

@@ -34,6 +34,9 @@ enum Action {
         /// Only paths that begin with this
         #[arg(long)]
         path: Option<String>,
+        /// The port of the component's container that it leads to; the component's own where absent
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
         /// acme, internal or off; by the name where absent
         #[arg(long, value_parser = mode)]
         tls: Option<TlsMode>,
@@ -67,8 +70,8 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             let hosts: Vec<Host> = client.get(&place.resolve()?.below("hosts")).await?;
             context.out.list(&hosts, &["address", "component", "tls", "certificate"], row)
         }
-        Action::Add { name, component, path, tls, place } => {
-            let new = NewHost { name, component, path, tls };
+        Action::Add { name, component, path, port, tls, place } => {
+            let new = NewHost { name, component, path, port, tls };
             let host: Host = client.call(Method::POST, &place.resolve()?.below("hosts"), &new).await?;
             context.out.result(&host, || host.url.clone())
         }
@@ -84,7 +87,8 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 fn row(host: &Host) -> Vec<String> {
-    vec![host.url.clone(), host.component.to_string(), host.tls.as_str().to_owned(), state(host)]
+    let port = host.port.map_or_else(String::new, |port| format!(":{port}"));
+    vec![host.url.clone(), format!("{}{port}", host.component), host.tls.as_str().to_owned(), state(host)]
 }
 
 /// The certificate that serves, and what stands in the way of the next one.
@@ -125,6 +129,7 @@ mod tests {
                 path: "/".to_owned(),
                 tls: TlsMode::Acme,
                 generated: false,
+                port: None,
                 url: String::new(),
                 certificate,
                 problem: problem.map(str::to_owned),

@@ -73,7 +73,7 @@ enum Action {
         #[command(flatten)]
         scope: ScopeArgs,
     },
-    /// Make a release with the variables of now: the same images, nothing is built
+    /// Make a release with the variables and limits of now: the same images, nothing is built
     Apply {
         #[command(flatten)]
         place: PlaceArgs,
@@ -224,10 +224,11 @@ async fn reveal(key: EnvKey, component: Option<&Identifier>, scope: &ScopeArgs, 
     context.out.result(&revealed, || revealed.value.clone())
 }
 
-async fn apply(place: &PlaceArgs, detach: bool, context: &Context) -> Result<()> {
+/// Makes the release, and waits for its end.
+pub async fn apply(place: &PlaceArgs, detach: bool, context: &Context) -> Result<()> {
     let (client, place) = (context.client()?, place.resolve()?);
     let release: Release = client.post(&place.below("env/apply")).await?;
-    context.out.note(&format!("release #{} of {place} brings the variables of now", release.number));
+    context.out.note(&format!("release #{} of {place} brings the variables and limits of now", release.number));
     if detach {
         return context.out.result(&release, || {
             format!("boathouse release log {} --follow --project {}", release.number, place.project)

@@ -40,6 +40,7 @@ mod promote;
 mod prompt;
 mod registry;
 mod release;
+mod resources;
 mod restart;
 mod restore;
 mod rollback;
@@ -104,6 +105,20 @@ pub struct Global {
     token: Option<String>,
     /// Root certificate of that server's internal CA (PEM)
     #[arg(long, global = true, env = "BOATHOUSE_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+/// Flags of clients, for commands that are none: taken as everywhere, without effect, and not in their help. clap shows a
+/// command's own flag of a name in the place of the global one.
+#[derive(Debug, Clone, Args)]
+struct NoClient {
+    #[arg(long, hide = true)]
+    socket: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    url: Option<String>,
+    #[arg(long, hide = true)]
+    token: Option<String>,
+    #[arg(long, hide = true)]
     ca: Option<PathBuf>,
 }
 

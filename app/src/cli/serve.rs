@@ -1,7 +1,7 @@
 //! `boathouse serve`.
 
-use super::Context;
 use super::failure::Result;
+use super::{Context, NoClient};
 use crate::config::ServeArgs;
 
 /// Run the server
@@ -9,6 +9,8 @@ use crate::config::ServeArgs;
 pub struct Args {
     #[command(flatten)]
     serve: ServeArgs,
+    #[command(flatten)]
+    _no_client: NoClient,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<()> {

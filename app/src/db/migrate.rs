@@ -37,6 +37,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0027_host_port", include_str!("../../../migrations/0027_host_port.sql")),
     ("0028_git_logins", include_str!("../../../migrations/0028_git_logins.sql")),
     ("0029_release_pending", include_str!("../../../migrations/0029_release_pending.sql")),
+    ("0030_resources", include_str!("../../../migrations/0030_resources.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -21,6 +21,7 @@ pub mod project;
 pub mod public_port;
 pub mod registry;
 pub mod release;
+pub mod resources;
 pub mod rotation;
 pub mod session;
 pub mod setting;

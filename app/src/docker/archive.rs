@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::engine::Engine;
+use super::connection::Engine;
 use super::{DockerError, Result};
 
 /// Whom files belong to that are written into a container.

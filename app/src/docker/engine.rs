@@ -1,132 +1,29 @@
-//! The Docker engine over its socket: connection and containers. The API version is negotiated at each connect,
-//! so that an engine that was upgraded or downgraded while we run is met on its own terms.
+//! A Docker engine as [`Containers`]: what each operation asks of it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use bollard::models::SystemInfoCgroupDriverEnum;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
 };
-use bollard::{ClientVersion, Docker};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::build::Place;
-use super::subnet::{Pool, Subnet};
+use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
+use super::subnet::Subnet;
 use super::{
-    BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, ErrorKind, ExecEnd, ExecSpec,
-    ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, Summary, VolumeInfo,
-    VolumeSpec,
+    BuildRequest, ContainerSpec, Containers, Credentials, EngineEvent, EngineInfo, ExecEnd, ExecSpec, ImageInfo,
+    Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, Summary, VolumeInfo, VolumeSpec,
 };
 
-/// Connecting and agreeing on a version.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Questions that the engine answers from memory.
-pub(super) const QUERY_DEADLINE: Duration = Duration::from_secs(15);
-/// Changes that touch the disk or the kernel.
-pub(super) const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
 /// Added to a container's own grace before we give up on a stop.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
-/// The client library's own limit to the first byte of an answer; ours, per operation, are all shorter.
-const CLIENT_TIMEOUT_SECONDS: u64 = 2 * 60 * 60;
-/// The newest API whose fields we use. Engines from 29 on refuse clients below 1.44.
-const NEWEST_API: ClientVersion = ClientVersion { major_version: 1, minor_version: 47 };
-/// Docker Engine 20.10.
-const OLDEST_API: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
-
-/// What the engine says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EngineInfo {
-    /// For example `20.10.24`.
-    pub version: String,
-    /// The API version that we agreed on.
-    pub api: String,
-    /// For example `amd64`, in the words of image platforms.
-    pub arch: String,
-}
-
-/// A Docker engine. Cheap to make: it connects when first used and reconnects by itself.
-#[derive(Debug)]
-pub struct Engine {
-    socket: PathBuf,
-    pool: Pool,
-    client: ArcSwapOption<Docker>,
-}
 
 impl Engine {
-    /// An engine behind a unix socket; our networks come from `pool`.
-    pub fn new(socket: impl Into<PathBuf>, pool: Pool) -> Self {
-        Self { socket: socket.into(), pool, client: ArcSwapOption::empty() }
-    }
-
-    pub(super) fn socket(&self) -> &Path {
-        &self.socket
-    }
-
-    pub(super) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// The negotiated client, connecting if there is none.
-    pub(super) async fn client(&self) -> Result<Arc<Docker>> {
-        if let Some(client) = self.client.load_full() {
-            return Ok(client);
-        }
-        let client = Arc::new(self.connect().await?);
-        self.client.store(Some(client.clone()));
-        Ok(client)
-    }
-
-    async fn connect(&self) -> Result<Docker> {
-        let what = format!("connect to the container engine at {}", self.socket.display());
-        let failed = |error| DockerError::from_engine(what.as_str(), error);
-        let docker = Docker::connect_with_unix(&self.socket.to_string_lossy(), CLIENT_TIMEOUT_SECONDS, &NEWEST_API)
-            .map_err(failed)?;
-        let negotiated = tokio::time::timeout(CONNECT_DEADLINE, docker.negotiate_version()).await;
-        let docker = negotiated.map_err(|_| DockerError::timeout(what.as_str(), CONNECT_DEADLINE))?.map_err(failed)?;
-        if docker.client_version() < OLDEST_API {
-            let why = format!("the engine speaks only API {}", docker.client_version());
-            return Err(DockerError::new(ErrorKind::Unsupported, what, why));
-        }
-        Ok(docker)
-    }
-
-    /// Runs one operation under its deadline. When the engine turns out to be gone, or its API to have moved, the
-    /// next operation negotiates anew.
-    pub(super) async fn call<T, F>(
-        &self,
-        what: String,
-        deadline: Duration,
-        operation: impl FnOnce(Arc<Docker>) -> F,
-    ) -> Result<T>
-    where
-        F: Future<Output = std::result::Result<T, bollard::errors::Error>>,
-    {
-        let client = self.client().await?;
-        let result = match tokio::time::timeout(deadline, operation(client)).await {
-            Ok(answer) => answer.map_err(|error| DockerError::from_engine(what, error)),
-            Err(_) => Err(DockerError::timeout(what, deadline)),
-        };
-        self.forget_if_gone(result)
-    }
-
-    pub(super) fn forget_if_gone<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result
-            && matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Unsupported)
-        {
-            self.client.store(None);
-        }
-        result
-    }
-
     async fn read_info(&self) -> Result<EngineInfo> {
         let answer =
             self.call("ask the container engine for its version".into(), QUERY_DEADLINE, |docker| async move {
@@ -137,18 +34,7 @@ impl Engine {
             version: version.version.unwrap_or_default(),
             api: api.to_string(),
             arch: version.arch.unwrap_or_default(),
-        })
-    }
-
-    /// Where its builds run.
-    pub(super) async fn build_place(&self) -> Result<Place> {
-        let about = self.call("ask the container engine about itself".into(), QUERY_DEADLINE, |docker| async move {
-            docker.info().await
-        });
-        let about = about.await?;
-        Ok(Place {
-            systemd: about.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
-            data: about.docker_root_dir.unwrap_or_default().into(),
+            cpus: self.host_cpus().await?,
         })
     }
 
@@ -187,15 +73,6 @@ impl Engine {
             docker.remove_container(container, Some(options)).await
         });
         gone_is_fine(removed.await)
-    }
-}
-
-/// Removing what is not there, or is being removed, is a success.
-pub(super) fn gone_is_fine(result: Result<()>) -> Result<()> {
-    match result {
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) if error.kind == ErrorKind::Conflict && error.why.contains("already in progress") => Ok(()),
-        other => other,
     }
 }
 

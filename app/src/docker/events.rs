@@ -8,7 +8,7 @@ use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::engine::Engine;
+use super::connection::Engine;
 use super::{DockerError, Label, Result};
 
 /// What kind of object an event is about.

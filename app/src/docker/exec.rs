@@ -8,7 +8,7 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::engine::{Engine, QUERY_DEADLINE};
+use super::connection::{Engine, QUERY_DEADLINE};
 use super::{DockerError, ErrorKind, Result};
 
 /// How much of standard error is kept: its end says why.

@@ -15,7 +15,7 @@ use futures_util::stream::BoxStream;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::engine::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
+use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
 use super::inspected::tcp_ports;
 use super::{ContainerSpec, Containers, DockerError, ErrorKind, Line, Result};
 

@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::engine::Engine;
+use super::connection::Engine;
 use super::{DockerError, Line, Result, Stream};
 
 /// The longest time stamp that is looked for at the start of a frame, in bytes.

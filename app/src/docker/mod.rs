@@ -6,6 +6,7 @@
 mod archive;
 pub mod build;
 mod config;
+mod connection;
 mod engine;
 mod error;
 mod events;
@@ -30,7 +31,7 @@ use tokio::sync::mpsc;
 
 pub use archive::Owner;
 pub use build::{BuildLimits, BuildRequest, Builder, Proxy};
-pub use engine::{Engine, EngineInfo};
+pub use connection::{Engine, EngineInfo};
 pub use error::{BuildFailure, DockerError, ErrorKind};
 pub use events::{EngineEvent, EventAction, EventObject};
 pub use exec::{ExecEnd, ExecSpec};

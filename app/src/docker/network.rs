@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::models::{EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
-use super::engine::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
+use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
 use super::subnet::{self, Subnet};
 use super::{DockerError, ErrorKind, Label, Result};
 

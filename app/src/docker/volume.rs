@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::models::{Volume, VolumeCreateRequest};
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
-use super::engine::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
+use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
 use super::{Label, Result};
 
 /// A volume that is to be made.

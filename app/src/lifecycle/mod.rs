@@ -8,6 +8,7 @@ pub mod duplicate;
 pub mod expiry;
 pub mod recycle;
 pub mod relocate;
+pub mod resources;
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boathouse_types::{self as types, DeploymentId, EnvKey, ErrorKind, Identifier, TlsMode};
+use boathouse_types::{self as types, DeploymentId, EnvKey, ErrorKind, Identifier, ReleaseState, TlsMode};
 
 use super::build::Exposed;
 use super::hosts::{self, Names, Planned};
@@ -14,9 +14,6 @@ use crate::snapshot::{self, Pieces, Snapshot};
 use crate::stack::environment::{self, BuildArgs, Endpoint, Environment, Facts};
 use crate::stack::{self, Component, Stack};
 use crate::state::App;
-
-/// Releases that are looked at for a manifest where none is live.
-const NEWEST: usize = 20;
 
 /// Works it out and keeps what was generated for it.
 pub fn fix(
@@ -143,10 +140,8 @@ pub fn ports(app: &App, row: &ReleaseRow) -> Result<Exposed> {
 
 /// The environment as people may see it, and which parts restart when it is applied.
 pub fn shown(connection: &Connection, app: &App, deployment: &DeploymentRow) -> Result<types::Environment> {
-    let live = release::live(connection, deployment.id)?;
-    let newest = release::of_deployment(connection, deployment.id, None, NEWEST)?;
-    let with_stack = live.iter().chain(&newest).find(|row| row.manifest.is_some());
-    let Some((row, stack)) = with_stack.and_then(|row| Some((row, row.manifest.as_ref()?))) else {
+    let with_stack = release::with_stack(connection, deployment.id)?;
+    let Some((row, stack)) = with_stack.as_ref().and_then(|row| Some((row, row.manifest.as_ref()?))) else {
         return Ok(types::Environment::default());
     };
     let kept = snapshot::open(&app.key, row)?;
@@ -156,9 +151,9 @@ pub fn shown(connection: &Connection, app: &App, deployment: &DeploymentRow) -> 
         Err(error) if error.kind == ErrorKind::Invalid => (kept.variables(), Some(sentence(error))),
         Err(error) => return Err(error),
     };
-    let changed = match &live {
-        Some(_) => stack::shown::changes(&kept.values(), &environment::values(&environment)),
-        None => Vec::new(),
+    let changed = match row.state {
+        ReleaseState::Live => stack::shown::changes(&kept.values(), &environment::values(&environment)),
+        _ => Vec::new(),
     };
     let has_container =
         |change: &types::PartChange| stack.find(&change.identifier).is_some_and(|part| part.files.is_none());

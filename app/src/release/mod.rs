@@ -21,6 +21,7 @@ mod pull;
 mod record;
 pub mod remote;
 mod request;
+pub mod resources;
 mod sites;
 mod source;
 mod start;

@@ -200,7 +200,7 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
         }
         Trigger::Environment { of } => {
             run.log.say(format!(
-                "release #{of} with the variables of now: same images, same files; what the build baked in stays"
+                "release #{of} with the variables and limits of now: same images, same files; what the build baked in stays"
             ));
             let exposed = build::check_kept(run, row, &format!("release #{of}")).await?;
             fault::point("rollback.checked");
@@ -252,8 +252,12 @@ async fn upgrade_addon(run: &Run, row: &ReleaseRow, addon: &Identifier, version:
 async fn tell_plan(run: &Run, row: &ReleaseRow) -> Result<()> {
     let (app, row) = (run.app.clone(), row.clone());
     let plan = run.app.db.read(move |c| plan::of_release(c, &app, &deployment::by_id(c, row.deployment_id)?, &row));
-    for step in plan.await?.steps {
+    let plan = plan.await?;
+    for step in plan.steps {
         run.log.say(format!("plan: {step}"));
+    }
+    for note in plan.notes {
+        run.log.say(note);
     }
     Ok(())
 }

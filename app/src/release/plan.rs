@@ -9,7 +9,7 @@ use super::build::Exposed;
 use super::environment;
 use super::hosts::{self, Names};
 use super::packages::{self, Fetching};
-use super::{blocking, look, source, upgrade};
+use super::{blocking, look, resources, source, upgrade};
 use crate::db::deployment::DeploymentRow;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, host, manifest, object, project};
@@ -96,10 +96,11 @@ fn of_stack(
         (other, _) => other,
     };
     let source = live.as_ref().and_then(version_of);
-    let Some((stack, source)) = other.or(kept.map(|stack| (stack, source))) else {
+    let Some((mut stack, source)) = other.or(kept.map(|stack| (stack, source))) else {
         notes.push("nothing is live yet: the first release tells its plan in its log".to_owned());
         return Ok(Plan { notes, ..Plan::default() });
     };
+    notes.extend(resources::settle(connection, deployment.id, &mut stack)?);
     let exposed = live.as_ref().map_or_else(|| Ok(Exposed::new()), |row| environment::ports(app, row))?;
     let now = values(&environment::preview(connection, app, deployment, &stack, exposed)?);
     let after = after(connection, app, deployment, &stack, &now, source.as_deref())?;
@@ -111,14 +112,18 @@ fn of_stack(
 pub fn of_release(connection: &Connection, app: &App, deployment: &DeploymentRow, row: &ReleaseRow) -> Result<Plan> {
     let live = release::live(connection, deployment.id)?;
     let before = before(connection, app, deployment, live.as_ref())?;
-    let Some(stack) = &row.manifest else { return Ok(Plan::default()) };
+    let Some(mut stack) = row.manifest.clone() else { return Ok(Plan::default()) };
+    let mut notes = Vec::new();
     let exposed = live.as_ref().map_or_else(|| Ok(Exposed::new()), |row| environment::ports(app, row))?;
     let now = match &row.env_sealed {
         Some(_) => snapshot::open(&app.key, row)?.values(),
-        None => values(&environment::preview(connection, app, deployment, stack, exposed)?),
+        None => {
+            notes = resources::settle(connection, deployment.id, &mut stack)?;
+            values(&environment::preview(connection, app, deployment, &stack, exposed)?)
+        }
     };
-    let after = after(connection, app, deployment, stack, &now, version_of(row).as_deref())?;
-    Ok(Plan { steps: plan::restarts(&plan::plan(&before, &after), &after), ..Plan::default() })
+    let after = after(connection, app, deployment, &stack, &now, version_of(row).as_deref())?;
+    Ok(Plan { steps: plan::restarts(&plan::plan(&before, &after), &after), notes, ..Plan::default() })
 }
 
 fn before(connection: &Connection, app: &App, deployment: &DeploymentRow, live: Option<&ReleaseRow>) -> Result<View> {

@@ -3,9 +3,9 @@
 use boathouse_types::{DeploymentStage, ReleaseState, Stage};
 
 use super::build::Exposed;
-use super::environment;
 use super::pipeline::{DELETED, Run, record_event, told};
 use super::stop::{Step, Stop};
+use super::{environment, resources};
 use crate::db::deployment;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, object, volume};
@@ -45,13 +45,18 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
     if deployment.is_gone() {
         return Ok(Outcome::Cancelled(DELETED.to_owned()));
     }
-    let stack = fresh.manifest.as_ref().ok_or_else(|| internal("a release starts without its stack"))?;
+    let mut stack = fresh.manifest.clone().ok_or_else(|| internal("a release starts without its stack"))?;
     let snapshot = match fresh.env_sealed {
-        None => Snapshot::Full { variables: environment::fix(tx, app, &deployment, stack, exposed)? },
-        Some(_) => environment::repeat(tx, app, &deployment, stack, exposed, snapshot::open(&app.key, &fresh)?)?,
+        None => {
+            resources::settle(tx, deployment.id, &mut stack)?;
+            release::set_manifest(tx, row.id, &stack)?;
+            Snapshot::Full { variables: environment::fix(tx, app, &deployment, &stack, exposed)? }
+        }
+        // What repeats an environment repeats its limits, too: they are in the stack.
+        Some(_) => environment::repeat(tx, app, &deployment, &stack, exposed, snapshot::open(&app.key, &fresh)?)?,
     };
     release::set_env(tx, row.id, &snapshot::seal(&app.key, row.id, &snapshot)?)?;
-    record_objects(tx, app, &fresh, deployment.stage, stack)?;
+    record_objects(tx, app, &fresh, deployment.stage, &stack)?;
     if !release::transition(tx, row.id, ReleaseState::Building, ReleaseState::Starting)? {
         return Ok(Outcome::Changed);
     }

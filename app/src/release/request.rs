@@ -88,7 +88,9 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     let message = match new.trigger {
         Trigger::Manual => format!("Release #{number} was requested"),
         Trigger::Rollback { to } => format!("Release #{number} was requested: a rollback to #{to}"),
-        Trigger::Environment { of } => format!("Release #{number} was requested: #{of} with the variables of now"),
+        Trigger::Environment { of } => {
+            format!("Release #{number} was requested: #{of} with the variables and limits of now")
+        }
         Trigger::Promote { deployment, number: from } => {
             format!("Release #{number} was requested: {deployment} #{from}, promoted")
         }
@@ -178,11 +180,11 @@ pub fn promote(
     repeat(tx, app, deployment, from, actor, &trigger)
 }
 
-/// Queues a release that brings the variables of now to what is live: the same stack, the same digests. The caller pokes.
+/// Queues a release that brings the variables and limits of now to what is live: the same stack, the same digests. The caller pokes.
 pub fn apply(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow, actor: &str) -> Result<ReleaseId> {
     let live = release::live(tx, deployment.id)?.ok_or_else(|| {
-        conflict(format!("nothing of {} is live, so there is nothing to bring the variables to", deployment.name))
-            .hint("Deploy it: the release has the variables of now.")
+        conflict(format!("nothing of {} is live, so there is nothing to apply changes to", deployment.name))
+            .hint("Deploy it: the release has the variables and limits of now.")
     })?;
     repeat(tx, app, deployment, &live, actor, &Trigger::Environment { of: live.number })
 }

@@ -147,7 +147,9 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
         return invalid(format!(
             "\"{component}\" was killed {times} times because it needs more memory than its limit{limit}"
         ))
-        .hint("Raise `resources.memory` of the component.");
+        .hint(format!(
+            "Raise `resources.memory` of the manifest, or the deployment's own: `boathouse deployment resources --memory {component}=SIZE`."
+        ));
     }
     // Docker's own word that the container could not even begin: the engine's sentence says why.
     if let (125, Some(problem)) = (code, &container.problem) {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use boathouse_types::resources::{self, MAX_CPU_MILLIS, MIN_CPU_MILLIS, MIN_MEMORY};
 use boathouse_types::{EnvKey, Identifier, ImageRef};
 
 use super::import::Import;
@@ -12,9 +13,6 @@ use super::shape::{Form, Items, Key, Rule, Shape, key, required};
 
 /// Seconds that a health check may wait at most.
 const MAX_HEALTH_TIMEOUT_S: u64 = 3600;
-/// Docker refuses less memory, in bytes.
-const MIN_MEMORY: u64 = 6 * 1024 * 1024;
-const MAX_CPUS: f64 = 1024.0;
 /// 16 TiB.
 const MAX_SIZE_MIB: u64 = 16 * 1024 * 1024;
 
@@ -338,22 +336,10 @@ fn quoted(text: &str) -> String {
 
 /// Bytes of memory.
 pub fn memory(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim() {
-        "MiB" | "Mi" | "MB" | "M" | "m" => 1 << 20,
-        "GiB" | "Gi" | "GB" | "G" | "g" => 1 << 30,
-        "KiB" | "Ki" | "KB" | "K" | "k" => 1 << 10,
-        "" | "B" => 1,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor).filter(|bytes| *bytes >= MIN_MEMORY)
+    resources::memory(text).filter(|bytes| *bytes >= MIN_MEMORY)
 }
 
 /// Thousandths of a core.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked before")]
 pub fn cpus(text: &str) -> Option<u32> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let cpus: f64 = text.parse().ok()?;
-    (plain && cpus.is_finite() && (0.01..=MAX_CPUS).contains(&cpus)).then_some((cpus * 1000.0).round() as u32)
+    resources::cpus(text).filter(|millis| (MIN_CPU_MILLIS..=MAX_CPU_MILLIS).contains(millis))
 }

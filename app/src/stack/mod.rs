@@ -19,6 +19,7 @@ pub mod shown;
 pub mod offline;
 pub mod plan;
 pub mod provided;
+pub mod resources;
 pub mod develop;
 
 pub mod default;

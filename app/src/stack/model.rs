@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use boathouse_types::Resources;
 use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, Serves};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,9 @@ pub struct Component {
     pub commands: Commands,
     /// Limits of its container.
     pub resources: Resources,
+    /// What the manifest says of them, where the deployment says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources_of_manifest: Option<Resources>,
     /// Public endpoints; none for an add-on.
     pub hosts: Vec<HostSpec>,
 }
@@ -121,6 +125,7 @@ impl Component {
             command: None,
             commands: Commands::default(),
             resources: Resources::default(),
+            resources_of_manifest: None,
             hosts: Vec::new(),
         }
     }
@@ -311,15 +316,6 @@ impl Volume {
     pub fn exists_at(&self, stage: DeploymentStage) -> bool {
         self.stages.is_empty() || self.stages.contains(&stage)
     }
-}
-
-/// Limits of a container; none where absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resources {
-    /// Bytes of memory.
-    pub memory_bytes: Option<u64>,
-    /// Thousandths of a core.
-    pub cpu_millis: Option<u32>,
 }
 
 /// A public endpoint as the manifest asks for it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use boathouse_types::resources::{cpus_words, memory_words};
 use boathouse_types::{DeploymentStage, EnvKey, Identifier, PlanAction, PlanKind, PlanStep};
 
 use super::environment::Values;
@@ -10,6 +11,10 @@ use super::{Component, Origin, Stack};
 /// Why a component starts anew that is the same as before.
 pub const EVERY_RELEASE: &str =
     "every release starts the components anew; the old container serves until the new one does";
+
+/// Settings whose values are told: they hold no secret, and are what somebody waits to see.
+const MEMORY: &str = "memory limit";
+const CPU: &str = "CPU limit";
 
 /// A deployment as it is, or as a release would make it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,8 +104,8 @@ fn settings(part: &Component, stage: DeploymentStage) -> BTreeMap<&'static str, 
         ("port", part.port.map(|port| port.to_string())),
         ("ports of its hosts", ports(part)),
         ("health check", Some(format!("{:?}", part.health))),
-        ("memory limit", part.resources.memory_bytes.map(|bytes| bytes.to_string())),
-        ("CPU limit", part.resources.cpu_millis.map(|millis| millis.to_string())),
+        (MEMORY, part.resources.memory_bytes.map(memory_words)),
+        (CPU, part.resources.cpu_millis.map(cpus_words)),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
@@ -224,7 +229,11 @@ fn reasons(old: &PartView, new: &PartView) -> Vec<String> {
     }
     let names: BTreeSet<&str> = old.settings.keys().chain(new.settings.keys()).copied().collect();
     for name in names.into_iter().filter(|name| old.settings.get(name) != new.settings.get(name)) {
-        why.push(format!("its {name} changed"));
+        let shown = |settings: &BTreeMap<&str, String>| settings.get(name).map_or("none", String::as_str).to_owned();
+        why.push(match name {
+            MEMORY | CPU => format!("{name}: {} → {}", shown(&old.settings), shown(&new.settings)),
+            _ => format!("its {name} changed"),
+        });
     }
     why
 }

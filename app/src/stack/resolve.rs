@@ -128,7 +128,7 @@ impl Resolver<'_> {
         let of_hosts = part.hosts.iter().flatten().find_map(|host| host.port);
         component.port = part.port.or(of_hosts).or(component.port);
         write_health(&mut component.health, part);
-        component.resources = part.resources.clone();
+        component.resources = part.resources;
         component.command.clone_from(&part.command);
         component.commands = Commands {
             development: part.commands.development.clone().or(component.commands.development.take()),

@@ -140,8 +140,13 @@ impl Supervisor {
         let info = tokio::time::timeout(ANSWER_DEADLINE, self.engine.info()).await;
         let info =
             info.map_err(|_| DockerError::timeout("ask the container engine for its version", ANSWER_DEADLINE))??;
-        let status =
-            EngineStatus { reachable: true, version: Some(info.version), api_version: Some(info.api), problem: None };
+        let status = EngineStatus {
+            reachable: true,
+            version: Some(info.version),
+            api_version: Some(info.api),
+            cpus: Some(info.cpus).filter(|cpus| *cpus > 0),
+            problem: None,
+        };
         if self.app.observed.set_engine(status) {
             tracing::info!("the container engine answers");
         }
@@ -160,6 +165,7 @@ impl Supervisor {
                 reachable: false,
                 version: None,
                 api_version: None,
+                cpus: None,
                 problem: Some(problem),
             });
             if changed {

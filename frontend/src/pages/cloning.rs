@@ -95,6 +95,7 @@ impl Fields {
             branch,
             variables: changed(&self.variables.get_untracked())?,
             unset: unset(&self.unset.get_untracked())?,
+            resources: Vec::new(),
             with_data: self.with_data.get_untracked(),
         })
     }

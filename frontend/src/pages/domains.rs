@@ -130,6 +130,7 @@ fn AddHost(
                 name,
                 component: component.get_untracked().parse().ok(),
                 path: some_text(path),
+                port: None,
                 tls: TlsMode::parse(&tls.get_untracked()),
             },
             Err(problem) => return attempt.refuse(format!("{problem}.")),

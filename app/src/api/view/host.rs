@@ -46,6 +46,7 @@ fn one(app: &App, row: HostRow, standing: Standing) -> Host {
         path: row.path,
         tls: row.tls,
         generated: row.generated,
+        port: row.port,
         certificate: standing.certificate,
         retry_at: (row.tls == TlsMode::Acme && standing.problem.is_some()).then_some(standing.next_at),
         problem: standing.problem,

@@ -308,6 +308,13 @@ pub fn live(connection: &Connection, deployment: DeploymentId) -> Result<Option<
     Ok(list_where(connection, "where r.deployment_id = ?1 and r.state = 'live'", [deployment.0])?.into_iter().next())
 }
 
+/// The release whose stack is the deployment's: the live one, else the newest that has read its manifest.
+pub fn with_stack(connection: &Connection, deployment: DeploymentId) -> Result<Option<ReleaseRow>> {
+    let tail =
+        "where r.deployment_id = ?1 and r.manifest is not null order by r.state = 'live' desc, r.number desc limit 1";
+    Ok(list_where(connection, tail, [deployment.0])?.into_iter().next())
+}
+
 /// The newest release that is queued, building or starting.
 pub fn pending(connection: &Connection, deployment: DeploymentId) -> Result<Option<ReleaseRow>> {
     let tail =

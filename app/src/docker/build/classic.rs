@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::progress::Progress;
 use super::{BuildLimits, BuildRequest, common_options, say, transfer};
-use crate::docker::engine::{Engine, QUERY_DEADLINE};
+use crate::docker::connection::{Engine, QUERY_DEADLINE};
 use crate::docker::{DockerError, ErrorKind, Line, Result, labels};
 
 /// In microseconds.

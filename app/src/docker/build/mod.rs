@@ -18,17 +18,17 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use bollard::models::SystemInfoCgroupDriverEnum;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 pub use request::{BuildLimits, BuildRequest, Builder, Proxy};
 
-pub(super) use self::cgroup::Place;
-use self::cgroup::{Guard, Mark};
+use self::cgroup::{Guard, Mark, Place};
 use self::progress::Progress;
 use self::session::Session;
-use super::engine::Engine;
+use super::connection::Engine;
 use super::{Containers, DockerError, ErrorKind, ImageInfo, Line, Result};
 
 /// A build that says nothing and has no limit of its own is ended after this.
@@ -41,6 +41,15 @@ pub(super) async fn run(engine: &Engine, request: &BuildRequest, lines: mpsc::Se
     let built = built.unwrap_or_else(|_| Err(too_long(request, limit)));
     let id = built.map_err(|error| cgroup::explain(error, &request.limits))?;
     engine.image(&id).await
+}
+
+/// Where the engine's builds run.
+async fn place(engine: &Engine) -> Result<Place> {
+    let about = engine.about_itself().await?;
+    Ok(Place {
+        systemd: about.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
+        data: about.docker_root_dir.unwrap_or_default().into(),
+    })
 }
 
 fn too_long(request: &BuildRequest, limit: Duration) -> DockerError {
@@ -72,7 +81,7 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
     };
     let mark = request.limits.need_groups().then(|| Mark::of(session.id(), &dockerfile)).flatten();
     let options = buildkit_options(request, session.id(), mark.as_ref());
-    let limits = Guard::apply(&request.limits, mark, engine.build_place().await?).await;
+    let limits = Guard::apply(&request.limits, mark, place(engine).await?).await;
     if let Some(missing) = limits.missing() {
         say(&lines, missing).await;
     }

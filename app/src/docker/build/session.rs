@@ -34,7 +34,7 @@ use tonic::transport::server::Connected;
 use tonic::{Response, Status};
 
 use super::{BuildRequest, ca};
-use crate::docker::engine::Engine;
+use crate::docker::connection::Engine;
 use crate::docker::{Credentials, DockerError, ErrorKind, Result};
 
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);

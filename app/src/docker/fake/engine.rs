@@ -21,7 +21,9 @@ use crate::docker::{
 
 impl Containers for Fake {
     fn info(&self) -> BoxFuture<'_, Result<EngineInfo>> {
-        self.query("info", |_| Ok(EngineInfo { version: "fake".into(), api: "1.41".into(), arch: "amd64".into() }))
+        self.query("info", |_| {
+            Ok(EngineInfo { version: "fake".into(), api: "1.41".into(), arch: "amd64".into(), cpus: 2 })
+        })
     }
 
     fn events(&self, label: Label) -> BoxFuture<'_, Result<BoxStream<'static, Result<EngineEvent>>>> {

@@ -10,7 +10,7 @@ mod work;
 
 use boathouse_types::{CloneState, DeploymentId, DeploymentStage, Intent, Lifetime, NewClone, Trigger};
 
-use super::duplicate;
+use super::{duplicate, resources};
 use crate::db::clone::{self, CloneRow};
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
@@ -43,6 +43,7 @@ pub fn order(
     deployment::set_wake(tx, target, from.wake)?;
     variables(tx, app, from, new, target)?;
     let row = deployment::by_id(tx, target)?;
+    resources::hand_on(tx, app, from, &row, &new.resources)?;
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
     let what = if copies { "with its data" } else { "without data" };
     let message = format!("{actor} cloned {}/{} as {}, {what}", from.project, from.name, row.name);
