@@ -2,11 +2,13 @@
 
 use std::process::Command;
 
-use boathouse_types::{Addon, AddonSecrets, CloneState, CloneStatus, ErrorKind, Event, Release, RotationState};
+use boathouse_types::{
+    Addon, AddonSecrets, CloneState, CloneStatus, ErrorKind, Event, Release, RotationState, Source, Trigger,
+};
 use serde_json::json;
 
 use crate::addons_servers::{Hammer, POSTGRES, Shop};
-use crate::harness::{Client, Engine, Server, at, seconds, wait_for};
+use crate::harness::{Client, Engine, GitRepo, Server, at, seconds, wait_for};
 
 /// The newest container of a part of that deployment.
 async fn container(shop: &Shop, deployment: &str, part: &str) -> String {
@@ -120,6 +122,35 @@ async fn a_clone_has_the_data_and_gets_credentials_of_its_own() {
     assert!(env.contains("MODE"), "{env}");
     let releases: Vec<Release> = local.read(&format!("{}/releases", at("shop", "production"))).await;
     assert_eq!(releases.len(), 1, "nothing happened to the source");
+}
+
+#[tokio::test]
+async fn a_clone_onto_another_branch_is_built_from_it_and_has_the_data() {
+    let repo = GitRepo::new(&POSTGRES.files("of main"));
+    repo.git(&["checkout", "--quiet", "-b", "next"]);
+    repo.commit(&POSTGRES.files("of next"), "next");
+    repo.git(&["checkout", "--quiet", "main"]);
+    let shop = Shop { server: Server::options().flag("--drain-timeout", 3).start().await, kind: POSTGRES };
+    let local = shop.server.local();
+    let source = Source::Git { url: repo.url().parse().unwrap(), branch: Some("main".parse().unwrap()), folder: None };
+    local.create_project("shop", &source).await;
+    let release = local.deploy("shop").await;
+    local.must_be_live(local.ended_within(seconds(180), &release).await).await;
+    for _ in 0..5 {
+        shop.count("shop").await;
+    }
+    shop.server.cli(&["clone", "-p", "shop", "--to", "try", "--branch", "next"]).await.ok();
+    let copied = count(&shop, "web-try-shop.localhost").await;
+    assert!(copied >= 6, "{copied} words: its own, and those that came along");
+    let version = "import os; print(os.environ['VERSION'])";
+    assert_eq!(python(&container(&shop, "shop-try", "web").await, version).unwrap(), "of next");
+    assert_eq!(python(&container(&shop, "shop-production", "web").await, version).unwrap(), "of main");
+    let releases: Vec<Release> = local.read(&format!("{}/releases", at("shop", "try"))).await;
+    let first = releases.last().unwrap();
+    assert_eq!(first.trigger, Trigger::Manual, "it was built, not promoted");
+    assert_eq!(first.commit.as_ref().unwrap().sha, repo.git(&["rev-parse", "next"]));
+    let source = shop.count("shop").await;
+    assert_eq!(count(&shop, "web-try-shop.localhost").await, copied + 1, "the source has {source} of its own");
 }
 
 #[tokio::test]

@@ -37,6 +37,11 @@ const NATS: Kind = Kind { name: "nats", package: "nats", user: Some("NATS_USER")
 
 impl Kind {
     pub fn archive(self, version: &str) -> Vec<u8> {
+        tar_gz(&self.files(version))
+    }
+
+    /// The code of the component, and the manifest.
+    pub fn files(self, version: &str) -> Vec<(String, Vec<u8>)> {
         let manifest = format!(
             "components:\n  - identifier: web\n    folder: /\n    port: 8080\n    health: {{path: /healthz}}\n    env: {{include: ['db.*', {{name: KIND, value: {}}}, {{name: VERSION, value: '{version}'}}]}}\naddons:\n  - identifier: db\n    package: {}\n",
             self.name, self.package
@@ -45,7 +50,7 @@ impl Kind {
         if self.package == addons_upgrade::PACKAGE {
             files.push(("database/package.yaml", addons_upgrade::manifest()));
         }
-        tar_gz(&files)
+        files.into_iter().map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).collect()
     }
 }
 

@@ -1,11 +1,14 @@
 //! Sources of packages that an administrator adds: listed with where they come from, used by stacks and manifests, kept when they
 //! cannot be had.
 
+use boathouse::fault::POINTS;
 use boathouse_types::{
     CatalogPackage, CatalogSource, ErrorKind, NewCatalogSource, NewPlan, PartChoice, Plan, StackChoice, StackPreview,
 };
 
-use crate::harness::{Client, GitHttp, GitRepo, Server, at, upload};
+use http::Method;
+
+use crate::harness::{Client, GitHttp, GitRepo, Server, at, seconds, upload, wait_for};
 
 const QUEUE: &str = "type: addon\nname: Queue\nimages: [{image: 'acme/queue:1'}]\nport: 4000\nparameterGroups: [{name: Queue, parameters: [{identifier: QUEUE_URL, name: URL, defaultValue: 'queue://${IDENTIFIER}'}]}]\n";
 const WORKER: &str = "type: component\nname: Worker\n";
@@ -90,4 +93,36 @@ async fn a_source_that_cannot_be_had_or_takes_a_name_says_why() {
     let secret = serde_json::json!({"kind": "git", "url": "https://ada:tok3n@127.0.0.1:1/x.git"});
     let answer = local.post("/api/v1/catalog/sources", &source("private", secret)).await.ok();
     assert!(!answer.text().contains("tok3n"), "{}", answer.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_fetches_a_source_it_has_it_after_the_next_start() {
+    let repo = GitRepo::new(&files(&[("queue/package.yaml", QUEUE)]));
+    let remote = GitHttp::serve(&repo);
+    for point in POINTS.iter().filter(|point| point.starts_with("catalog.")) {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = folder.path().join("fault");
+        let mut server = Server::options().flag("--fault", fault.display()).start().await;
+        let asked = source("acme", serde_json::json!({"kind": "git", "url": remote.url()}));
+        let body = Some(("application/json", serde_json::to_vec(&asked).unwrap()));
+        std::fs::write(&fault, point).unwrap();
+        drop(server.local().try_send(Method::POST, "/api/v1/catalog/sources", body).await);
+        wait_for(seconds(60), &format!("the process dies at {point}"), || std::future::ready(server.ended())).await;
+        std::fs::remove_file(&fault).unwrap();
+        server.kill();
+        server.start_again().await;
+        let local = server.local();
+        let had = wait_for(seconds(30), &format!("{point}: the source is there"), || async {
+            let all: Vec<CatalogSource> = local.read("/api/v1/catalog/sources").await;
+            all.into_iter().next().filter(|source| !source.busy)
+        })
+        .await;
+        assert_eq!((had.problem, had.commit), (None, Some(repo.git(&["rev-parse", "HEAD"]))), "{point}");
+        assert_eq!(had.packages.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["queue"], "{point}");
+        let work = server.data().join("work");
+        wait_for(seconds(40), &format!("{point}: what was fetched into is gone"), || {
+            std::future::ready((std::fs::read_dir(&work).unwrap().count() == 0).then_some(()))
+        })
+        .await;
+    }
 }

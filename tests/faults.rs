@@ -67,9 +67,10 @@ fn story(point: &str) -> Story {
     }
 }
 
-/// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`, `addons_upgrade`, `addons_apart`.
+/// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`, `addons_upgrade`, `addons_apart`,
+/// `stack_push`, `catalog_sources`.
 fn is_elsewhere(point: &str) -> bool {
-    ["restart.", "rotate.", "migrate.", "clone.dumped"].iter().any(|kind| point.starts_with(kind))
+    ["restart.", "rotate.", "migrate.", "clone.dumped", "push.", "catalog."].iter().any(|kind| point.starts_with(kind))
 }
 
 #[test]

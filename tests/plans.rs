@@ -75,18 +75,15 @@ async fn a_package_that_a_release_fetched_is_known_to_plans_without_a_network() 
     let server = Server::start().await;
     let local = server.local();
     local.create_project("shop", &upload()).await;
-    let asked = NewPlan { file: "m".into(), manifest: manifest("queue") };
-    let plan = async |asked: &NewPlan| -> Plan {
-        local.post(&format!("{}/plan", at("shop", "production")), asked).await.ok().json()
-    };
-    let unknown = plan(&asked).await;
-    assert!(unknown.notes.iter().any(|note| note.contains("queue: the package http://")), "{unknown:?}");
+    let path = format!("{}/plan", at("shop", "production"));
+    let unknown = local.post(&path, &NewPlan { file: "m".into(), manifest: manifest("queue") }).await;
+    assert!(unknown.status == 400 && unknown.text().contains("which was not fetched"), "{}", unknown.text());
     let archive = tar_gz(&files(&[("boathouse.yaml", &manifest("queue")), ("web/index.html", "web")]));
     local.deploy_archive("shop", archive).await;
     let again = NewPlan { file: "m".into(), manifest: manifest("other") };
     drop(remote);
-    let known = plan(&again).await;
-    assert!(!known.notes.iter().any(|note| note.contains("was not fetched")), "{known:?}");
+    let known: Plan = local.post(&path, &again).await.ok().json();
+    assert!(known.notes.iter().all(|note| !note.contains("not fetched")), "{known:?}");
     assert!(known.steps.iter().any(|step| step.reason == "new: the image redis:7"), "{known:?}");
 }
 

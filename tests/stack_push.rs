@@ -1,9 +1,12 @@
 //! The code of a new stack goes to a remote that the user names: with a token over https, with the deploy key over ssh.
 
+use boathouse::fault::POINTS;
 use boathouse_types::{ErrorKind, GitLogin, PartChoice, Project, PushStack, Source, StackChoice, StackRemote};
 
+use http::Method;
+
 use crate::api_desk::Desk;
-use crate::harness::{Client, GitHttp, GitRepo, GitSsh, Server};
+use crate::harness::{Client, GitHttp, GitRepo, GitSsh, Server, seconds, wait_for};
 
 const TOKEN: &str = "t0ken-of-ada";
 
@@ -95,5 +98,33 @@ async fn what_cannot_be_pushed_says_why() {
         let answer = local.post("/api/v1/stacks/push", &stack(url, "x", of)).await;
         Client::expect_error(&answer, ErrorKind::Invalid, &[words]);
         assert!(!answer.text().contains("t0ken"), "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_a_push_the_same_request_comes_to_the_same_end() {
+    for point in POINTS.iter().filter(|point| point.starts_with("push.")) {
+        let (repo, folder) = (repo(), tempfile::tempdir().unwrap());
+        let remote = GitHttp::serve_with_password(&repo, "ada", TOKEN);
+        let fault = folder.path().join("fault");
+        let mut server = Server::options().flag("--fault", fault.display()).start().await;
+        let asked = stack(remote.url(), "new", login(TOKEN));
+        let body = Some(("application/json", serde_json::to_vec(&asked).unwrap()));
+        std::fs::write(&fault, point).unwrap();
+        drop(server.local().try_send(Method::POST, "/api/v1/stacks/push", body).await);
+        wait_for(seconds(60), &format!("the process dies at {point}"), || std::future::ready(server.ended())).await;
+        std::fs::remove_file(&fault).unwrap();
+        server.kill();
+        server.start_again().await;
+        let local = server.local();
+        let waiting: Project = local.read("/api/v1/projects/shop").await;
+        assert_eq!(waiting.deployments[0].live, None, "{point}: the project waits for its code");
+        local.post("/api/v1/stacks/push", &asked).await.ok();
+        assert_eq!(repo.git(&["rev-list", "--count", "new"]), "1", "{point}: one commit, whoever made it");
+        assert!(repo.git(&["show", "new:boathouse.yaml"]).contains("package: static"));
+        let release = local.deploy("shop").await;
+        let release = local.ended(&release).await;
+        local.must_be_live(release).await;
+        assert!(!server.log().contains(TOKEN));
     }
 }

@@ -54,6 +54,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "catalog",
             "config",
             "db",
+            "fault",
             "git",
             "lifecycle",
             "logs",

@@ -14,6 +14,7 @@ use crate::catalog;
 use crate::db::project::{self, ProjectRow};
 use crate::db::{Transaction, deployment, release};
 use crate::error::{Error, Result, conflict, invalid, unavailable};
+use crate::fault;
 use crate::git::{self, host, login};
 use crate::release::packages;
 use crate::release::remote::Access;
@@ -31,11 +32,13 @@ pub async fn push(app: Data<App>, actor: Actor, body: Json<PushStack>) -> Result
     let (to, of) = (remote.clone(), branch.clone());
     let made = app.db.write(move |tx| prepare(tx, &handles, &actor_there, &name, to, of)).await?;
     app.pokes.events.notify_waiters();
+    fault::point("push.recorded");
     if let Some(key) = made.new_key {
         return Err(unknown_key(&made.row, &key));
     }
     let message = format!("{}: what {} chose\n", choice.name, actor.label());
     send(&app, &made.row, &remote, &branch, &generated.files, &message).await?;
+    fault::point("push.done");
     let id = made.row.id;
     read(&app, move |c, app| view::project::show(c, app, project::by_id(c, id)?)).await
 }
@@ -120,7 +123,8 @@ async fn send(
     let folder = tempfile::Builder::new().prefix(crate::release::look::PREFIX).tempdir_in(app.paths.work())?;
     let repository = folder.path().join("repository.git");
     let pushed = async {
-        host::fill(&repository, files, message).await?;
+        // The same request makes the same commit, so that it succeeds where the one before got as far as the remote.
+        host::fill(&repository, files, message, row.created_at).await?;
         let access = Access::of(app, row.id, &remote.url).await?;
         git::push(&access.to(app, row.id, &remote.url), &repository, host::BRANCH, branch).await
     };

@@ -139,7 +139,7 @@ fn images(facts: &Facts<'_>) -> Vec<StatusNode> {
         nodes.push(StatusNode {
             release: Some(number),
             counts: facts.live.is_none(),
-            ..node(&format!("release #{number}"), Health::Down, format!("failed at {}: {why}", stage.as_str()))
+            ..node("release", Health::Down, format!("failed at {}: {why}", stage.as_str()))
         });
     }
     nodes

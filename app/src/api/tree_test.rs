@@ -79,6 +79,7 @@ fn volume(identifier: &str) -> Volume {
 
 fn host() -> Host {
     Host {
+        port: None,
         name: "shop.example.com".parse().unwrap(),
         component: "web".parse().unwrap(),
         path: "/".into(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use boathouse_types::{Commit, GitRef, GitUrl, ProjectName, StackFile};
+use boathouse_types::{Commit, GitRef, GitUrl, Millis, ProjectName, StackFile};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::mirror::{describe, peel};
@@ -86,18 +86,18 @@ pub async fn create(paths: &Paths, name: &ProjectName, files: &[StackFile], mess
     let whole = plain(&paths.repositories().join(format!("{name}-{}.git", random.to_ascii_lowercase())))?;
     // Named at the end: a crash leaves no half repository under the name of a whole one.
     let part = whole.with_extension("part");
-    fill(&part, files, message).await?;
+    fill(&part, files, message, clock::now()).await?;
     tokio::fs::rename(&part, &whole).await?;
     Ok(whole.to_string_lossy().parse()?)
 }
 
-/// Makes a bare repository of one commit of these files in a new folder.
-pub async fn fill(folder: &Path, files: &[StackFile], message: &str) -> Result<()> {
+/// Makes a bare repository of one commit of these files in a new folder: the same of the same, also in its name.
+pub async fn fill(folder: &Path, files: &[StackFile], message: &str, at: Millis) -> Result<()> {
     Git::new(folder)
         .args(&["init", "--bare", "--quiet", "--initial-branch", BRANCH])
         .run("making the repository")
         .await?;
-    let stream = import(&NewCommit { branch: &BRANCH.parse()?, author: AUTHOR, message, files }, None);
+    let stream = import(&NewCommit { branch: &BRANCH.parse()?, author: AUTHOR, message, files, at }, None);
     Git::new(folder).args(&["fast-import", "--quiet", "--done"]).run_with(stream, "writing the first commit").await?;
     Ok(())
 }
@@ -113,6 +113,8 @@ pub struct NewCommit<'a> {
     pub message: &'a str,
     /// Files that it adds.
     pub files: &'a [StackFile],
+    /// When it was made.
+    pub at: Millis,
 }
 
 /// Who a commit in somebody's name is from; nothing in the name can be anything else than a name.
@@ -184,7 +186,7 @@ async fn entries(folder: &Path, commit: &str, files: &[StackFile]) -> Result<BTr
 
 /// The stream that git-fast-import(1) reads: one commit of all files, on top of `tip`.
 fn import(new: &NewCommit<'_>, tip: Option<&str>) -> Vec<u8> {
-    let seconds = clock::now() / clock::SECOND;
+    let seconds = new.at / clock::SECOND;
     let (branch, author) = (new.branch, new.author);
     let mut stream = format!("commit refs/heads/{branch}\ncommitter {author} {seconds} +0000\n").into_bytes();
     data(&mut stream, new.message);
@@ -290,7 +292,7 @@ mod tests {
         let branch: GitRef = BRANCH.parse().unwrap();
         let author = author("ada\n<x>");
         fn add<'a>(branch: &'a GitRef, author: &'a str, files: &'a [StackFile]) -> NewCommit<'a> {
-            NewCommit { branch, author, message: "propose", files }
+            NewCommit { branch, author, message: "propose", files, at: clock::now() }
         }
         let files = [file("api/Dockerfile", "theirs"), file("boathouse.yaml", "components: []")];
         let (commit, left) = super::commit(&folder, &add(&branch, &author, &files)).await.unwrap();

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::db::catalog::{self as rows, SourceRow};
 use crate::db::event::{self, About};
 use crate::error::{Result, conflict, invalid};
+use crate::fault;
 use crate::git;
 use crate::stack::package_manifest::{self, PACKAGE_FILE_NAMES, PackageSource};
 use crate::state::App;
@@ -35,6 +36,7 @@ const ICON: usize = 64 * 1024;
 pub async fn refresh_next(app: &App) -> Result<Option<Millis>> {
     let Some(row) = app.db.read(rows::next_wanted).await? else { return Ok(None) };
     let had = fetch(app, &row).await;
+    fault::point("catalog.fetched");
     let kept = match had {
         Ok((entries, commit)) => {
             let row = row.clone();
@@ -56,6 +58,7 @@ pub async fn refresh_next(app: &App) -> Result<Option<Millis>> {
             })
             .await?;
     }
+    fault::point("catalog.recorded");
     app.pokes.events.notify_waiters();
     Ok(Some(clock::now()))
 }

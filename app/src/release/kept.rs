@@ -8,6 +8,7 @@ use std::path::Path;
 use boathouse_types::{GitRef, ProjectManifest, Source, StackFile, UseProposal, UsedProposal};
 
 use super::source::subfolder;
+use crate::clock;
 use crate::db::Transaction;
 use crate::db::event::{self, About};
 use crate::db::manifest;
@@ -99,8 +100,11 @@ async fn commit(
     }
     let author = host::author(actor);
     let message = format!("Describe what to deploy\n\nProposed by Analyze, used by {actor}.\n");
-    let (commit, left) =
-        host::commit(repository, &NewCommit { branch, author: &author, message: &message, files: &files }).await?;
+    let (commit, left) = host::commit(
+        repository,
+        &NewCommit { branch, author: &author, message: &message, files: &files, at: clock::now() },
+    )
+    .await?;
     Ok(UsedProposal { commit: Some(commit), kept: None, left })
 }
 

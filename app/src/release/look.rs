@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use boathouse_types::{Analyze, Commit, GitRef, GitUrl, ProjectId, Proposal, Source};
+use boathouse_types::{Analyze, Commit, GitRef, GitUrl, ProjectId, Proposal, Source, resources};
 
 use super::remote::Access;
 use super::source::{refuse_full_disk, subfolder};
@@ -19,14 +19,24 @@ use crate::state::App;
 
 /// What the folders of looks are called below `work/`; clean-up leaves those of this process alone.
 pub const PREFIX: &str = "look-";
-/// Whoever asked waits for the answer.
-const PATIENCE: Duration = Duration::from_secs(50);
-/// Bytes of the repository and its tree together.
-const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// Files and folders of both.
-const MAX_ENTRIES: usize = 250_000;
-/// How often a growing folder is measured.
-const MEASURED_EVERY: Duration = Duration::from_millis(500);
+/// What a look may take.
+struct Limits {
+    /// Whoever asked waits for the answer.
+    patience: Duration,
+    /// Bytes of the repository and its tree together.
+    bytes: u64,
+    /// Files and folders of both.
+    entries: usize,
+    /// How often a growing folder is measured.
+    measured_every: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    patience: Duration::from_secs(50),
+    bytes: 2 * 1024 * 1024 * 1024,
+    entries: 250_000,
+    measured_every: Duration::from_millis(500),
+};
 /// Whose ssh host keys a remote without a project has; no project has this id.
 pub const NOBODY: ProjectId = ProjectId(0);
 
@@ -53,7 +63,11 @@ pub async fn at_remote(app: &App, asked: Analyze) -> Result<Proposal> {
 
 /// The tree of a repository that no project has, fetched for this look alone.
 pub async fn remote(app: &App, url: &GitUrl, reference: Option<&GitRef>) -> Result<Laid> {
-    within(app, async |folder| {
+    remote_within(app, &LIMITS, url, reference).await
+}
+
+async fn remote_within(app: &App, limits: &Limits, url: &GitUrl, reference: Option<&GitRef>) -> Result<Laid> {
+    within(app, limits, async |folder| {
         let nothing = Access::default();
         let remote = nothing.to(app, NOBODY, url);
         let fetched = git::fetch_into(&remote, &folder.join("repository.git"), reference).await?;
@@ -105,7 +119,7 @@ pub async fn project(app: &App, row: &ProjectRow, reference: Option<&GitRef>) ->
 /// By the project's mirror, with its deploy key: what a release fetched is not fetched again.
 async fn mirrored(app: &App, id: ProjectId, url: &GitUrl, reference: Option<&GitRef>) -> Result<Laid> {
     let access = Access::of(app, id, url).await?;
-    within(app, async |folder| {
+    within(app, &LIMITS, async |folder| {
         let _alone = app.mirrors.lock(id).await;
         let fetched = git::fetch(&access.to(app, id, url), reference).await?;
         git::checkout(&fetched.git_dir, &fetched.commit.sha, &folder.join("tree")).await?;
@@ -116,7 +130,7 @@ async fn mirrored(app: &App, id: ProjectId, url: &GitUrl, reference: Option<&Git
 
 async fn archive(app: &App, upload: &str) -> Result<Laid> {
     let file = app.paths.uploads().join(upload);
-    within(app, async |folder| {
+    within(app, &LIMITS, async |folder| {
         let into = folder.join("tree");
         let unpack = move |abandoned: &blocking::Abandoned| {
             if !file.is_file() {
@@ -131,18 +145,22 @@ async fn archive(app: &App, upload: &str) -> Result<Laid> {
 }
 
 /// Lays a source into a fresh folder, in bounded time and space.
-async fn within(app: &App, lay: impl AsyncFnOnce(&Path) -> Result<(PathBuf, Option<Commit>)>) -> Result<Laid> {
+async fn within(
+    app: &App,
+    limits: &Limits,
+    lay: impl AsyncFnOnce(&Path) -> Result<(PathBuf, Option<Commit>)>,
+) -> Result<Laid> {
     refuse_full_disk(&app.paths.root)?;
     let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(app.paths.work())?;
     let laid = async {
         let _place = app.looks.acquire().await.expect("the semaphore is never closed");
         tokio::select! {
             laid = lay(folder.path()) => laid,
-            grown = outgrown(folder.path()) => Err(grown),
+            grown = outgrown(folder.path(), limits) => Err(grown),
         }
     };
-    let laid = tokio::time::timeout(PATIENCE, laid).await.unwrap_or_else(|_| {
-        Err(unavailable(format!("the source was not there after {} s", PATIENCE.as_secs()))
+    let laid = tokio::time::timeout(limits.patience, laid).await.unwrap_or_else(|_| {
+        Err(unavailable(format!("the source was not there after {} s", limits.patience.as_secs()))
             .hint("Try again; or clone it and look at it there: `boathouse analyze DIR`."))
     });
     let (root, commit) = laid?;
@@ -150,36 +168,121 @@ async fn within(app: &App, lay: impl AsyncFnOnce(&Path) -> Result<(PathBuf, Opti
 }
 
 /// Ends when the folder has become too large.
-async fn outgrown(folder: &Path) -> Error {
+async fn outgrown(folder: &Path, limits: &Limits) -> Error {
+    let (most, files) = (limits.bytes, limits.entries);
     loop {
-        tokio::time::sleep(MEASURED_EVERY).await;
+        tokio::time::sleep(limits.measured_every).await;
         let folder = folder.to_owned();
         let measured = blocking::run(move |_| {
-            let (mut bytes, mut entries) = (0, 0);
-            measure(&folder, &mut bytes, &mut entries);
-            Ok(bytes > MAX_BYTES || entries > MAX_ENTRIES)
+            let mut size = Size { bytes: 0, entries: 0 };
+            measure(&folder, &mut size, most, files);
+            Ok(size.bytes > most || size.entries > files)
         });
         if measured.await.unwrap_or(false) {
             return too_large(format!(
-                "the source is larger than {} GiB or has more than {MAX_ENTRIES} files",
-                MAX_BYTES >> 30
+                "the source is larger than {} or has more than {files} files",
+                resources::memory_words(most)
             ))
             .hint("Clone it and look at it there: `boathouse analyze DIR`.");
         }
     }
 }
 
+/// What a folder holds.
+struct Size {
+    bytes: u64,
+    entries: usize,
+}
+
 /// What cannot be read just now, because it is being written, counts nothing.
-fn measure(folder: &Path, bytes: &mut u64, entries: &mut usize) {
+fn measure(folder: &Path, size: &mut Size, most: u64, files: usize) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        *entries += 1;
-        if *bytes > MAX_BYTES || *entries > MAX_ENTRIES {
+        size.entries += 1;
+        if size.bytes > most || size.entries > files {
             return;
         }
         match entry.metadata() {
-            Ok(about) if about.is_dir() => measure(&entry.path(), bytes, entries),
-            Ok(about) => *bytes += about.len(),
+            Ok(about) if about.is_dir() => measure(&entry.path(), size, most, files),
+            Ok(about) => size.bytes += about.len(),
             Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::ServeArgs;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn app(folder: &Path) -> App {
+        let flags = ["test", "--data-dir", folder.to_str().unwrap(), "--console-host", "boathouse.localhost"];
+        crate::serve::open(Flags::parse_from(flags).serve).unwrap()
+    }
+
+    const LITTLE: Limits = Limits {
+        patience: Duration::from_secs(30),
+        bytes: 64 * 1024,
+        entries: 1000,
+        measured_every: Duration::from_millis(10),
+    };
+
+    /// Nothing of a look is left: no folder, and its place is free.
+    fn is_over(app: &App) {
+        assert_eq!(fs::read_dir(app.paths.work()).unwrap().count(), 0);
+        assert_eq!(app.looks.available_permits(), App::looks().available_permits());
+    }
+
+    fn names_of_processes() -> Vec<String> {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_remote_that_never_answers_is_given_up_with_its_git() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(folder.path());
+        // It listens, so that git connects and waits.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: GitUrl = format!("http://{}/x.git", silent.local_addr().unwrap()).parse().unwrap();
+        let limits = Limits { patience: Duration::from_secs(1), ..LITTLE };
+        let error = remote_within(&app, &limits, &url, None).await.err().unwrap();
+        assert!(error.message.contains("not there after 1 s") && error.hint.is_some(), "{error}");
+        // It was killed; the kernel takes a moment to end it.
+        let ended = async {
+            while names_of_processes().iter().any(|command| command.contains(url.as_str())) {
+                tokio::time::sleep(LITTLE.measured_every).await;
+            }
+        };
+        tokio::time::timeout(LITTLE.patience, ended).await.expect("git still runs");
+        is_over(&app);
+    }
+
+    #[tokio::test]
+    async fn what_grows_too_large_is_given_up_while_it_grows() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(folder.path());
+        for (bytes, files) in [(LITTLE.bytes + 1, 1), (1, LITTLE.entries + 1)] {
+            let grows = async |folder: &Path| {
+                for number in 0..files {
+                    fs::write(folder.join(number.to_string()), vec![b'x'; bytes as usize])?;
+                }
+                // It is not done, and will not be.
+                std::future::pending().await
+            };
+            let error = within(&app, &LITTLE, grows).await.err().unwrap();
+            assert_eq!(error.kind, boathouse_types::ErrorKind::TooLarge, "{error}");
+            assert!(error.message.contains("64 KiB") && error.message.contains("1000 files"), "{error}");
+            is_over(&app);
         }
     }
 }

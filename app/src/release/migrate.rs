@@ -13,7 +13,7 @@ use super::transfer::{self, Making, Transfer};
 use crate::clock;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, Transaction, deployment, object, volume};
-use crate::docker::{Mount, RunState};
+use crate::docker::{Label, Mount, RunState};
 use crate::error::{Error, Result, internal, invalid, unavailable};
 use crate::fault;
 use crate::observed::Phase;
@@ -22,7 +22,6 @@ use crate::stack::{Component, upgrade};
 
 /// Programs that do not end within the drain deadline and this are killed by then.
 const HALT_MAX: Duration = Duration::from_secs(120);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Between two lines about how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -191,9 +190,12 @@ async fn halt(run: &Run, row: &ReleaseRow, found: &Move) -> Step<()> {
     run.app.pokes.supervisor.poke();
     let deadline = Duration::from_secs(run.app.config.drain_timeout) + HALT_MAX;
     let all = async {
+        // Before the first look: what ends in between is an event.
+        let events = run.engine.events(Label::instance(&run.app.instance)).await;
+        let mut events = events.map_err(snapshot::engine_error)?;
         for name in &found.halted {
             while is_up(run, name).await? {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                transfer::next(&mut events).await?;
             }
         }
         Ok::<_, Error>(())

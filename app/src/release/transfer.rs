@@ -6,9 +6,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use boathouse_types::{DeploymentId, DeploymentStage};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, sink};
 
-use crate::docker::{ContainerSpec, Containers, ExecEnd, ExecSpec, Label, Limits, Mount, RunState, VolumeSpec, labels};
+use crate::docker::{
+    ContainerSpec, Containers, EngineEvent, ExecEnd, ExecSpec, Label, Limits, Mount, RunState, VolumeSpec, labels,
+};
 use crate::error::{Error, Result, invalid, unavailable};
 use crate::logs::Redactor;
 use crate::snapshot::engine_error;
@@ -23,7 +27,8 @@ const CHECK_MAX: Duration = Duration::from_secs(15 * 60);
 const READY_MAX: Duration = Duration::from_secs(180);
 /// From the stop signal to the kill: a server writes what it still has in memory.
 const STOP_GRACE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A port on which nobody listens yet is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// Between two words about how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 /// Bytes between the two servers.
@@ -104,8 +109,11 @@ impl Transfer {
 
     /// Until it takes connections: while it makes its first files, a server does not listen.
     async fn until_ready(&self, engine: &dyn Containers, instance: &str) -> Result<()> {
+        // Before the first look: what happens in between is an event.
+        let label = Label::instance(instance);
+        let mut events = engine.events(label.clone()).await.map_err(engine_error)?;
         loop {
-            let all = engine.list(&Label::instance(instance)).await.map_err(engine_error)?;
+            let all = engine.list(&label).await.map_err(engine_error)?;
             let Some(one) = all.into_iter().find(|one| one.name == self.second.name) else {
                 return Err(unavailable("the new server was removed by somebody"));
             };
@@ -113,12 +121,11 @@ impl Transfer {
                 return Err(invalid("the new server ended right after its start")
                     .hint("Its image may need other variables than the package gives it."));
             }
-            for address in one.addresses.values() {
-                if tokio::net::TcpStream::connect(SocketAddr::new(*address, self.port)).await.is_ok() {
-                    return Ok(());
-                }
+            let addresses = one.addresses.values().map(|address| SocketAddr::new(*address, self.port)).collect();
+            tokio::select! {
+                () = listens(addresses) => return Ok(()),
+                event = next(&mut events) => event?,
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -184,6 +191,26 @@ impl Transfer {
     pub async fn end(&self, engine: &dyn Containers) -> Result<()> {
         engine.stop(&self.second.name, STOP_GRACE).await.map_err(engine_error)?;
         engine.remove(&self.second.name).await.map_err(engine_error)
+    }
+}
+
+/// Until one of the addresses takes a connection. Nothing tells of that but trying.
+async fn listens(addresses: Vec<SocketAddr>) {
+    loop {
+        for address in &addresses {
+            if tokio::net::TcpStream::connect(address).await.is_ok() {
+                return;
+            }
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+}
+
+/// Waits until something happens at the engine.
+pub async fn next(events: &mut BoxStream<'_, crate::docker::Result<EngineEvent>>) -> Result<()> {
+    match events.next().await {
+        Some(event) => event.map(drop).map_err(engine_error),
+        None => Err(unavailable("the container engine went away").hint("Try it again once it runs.")),
     }
 }
 
