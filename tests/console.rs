@@ -10,6 +10,7 @@ mod environment;
 mod hostile;
 mod lifecycle;
 mod parts;
+mod resources;
 mod pictures;
 mod sources;
 mod stack;

@@ -20,7 +20,7 @@ impl Api {
         self.post(path).await
     }
 
-    /// A release of what is live with the variables of now.
+    /// A release of what is live with the variables and limits of now.
     pub async fn apply_environment(self, at: &Place) -> Answer<Release> {
         self.post(&at.below("env/apply")).await
     }

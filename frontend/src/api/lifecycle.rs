@@ -1,8 +1,8 @@
 //! What becomes of projects and deployments: deleted and restored, moved, duplicated, promoted.
 
 use boathouse_types::{
-    Deletion, Deployment, DuplicateProject, Extend, MoveDeployment, NewClone, Project, ProjectName, Promote,
-    PromotedRelease, Release, path,
+    ChangePartResources, ChangeResources, Deletion, Deployment, DeploymentResources, DuplicateProject, Extend,
+    MoveDeployment, NewClone, Project, ProjectName, Promote, PromotedRelease, Release, path,
 };
 
 use super::{Answer, Api, Place};
@@ -45,6 +45,11 @@ impl Api {
     /// Makes a deployment with this one's configuration and data.
     pub async fn clone_deployment(self, at: &Place, clone: &NewClone) -> Answer<Deployment> {
         self.send("POST", &at.below("clone"), clone).await
+    }
+
+    /// Other limits for parts of a deployment, from the next release on.
+    pub async fn change_resources(self, at: &Place, parts: Vec<ChangePartResources>) -> Answer<DeploymentResources> {
+        self.send("PATCH", &at.below("resources"), &ChangeResources { parts }).await
     }
 
     pub async fn cancel_clone(self, at: &Place) -> Answer<Deployment> {

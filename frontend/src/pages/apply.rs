@@ -1,4 +1,4 @@
-//! Variables that were changed and not applied yet: which parts restart, and the button that makes it so.
+//! Variables and limits that were changed and not applied yet: which parts restart, and the button that makes it so.
 
 use boathouse_types::{Environment, PartChange};
 use leptos::prelude::*;
@@ -33,12 +33,24 @@ pub fn Refused(environment: Signal<Environment>) -> impl IntoView {
 
 #[component]
 fn Banner(place: Place, changes: Vec<PartChange>, named: bool) -> impl IntoView {
-    let (api, attempt, navigate) = (api(), Attempt::new(), StoredValue::new_local(use_navigate()));
     let title = match named {
         true => format!("{}: changed, not applied yet", place.deployment),
         false => "Changed, not applied yet".to_owned(),
     };
     let label = if named { format!("Apply to {}", place.deployment) } else { "Apply".to_owned() };
+    view! { <Waiting place title label says=sentence(&changes)/> }
+}
+
+/// What was changed and does not run yet, with the button that makes the release.
+#[component]
+pub fn Waiting(
+    place: Place,
+    #[prop(into)] title: String,
+    #[prop(into)] label: String,
+    /// What restarts, and why.
+    says: String,
+) -> impl IntoView {
+    let (api, attempt, navigate) = (api(), Attempt::new(), StoredValue::new_local(use_navigate()));
     let apply = Callback::new(move |()| {
         let place = place.clone();
         attempt.run(async move {
@@ -51,7 +63,7 @@ fn Banner(place: Place, changes: Vec<PartChange>, named: bool) -> impl IntoView 
         <section class="banner" role="status">
             <div>
                 <p><strong>{title}</strong></p>
-                <p class="hint">{sentence(&changes)}</p>
+                <p class="hint">{says}</p>
             </div>
             {may_change().then(|| view! { <Button attempt label glyph=Glyph::DEPLOY class="primary" on_press=apply/> })}
             <AttemptProblem attempt/>

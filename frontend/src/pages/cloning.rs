@@ -1,17 +1,20 @@
 //! Cloning a deployment with its data, and how far the copy is.
 
 use boathouse_types::{
-    CloneState, CloneStatus, Deployment, DeploymentStage, GitRef, NewClone, SetEnvVar, UnsetVar, dotenv,
+    CloneState, CloneStatus, Deployment, DeploymentResources, DeploymentStage, GitRef, NewClone, SetEnvVar, UnsetVar,
+    dotenv,
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use super::deployment::Here;
 use super::options::stages;
+use super::resources::{LimitFields, Row, changes, rows};
 use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
 use crate::format;
+use crate::live::{Live, of_nothing};
 use crate::session::may_change;
 
 #[component]
@@ -33,6 +36,12 @@ fn CloneForm() -> impl IntoView {
     let (api, attempt, navigate) = (api(), Attempt::new(), use_navigate());
     let Projects(projects) = expect_context();
     let fields = Fields::of(&place, deployment.with_untracked(|deployment| deployment.stage));
+    let resources = Live::<DeploymentResources>::new(place.below("resources"), of_nothing);
+    let limits = move |resources: Signal<DeploymentResources>| {
+        fields.limits.set(resources.with_untracked(|now| Limits { rows: rows(now), now: now.clone() }));
+        let rows = fields.limits.with_untracked(|limits| limits.rows.clone());
+        view! { <details class="needs"><summary>"Memory and CPUs that are different there"</summary><div class="stack"><LimitFields rows/></div></details> }.into_any()
+    };
     let submit = move || {
         let clone = match fields.clone_of() {
             Ok(clone) => clone,
@@ -55,6 +64,7 @@ fn CloneForm() -> impl IntoView {
                 <textarea rows="3" class="code" placeholder="KEY=value, one per line" spellcheck="false" autocapitalize="off" autocomplete="off" bind:value=fields.variables></textarea>
             </label>
             <Field label="Variables that it does not get" value=fields.unset placeholder="PAYMENT_KEY, MAIL_PASSWORD"/>
+            {resources.beside(limits)}
             <Switch label="With databases and files" on=fields.with_data/>
             <p class="hint">"What writes is paused for the moment that the copy begins; addresses are made anew."</p>
         </Form>
@@ -69,7 +79,15 @@ struct Fields {
     branch: RwSignal<String>,
     variables: RwSignal<String>,
     unset: RwSignal<String>,
+    limits: RwSignal<Limits>,
     with_data: RwSignal<bool>,
+}
+
+/// The limits of the source, and the inputs that begin with them.
+#[derive(Clone, Default)]
+struct Limits {
+    rows: Vec<Row>,
+    now: DeploymentResources,
 }
 
 impl Fields {
@@ -81,6 +99,7 @@ impl Fields {
             branch: empty(),
             variables: empty(),
             unset: empty(),
+            limits: RwSignal::new(Limits::default()),
             with_data: RwSignal::new(true),
         }
     }
@@ -95,7 +114,7 @@ impl Fields {
             branch,
             variables: changed(&self.variables.get_untracked())?,
             unset: unset(&self.unset.get_untracked())?,
-            resources: Vec::new(),
+            resources: self.limits.with_untracked(|limits| changes(&limits.rows, &limits.now))?,
             with_data: self.with_data.get_untracked(),
         })
     }

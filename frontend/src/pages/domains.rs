@@ -88,7 +88,8 @@ fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl
     };
     let waits = host.tls == TlsMode::Acme && host.problem.is_some();
     let path = (host.path != "/").then(|| host.path.clone());
-    let facts = format!("to {}{}", host.component, if host.generated { " · made up by Boathouse" } else { "" });
+    let port = host.port.map_or_else(String::new, |port| format!(" port {port}"));
+    let facts = format!("to {}{port}{}", host.component, if host.generated { " · made up by Boathouse" } else { "" });
     view! {
         <li>
             <a class="open main" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{host.name.to_string()}{path}</a>
@@ -116,7 +117,7 @@ fn AddHost(
 ) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
     let text = || RwSignal::new(String::new());
-    let (name, component, path, tls) = (text(), text(), text(), text());
+    let (name, component, path, port, tls) = (text(), text(), text(), text(), text());
     let modes = [
         ("", "By the name: ACME for public ones, internal for others"),
         ("acme", "ACME"),
@@ -125,12 +126,16 @@ fn AddHost(
     ];
     let modes = modes.map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
     let add = move || {
+        let port = match some_text(port).map(|port| port.parse::<u16>()).transpose() {
+            Ok(port) => port,
+            Err(_) => return attempt.refuse("The port is a number between 1 and 65535."),
+        };
         let host = match name.get_untracked().trim().parse() {
             Ok(name) => NewHost {
                 name,
                 component: component.get_untracked().parse().ok(),
                 path: some_text(path),
-                port: None,
+                port,
                 tls: TlsMode::parse(&tls.get_untracked()),
             },
             Err(problem) => return attempt.refuse(format!("{problem}.")),
@@ -148,6 +153,7 @@ fn AddHost(
             <Field label="Domain" value=name placeholder="shop.example.com" required=true focus=true/>
             <ComponentChoice label="Component" value=component deployment otherwise="The only component"/>
             <Field label="Path" value=path placeholder="/" hint="Only requests below it; empty for all."/>
+            <Field label="Port" value=port placeholder="the component's" hint="Of its container, where that listens on several."/>
             <Choice label="Certificate" value=tls options=Signal::stored(modes)/>
         </Form>
     }

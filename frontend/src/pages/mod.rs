@@ -33,6 +33,7 @@ mod kept_volumes;
 mod addon_port;
 mod domains;
 mod options;
+mod resources;
 mod moving;
 mod cloning;
 mod timer;

@@ -1,4 +1,4 @@
-//! The rest of a deployment: its name for people, stage, branch, time, protection, place, and its end.
+//! The rest of a deployment: its name for people, stage, branch, time, protection, resources, place, and its end.
 
 use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage, InvalidName, Lifetime, Wake};
 use leptos::prelude::*;
@@ -7,6 +7,7 @@ use leptos_router::hooks::use_navigate;
 use super::cloning::Cloning;
 use super::deployment::Here;
 use super::moving::Moving;
+use super::resources::ResourcesSection;
 use super::timer::lifetimes;
 use crate::api::{Place, api};
 use crate::app::Projects;
@@ -37,6 +38,7 @@ pub fn Options() -> impl IntoView {
     view! {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
             <OptionsForm place deployment live/>
+            <ResourcesSection/>
             <Cloning/>
             <Moving/>
             <DeleteDeployment place deployment/>
