@@ -107,10 +107,10 @@ async fn a_proposal_is_committed_by_whoever_uses_it_where_the_repository_lives_h
     let used: UsedProposal = ada.post("/api/v1/projects/shop/proposal", &proposal()).await.ok().json();
     let commit = used.commit.expect("the repository lives here");
     assert_eq!((commit.author.as_str(), used.kept), ("ada", None));
-    assert_eq!(host::heads(&folder).await.unwrap()["main"], commit.sha);
+    assert_eq!(host::references(&folder).await.unwrap()["heads/main"], commit.sha);
     let answer = ada.post("/api/v1/projects/shop/proposal", &proposal()).await;
     Client::expect_error(&answer, ErrorKind::Conflict, &["boathouse.yaml", "wins"]);
-    assert_eq!(host::heads(&folder).await.unwrap()["main"], commit.sha, "nothing was added");
+    assert_eq!(host::references(&folder).await.unwrap()["heads/main"], commit.sha, "nothing was added");
     let events: Vec<Event> = desk.local().read("/api/v1/events?project=shop").await;
     assert!(events.iter().any(|event| event.kind == "project.manifest" && event.actor == "ada"));
     let answer = ada.get("/api/v1/projects/shop/manifest").await;

@@ -68,9 +68,10 @@ fn story(point: &str) -> Story {
 }
 
 /// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`, `addons_upgrade`, `addons_apart`,
-/// `stack_push`, `catalog_sources`.
+/// `stack_push`, `catalog_sources`, `hooks_crash`, `commit_status`.
 fn is_elsewhere(point: &str) -> bool {
-    ["restart.", "rotate.", "migrate.", "clone.dumped", "push.", "catalog."].iter().any(|kind| point.starts_with(kind))
+    let kinds = ["restart.", "rotate.", "migrate.", "clone.dumped", "push.", "catalog.", "hook.", "status."];
+    kinds.iter().any(|kind| point.starts_with(kind))
 }
 
 #[test]

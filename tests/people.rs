@@ -1,7 +1,8 @@
 //! Several people, each with what they may do, through the edge as they come.
 
-use boathouse_types::{ErrorKind, NewRelease, ReleaseState, path};
+use boathouse_types::{ChangeUser, ErrorKind, NewProject, NewRelease, ReleaseState, Role, Source, User, path};
 
+use crate::api_desk::Desk;
 use crate::harness::{Server, app, at, upload};
 
 #[tokio::test]
@@ -28,4 +29,24 @@ async fn a_member_deploys_and_a_viewer_follows_but_changes_nothing() {
     assert_eq!(refused.error().kind, ErrorKind::Forbidden);
     let refused = server.anon().await.get("/api/v1/projects").await;
     assert_eq!(refused.error().kind, ErrorKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn an_administrator_changes_roles_but_not_the_last_one_away() {
+    let desk = Desk::open();
+    desk.make_user("a", Role::Admin);
+    desk.make_user("m", Role::Viewer);
+    let (admin, other) = (desk.browser("a"), desk.browser("m"));
+    let to = |role| ChangeUser { role: Some(role) };
+    let project = NewProject { name: "shop".parse().unwrap(), source: Source::Upload };
+    assert_eq!(other.post("/api/v1/projects", &project).await.status, 403);
+    let changed: User = admin.patch("/api/v1/users/m", &to(Role::Member)).await.json();
+    assert_eq!(changed.role, Role::Member);
+    other.post("/api/v1/projects", &project).await.ok();
+    let refused = admin.patch("/api/v1/users/a", &to(Role::Viewer)).await;
+    assert_eq!(refused.error().kind, ErrorKind::Conflict, "nobody locks everybody out");
+    admin.patch("/api/v1/users/m", &to(Role::Admin)).await.ok();
+    admin.patch("/api/v1/users/a", &to(Role::Viewer)).await.ok();
+    assert_eq!(admin.patch("/api/v1/users/m", &to(Role::Viewer)).await.status, 403, "it counts at once");
+    assert_eq!(other.patch("/api/v1/users/nobody", &to(Role::Viewer)).await.status, 404);
 }

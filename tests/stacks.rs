@@ -158,6 +158,62 @@ async fn a_generated_repository_is_cloned_and_a_push_deploys_it() {
 }
 
 #[tokio::test]
+async fn a_push_shows_what_becomes_of_it_and_waits_for_nobody() {
+    let server = Server::start().await;
+    let local = server.local();
+    server.cli(&["new", "shop", "--component", "static"]).await.ok();
+    let writer = token(&server, Scope::Deploy).await;
+    let remote = Remote::of(&server).await;
+    let folder = remote.clone(&writer, "shop");
+    let push = |args: &[&str]| {
+        let url = remote.url(&writer, "shop");
+        let output = remote.git(&folder, &[&["push"][..], args, &[url.as_str(), "main"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    let commit = |path: &str, text: &str, message: &str| {
+        std::fs::write(folder.join(path), text).unwrap();
+        assert!(remote.git(&folder, &["add", "--all"]).status.success());
+        assert!(remote.git(&folder, &["commit", "--quiet", "--message", message]).status.success());
+    };
+    commit("static/extra.html", "one", "first");
+    let said = push(&["--progress"]);
+    for line in [
+        "remote: production: release #1: nothing of it is live yet",
+        &format!("remote: {}", server.url("boathouse.localhost", "/projects/shop/production/releases/1")),
+        "remote: commit ",
+        "remote: Release #1 is live.",
+        &format!("remote: {}", server.url("shop.localhost", "/")),
+    ] {
+        assert!(said.contains(line), "{line:?} is missing in {said}");
+    }
+    assert!(server.visit("shop.localhost", "/extra.html").await.text().contains("one"));
+
+    commit("notes.txt", "words", "nothing that is watched");
+    let said = push(&["--progress"]);
+    assert!(said.contains("remote: production: not deployed: no changed file matches the watch paths"), "{said}");
+    commit("static/extra.html", "two", "second");
+    let said = push(&["--progress", "-o", "no-wait"]);
+    assert!(said.contains("release #2") && said.contains("does not wait") && !said.contains("is live"), "{said}");
+    let path = format!("{}/releases", at("shop", "production"));
+    let release = local.read::<Vec<Release>>(&path).await.remove(0);
+    let release = local.must_be_live(local.ended(&release).await).await;
+    assert_eq!(release.actor, "token Deploy");
+    // A broken manifest: the push is taken, the release fails, and its reason is in the terminal.
+    commit("boathouse.yaml", "components: 7\n", "broken");
+    let said = push(&["--progress"]);
+    assert!(said.contains("remote: Release #3 FAILED at the stage source:"), "{said}");
+    assert!(
+        said.contains("components must be a list") && said.contains("remote: Release #2 goes on serving."),
+        "{said}"
+    );
+    // A script hears what git says, and does not wait.
+    commit("notes.txt", "more words", "quiet");
+    assert!(!push(&[]).contains("remote:"));
+}
+
+#[tokio::test]
 async fn only_repositories_of_this_server_can_be_cloned() {
     let desk = Desk::open();
     let local = desk.local();

@@ -95,6 +95,15 @@ pub struct ServeArgs {
     pub fault: Option<PathBuf>,
 }
 
+impl ServeArgs {
+    /// Where the console is.
+    pub fn console_url(&self) -> String {
+        let port = self.https.port();
+        let port = if port == 443 { String::new() } else { format!(":{port}") };
+        format!("https://{}{port}", self.console_host)
+    }
+}
+
 /// One spelling that everybody understands: builds, git and our own calls read it differently otherwise.
 fn proxy(text: &str) -> Result<String, String> {
     let text = text.trim();

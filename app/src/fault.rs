@@ -2,6 +2,10 @@
 
 /// All points, in the order in which a release passes them; the test walks this list.
 pub const POINTS: &[&str] = &[
+    "hook.recorded",
+    "hook.looked",
+    "hook.decided",
+    "status.posted",
     "upload.stored",
     "request.recorded",
     "worker.taken",

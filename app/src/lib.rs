@@ -16,6 +16,8 @@ pub mod git;
 pub mod docker;
 pub mod addon;
 pub mod release;
+pub mod hook;
+pub mod outgoing;
 pub mod lifecycle;
 pub mod supervisor;
 pub mod edge;

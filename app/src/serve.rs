@@ -19,7 +19,7 @@ use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::supervisor::Supervisor;
 use crate::task::Tasks;
-use crate::{addon, api, clock, edge, lifecycle, logs, notify, release, supervisor, trace};
+use crate::{addon, api, clock, edge, hook, lifecycle, logs, notify, release, supervisor, trace};
 
 /// Requests under way get this long at shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -57,6 +57,7 @@ async fn serve(config: ServeArgs) -> Result<()> {
     logs::collect::start(&app, engine.clone());
     addon::start(&app, engine.clone());
     release::start(&app, engine.clone());
+    hook::start(&app);
     lifecycle::start(&app, engine);
     let (http, https) = edge.addresses();
     tracing::info!(?http, ?https, data_dir = %app.paths.root.display(), version = env!("CARGO_PKG_VERSION"), "boathouse is ready");

@@ -54,6 +54,8 @@ pub struct Inner {
 pub struct Pokes {
     /// The release worker.
     pub release: Poke,
+    /// Deliveries of hooks.
+    pub hook: Poke,
     /// Changes of code.
     pub code: Poke,
     /// The copies of clones.

@@ -90,6 +90,11 @@ impl GitHttp {
         format!("http://{}/repo.git", self.address)
     }
 
+    /// The same with an owner, as at a git host.
+    pub fn owned_url(&self) -> String {
+        format!("http://{}/ada/repo.git", self.address)
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -142,7 +147,7 @@ fn answer(mut connection: &TcpStream, repo: &Path, wanted: Option<&str>) -> Opti
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut body = vec![0; header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
     input.read_exact(&mut body).ok()?;
-    let Some(path) = path.strip_prefix("/repo.git") else {
+    let Some(path) = path.strip_prefix("/ada").unwrap_or(path).strip_prefix("/repo.git") else {
         return connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok();
     };
     let mut backend = Command::new("git");

@@ -14,6 +14,7 @@ mod client;
 mod disk;
 mod engine;
 mod git;
+mod hook;
 mod proof;
 mod registry;
 mod server;
@@ -31,8 +32,9 @@ pub use client::{Answer, Client, at, https, https_fresh, https_h1, upload};
 pub use disk::SmallDisk;
 pub use engine::Engine;
 pub use git::{GitHttp, GitRepo, GitSsh};
+pub use hook::{GitHost, decided, deliveries};
 pub use registry::{REGISTRY_PASSWORD, REGISTRY_USER, Registry};
-pub use server::{CliOutput, PASSWORD, Server};
+pub use server::{CliOutput, PASSWORD, Server, ServerOptions};
 pub use slot::Slot;
 pub use tls_front::{Identity, TlsFront};
 

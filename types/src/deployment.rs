@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CloneStatus, DeploymentName, DisplayName, GitRef, Host, Identifier, Lifetime, Millis, ProjectName, Recycled,
-    Release, Wake,
+    CloneStatus, DeployOn, DeploymentName, DisplayName, GitRef, Glob, Host, Identifier, Lifetime, Millis, ProjectName,
+    Recycled, Release, Wake,
 };
 
 /// What a deployment is for.
@@ -140,6 +140,12 @@ pub struct Deployment {
     pub protected: bool,
     /// The branch it follows; the project's where absent.
     pub branch: Option<GitRef>,
+    /// What makes releases of it by itself.
+    #[serde(default)]
+    pub deploy_on: DeployOn,
+    /// Its watch paths: a push that changes none of them makes no release; those of the manifest where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Vec<Glob>>,
     /// How it does.
     pub health: Health,
     /// Why, in words.
@@ -200,6 +206,12 @@ pub struct ChangeDeployment {
     /// What it is for; the next release is made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<DeploymentStage>,
+    /// What makes releases of it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy_on: Option<DeployOn>,
+    /// Watch paths in place of the manifest's, at most 100; none to go back to those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Vec<Glob>>,
     /// In development: the next release begins with the code of the source; what was edited in the deployment is lost. Another branch needs
     /// it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -33,4 +33,6 @@ id! {
     VolumeId;
     /// An event's row; also the `id:` of its server-sent event, so `Last-Event-ID` resumes.
     EventId;
+    /// A delivery's row.
+    DeliveryId;
 }

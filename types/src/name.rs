@@ -128,6 +128,10 @@ name!(
     RegistryUser, "user name at a registry", registry_user
 );
 name!(
+    /// A pattern of paths or tags: `*` within a folder, `**` across folders, `?`, `[a-z]`, `{a,b}`; `!` in front excepts.
+    Glob, "pattern", glob
+);
+name!(
     /// A git remote: https, http, ssh, `git@host:path`, or an absolute path on the server.
     GitUrl, "git URL", git_url
 );
@@ -216,6 +220,15 @@ fn host_label(label: &str) -> bool {
         && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
+}
+
+fn glob(text: &str) -> Result<String, &'static str> {
+    const RULE: &str = "1 to 200 characters, `/` between folders, no `..`, no backslashes, as in web/**";
+    let inner = text.strip_prefix('!').unwrap_or(text);
+    let odd = inner.chars().any(|c| c.is_control() || c == '\\');
+    let climbs = inner.split('/').any(|part| part == "..");
+    let fine = !inner.trim_matches('/').is_empty() && inner.len() <= 200 && !odd && !climbs;
+    if fine { Ok(text.to_owned()) } else { Err(RULE) }
 }
 
 fn git_ref(text: &str) -> Result<String, &'static str> {

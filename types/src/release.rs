@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeploymentName, Identifier, Millis, ProjectName, ReleaseId};
+use crate::{DeliveryId, DeploymentName, Identifier, Millis, ProjectName, Provider, ReleaseId};
 
 /// Where a release stands. Draining, restarting and unhealthy are observations of containers, never states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,6 +130,15 @@ pub struct StageTimes {
 pub enum Trigger {
     /// A button, call or command.
     Manual,
+    /// A push or tag, told by a delivery.
+    Push {
+        /// Where it happened.
+        provider: Provider,
+        /// The delivery.
+        delivery: DeliveryId,
+    },
+    /// A call with the project's deploy token.
+    Call,
     /// A return to an earlier release's manifest, digests and environment.
     Rollback {
         /// The release number that it repeats.

@@ -1,6 +1,6 @@
 //! `/git/PROJECT.git`: clone, fetch and push of the repositories that live here, over smart HTTP (git-http-protocol).
 //!
-//! A token is the password, whatever the user name. What was pushed to a branch that is deployed becomes a release.
+//! A token is the password, whatever the user name. What was pushed is told to the project's deployments, as a git host would tell it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,20 +9,21 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use async_compression::tokio::bufread::GzipDecoder;
-use boathouse_types::{Intent, ProjectName, Role, Source};
-use futures_util::stream;
+use boathouse_types::{Happening, HookEvent, ProjectName, Role, Source};
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio_util::io::StreamReader;
 
 use super::client::header;
+use super::git_progress::{self, Told};
 use crate::auth::Actor;
-use crate::db::deployment::DeploymentRow;
-use crate::db::{deployment, project};
+use crate::db::project;
 use crate::error::{Error, Result, invalid, not_found, too_large, unavailable};
 use crate::git::Talk;
 use crate::git::host::{self, Conversations, Service};
-use crate::release::{self, Request};
+use crate::git::pkt::{self, Asked};
+use crate::hook;
 use crate::state::App;
 
 /// What a client that fetches says: the commits that it wants and has.
@@ -116,25 +117,40 @@ pub async fn push(
     body: Payload,
 ) -> Result<HttpResponse> {
     let found = find(&app, &name).await?;
-    let _place = busy.enter()?;
-    let before = host::heads(&found.folder).await?;
+    let place = busy.enter()?;
+    let before = host::references(&found.folder).await?;
     let mut talk = host::converse(&found.folder, Service::ReceivePack, header(&request, PROTOCOL))?;
-    let report = tokio::time::timeout(host::PATIENCE, receive(&mut talk, decoded(&request, body)?))
+    let received = receive(&mut talk, decoded(&request, body)?);
+    let (mut report, asked) = tokio::time::timeout(host::PATIENCE, received)
         .await
         .map_err(|_| unavailable("the push took too long").hint("Push again."))??;
     // It fails where it refuses the pack; what the client needs to know stands in the report.
     talk.end().await.ok();
-    let after = host::heads(&found.folder).await?;
-    deploy_branches(&app, &actor, &found.project, changed(&before, &after)).await?;
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/x-git-receive-pack-result")).body(report))
+    let after = host::references(&found.folder).await?;
+    let deliveries = hook::pushed(&app, &found.project, moved(&before, &after, &actor.label())).await?;
+    // Who only listens takes no place from those who push.
+    drop(place);
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, "application/x-git-receive-pack-result"));
+    if !asked.side_band || asked.quiet || deliveries.is_empty() || !report.ends_with(pkt::FLUSH) {
+        return Ok(answer.body(report));
+    }
+    // git's own answer first; what is said after it stands before the end that it had.
+    report.truncate(report.len() - pkt::FLUSH.len());
+    let told = Told { project: found.project, deliveries, options: asked.options };
+    let first = stream::once(async { Ok::<_, Error>(Bytes::from(report)) });
+    Ok(answer.streaming(first.chain(git_progress::lines(&app, told))))
 }
 
 /// Hands the pack over while the report is read, so that neither waits for the other.
-async fn receive(talk: &mut Talk, mut pack: impl AsyncRead + Unpin) -> Result<Vec<u8>> {
+async fn receive(talk: &mut Talk, mut pack: impl AsyncRead + Unpin) -> Result<(Vec<u8>, Asked)> {
+    let (commands, asked) = pkt::asked(&mut pack).await?;
     let (input, output) = (talk.input.take(), talk.output.take());
     let feed = async move {
-        if let Some(mut input) = input {
+        if let Some(mut input) = input
             // It stops reading where it refuses the pack; its report says why.
+            && input.write_all(&commands).await.is_ok()
+        {
             tokio::io::copy(&mut pack, &mut input).await.ok();
         }
     };
@@ -146,37 +162,37 @@ async fn receive(talk: &mut Talk, mut pack: impl AsyncRead + Unpin) -> Result<Ve
         Ok::<_, Error>(report)
     };
     let ((), report) = tokio::join!(feed, read);
-    report
+    Ok((report?, asked))
 }
 
-fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
-    let moved = after.iter().filter(|(name, sha)| before.get(*name) != Some(sha));
-    moved.map(|(name, _)| name.clone()).collect()
+/// What moved, as a git host would tell it.
+fn moved(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>, actor: &str) -> Vec<Happening> {
+    let changed = after.iter().filter(|(name, sha)| before.get(*name) != Some(sha));
+    changed.filter_map(|(name, sha)| happening(name, before.get(name).cloned(), sha, actor)).collect()
 }
 
-/// A release for each deployment whose branch was pushed.
-pub async fn deploy_branches(app: &App, actor: &Actor, project: &ProjectName, branches: Vec<String>) -> Result<()> {
-    if branches.is_empty() {
-        return Ok(());
-    }
-    let (name, actor) = (project.clone(), actor.label());
-    app.db
-        .write(move |tx| {
-            let project = project::by_name(tx, &name)?;
-            let usual = usual_branch(&project.source);
-            let follows = |row: &DeploymentRow| {
-                let branch = row.branch.as_ref().map_or(usual.as_str(), |branch| branch.as_str());
-                row.intent == Intent::Running && branches.iter().any(|pushed| pushed == branch)
-            };
-            for row in deployment::of_project(tx, project.id)?.into_iter().filter(follows) {
-                let asked = Request { deployment: &row, actor: &actor, reference: None, upload: None };
-                release::request(tx, &asked)?;
-            }
-            Ok(())
-        })
-        .await?;
-    app.pokes.release.poke();
-    app.pokes.events.notify_waiters();
+fn happening(full: &str, before: Option<String>, after: &str, actor: &str) -> Option<Happening> {
+    let (event, name) = match full.strip_prefix("heads/") {
+        Some(branch) => (HookEvent::Push, branch),
+        None => (HookEvent::Tag, full.strip_prefix("tags/")?),
+    };
+    Some(Happening {
+        event,
+        name: "push".to_owned(),
+        reference: Some(name.to_owned()),
+        before,
+        after: Some(after.to_owned()),
+        commits: None,
+        author: Some(actor.to_owned()),
+        repository: Vec::new(),
+        pull_request: None,
+    })
+}
+
+/// Tells of a commit that the server itself made on a branch of a repository that lives here.
+pub async fn committed(app: &App, actor: &Actor, project: &ProjectName, branch: &str, sha: &str) -> Result<()> {
+    let told = happening(&format!("heads/{branch}"), None, sha, &actor.label());
+    hook::pushed(app, project, told.into_iter().collect()).await?;
     Ok(())
 }
 
@@ -193,14 +209,6 @@ async fn find(app: &App, repository: &str) -> Result<Hosted> {
     let Source::Git { url, .. } = &row.source else { return Err(nothing(repository)) };
     let folder = host::folder(&app.paths, url).ok_or_else(|| nothing(repository))?;
     Ok(Hosted { project: row.name, folder })
-}
-
-/// The branch that deployments without one of their own follow.
-fn usual_branch(source: &Source) -> String {
-    match source {
-        Source::Git { branch: Some(branch), .. } => branch.to_string(),
-        _ => host::BRANCH.to_owned(),
-    }
 }
 
 fn nothing(repository: &str) -> Error {

@@ -51,8 +51,8 @@ pub async fn use_proposal(
     let asked = name.clone();
     let row = app.db.read(move |c| project::by_name(c, &asked)).await?;
     let (used, branch) = kept::use_proposal(&app, row, body.into_inner(), &actor.label()).await?;
-    if let Some(branch) = branch {
-        git::deploy_branches(&app, &actor, &name, vec![branch]).await?;
+    if let (Some(branch), Some(commit)) = (branch, &used.commit) {
+        git::committed(&app, &actor, &name, &branch, &commit.sha).await?;
     }
     Ok(Json(used))
 }

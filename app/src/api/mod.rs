@@ -13,6 +13,7 @@ mod client;
 mod container;
 mod cloning;
 mod code;
+mod commit_status;
 mod deployment;
 mod env;
 mod environment;
@@ -20,8 +21,11 @@ mod error;
 mod event;
 mod git;
 mod git_login;
+mod git_progress;
 mod health;
+mod hook;
 mod host;
+mod incoming;
 mod log;
 mod manifest;
 mod openapi;
@@ -89,11 +93,13 @@ pub fn start(app: &App) -> Result<()> {
     let console = bind(&app.paths.console_socket())?;
     let (state, throttle) = (web::Data::new(app.clone()), web::Data::new(Throttle::default()));
     let conversations = web::Data::new(Conversations::default());
+    let large = web::Data::new(incoming::Large::default());
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(state.clone())
             .app_data(throttle.clone())
             .app_data(conversations.clone())
+            .app_data(large.clone())
             .app_data(error::json_config().limit(JSON_LIMIT))
             .app_data(error::path_config())
             .app_data(error::query_config())

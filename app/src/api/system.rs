@@ -23,7 +23,7 @@ pub async fn show(app: Data<App>) -> Result<Json<System>> {
         engine: app.observed.engine(),
         disk: disk(&app)?,
         memory_bytes: resident_memory(),
-        console_url: console_url(&app),
+        console_url: app.config.console_url(),
         base_domain: stored.unwrap_or_else(|| app.config.base_domain.to_string()),
     }))
 }
@@ -38,12 +38,6 @@ pub async fn ca(app: Data<App>) -> Result<HttpResponse> {
     })?;
     let name = ("content-disposition", "attachment; filename=\"boathouse-ca.pem\"");
     Ok(HttpResponse::Ok().content_type("application/x-pem-file").insert_header(name).body(pem))
-}
-
-fn console_url(app: &App) -> String {
-    let port = app.config.https.port();
-    let port = if port == 443 { String::new() } else { format!(":{port}") };
-    format!("https://{}{port}", app.config.console_host)
 }
 
 fn disk(app: &App) -> Result<Disk> {

@@ -5,9 +5,9 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, analyze, backup, catalog, catalog_source, cloning, code, container, deployment, env, environment, event,
-    git, git_login, host, log, manifest, openapi, plan, project, registry, release, resources, session, setup, shared,
-    stack, stack_push, status, system, token, upload, user, volume,
+    addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, env,
+    environment, event, git, git_login, hook, host, incoming, log, manifest, openapi, plan, project, registry, release,
+    resources, session, setup, shared, stack, stack_push, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -33,12 +33,17 @@ const CONFIRM: &[(&str, &str)] = &[
 ];
 const DELETED: &[(&str, &str)] =
     &[("deleted", "`true`: what was deleted and can be restored, instead of what is there.")];
+const CALL: &[(&str, &str)] = &[
+    ("deployment", "The deployment; `production` where absent."),
+    ("ref", "A branch, tag, commit or image; the deployment's own where absent."),
+    ("wait", "Seconds to wait for the release's end, at most 600; then the status is 200, else 202."),
+];
 const ARCHIVES: &[&str] = &["application/x-tar", "application/gzip", "application/zstd", "application/zip"];
 
 /// All routes, in the order of the document.
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
-    [access(), building(), projects(), deployments(), releases(), settings(), instance()].into_iter().flatten().collect()
+    [access(), building(), projects(), hooks(), deployments(), releases(), settings(), instance()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -105,6 +110,27 @@ fn projects() -> Vec<Route> {
         route(PUT, "/projects/{project}/git-login", MEMBER, git_login::set).says("Set how the server signs in at the project's https remote; kept sealed, for that host alone, and never returned").takes::<GitLogin>().with_status(204),
         route(DELETE, "/projects/{project}/git-login", MEMBER, git_login::remove).says("Forget how to sign in at the project's remote").with_status(204),
         route(POST, "/projects/{project}/deploy-key", MEMBER, project::make_deploy_key).says("Make an ed25519 deploy key for ssh remotes, replacing the one before").answers::<Project>(),
+    ]
+}
+
+#[rustfmt::skip]
+fn hooks() -> Vec<Route> {
+    vec![
+        route(POST, "/hooks/{project}", ANYONE, incoming::receive).says("What a git host calls; signed with the hook's secret, at most 8 MiB; the same delivery twice is done once").takes_bytes(&["application/json", "application/x-www-form-urlencoded"]).answers::<Delivery>().with_status(202),
+        route(POST, "/hooks/{project}/deploy", ANYONE, incoming::deploy).says("Deploy, with the project's deploy token as bearer; everything may stand in the query instead").query(CALL).takes::<CallDeploy>().answers::<CalledDeploy>().with_status(202),
+        route(POST, "/hooks/{project}/deploy/{token}", ANYONE, incoming::deploy_by_address).says("The same, for who can send no header").query(CALL).takes::<CallDeploy>().answers::<CalledDeploy>().with_status(202),
+        route(GET, "/projects/{project}/hook", VIEWER, hook::show).says("A project's hook and its deploy token, without their secrets").answers::<Hook>(),
+        route(POST, "/projects/{project}/hook", MEMBER, hook::make).says("Make the hook's secret, in place of the one before").answers::<HookSecret>(),
+        route(DELETE, "/projects/{project}/hook", MEMBER, hook::remove).says("Remove the hook's secret: no delivery is believed any more").with_status(204),
+        route(POST, "/projects/{project}/hook/reveal", MEMBER, hook::reveal).says("The hook's secret in the clear; an event says who saw it").answers::<HookSecret>(),
+        route(POST, "/projects/{project}/hook/token", MEMBER, hook::make_token).says("Make the deploy token, in place of the one before; it is shown this once").answers::<DeployToken>(),
+        route(DELETE, "/projects/{project}/hook/token", MEMBER, hook::revoke_token).says("Revoke the deploy token").with_status(204),
+        route(GET, "/projects/{project}/commit-status", VIEWER, commit_status::show).says("Where a project posts commit statuses, and how that goes; the token is never returned").answers::<CommitStatus>(),
+        route(PUT, "/projects/{project}/commit-status", MEMBER, commit_status::set).says("Post the state of each release to its commit at the git host, with this token").takes::<SetCommitStatus>().answers::<CommitStatus>(),
+        route(DELETE, "/projects/{project}/commit-status", MEMBER, commit_status::remove).says("Post no commit statuses any more, and forget the token").with_status(204),
+        route(GET, "/projects/{project}/deliveries", VIEWER, hook::deliveries).says("What hooks told and what became of it, newest first; kept for 30 days, at most 1000").query(&[("before", "Only ids below this."), ("limit", "At most so many; 30 where absent, at most 200.")]).answers_many::<Delivery>(),
+        route(GET, "/projects/{project}/deliveries/{delivery}", VIEWER, hook::delivery).says("One delivery").answers::<Delivery>(),
+        route(POST, "/projects/{project}/deliveries/{delivery}/redeliver", MEMBER, hook::redeliver).says("Decide a push or tag anew, by the repository as it is now").answers::<Delivery>().with_status(202),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! `boathouse deployment`.
 
 use boathouse_types::{
-    ChangeDeployment, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, Lifetime, MoveDeployment,
-    NewDeployment, ProjectName, Wake,
+    ChangeDeployment, DeployOn, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob, Lifetime,
+    MoveDeployment, NewDeployment, ProjectName, Wake,
 };
 use clap::Subcommand;
 use reqwest::Method;
@@ -89,6 +89,15 @@ struct Change {
     /// Who may start it once it is stopped: owner or visitors
     #[arg(long, value_parser = wake)]
     wake: Option<Wake>,
+    /// What makes releases by itself: push, tag=PATTERN as in tag=v*, or off
+    #[arg(long, value_name = "WHAT", value_parser = deploy_on)]
+    deploy_on: Option<DeployOn>,
+    /// A push makes a release only where one of these changed, in place of the manifest's; again for each
+    #[arg(long, value_name = "PATTERN", conflicts_with = "watch_manifest")]
+    watch: Vec<Glob>,
+    /// Go back to the manifest's watch paths
+    #[arg(long)]
+    watch_manifest: bool,
     /// It may not be deleted
     #[arg(long, conflicts_with = "unprotect")]
     protect: bool,
@@ -109,6 +118,15 @@ pub fn lifetime(word: &str) -> std::result::Result<Lifetime, String> {
 
 fn wake(word: &str) -> std::result::Result<Wake, String> {
     Wake::parse(word).ok_or_else(|| "use owner or visitors".to_owned())
+}
+
+fn deploy_on(word: &str) -> std::result::Result<DeployOn, String> {
+    match (word, word.strip_prefix("tag=")) {
+        ("push", _) => Ok(DeployOn::Push),
+        ("off", _) => Ok(DeployOn::Off),
+        (_, Some(pattern)) => Ok(DeployOn::Tag { pattern: pattern.parse().map_err(|problem| format!("{problem}"))? }),
+        _ => Err("use push, tag=PATTERN or off".to_owned()),
+    }
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<()> {
@@ -149,11 +167,17 @@ async fn apply(change: Change, context: &Context) -> Result<()> {
         wake: change.wake,
         branch: change.branch,
         stage: change.stage,
+        deploy_on: change.deploy_on,
+        watch: if change.watch_manifest {
+            Some(Vec::new())
+        } else {
+            Some(change.watch).filter(|list| !list.is_empty())
+        },
         reset_code: change.reset_code,
     };
     if body == ChangeDeployment::default() {
         return Err(Failure::invalid("nothing to change was named").hint(
-            "Give --display-name, --branch, --reset-code, --stage, --lifetime, --wake, --protect or --unprotect.",
+            "Give --display-name, --branch, --reset-code, --stage, --lifetime, --wake, --deploy-on, --watch, --watch-manifest, --protect or --unprotect.",
         ));
     }
     let path = change.place.resolve()?.path();

@@ -25,6 +25,7 @@ mod extend;
 mod failure;
 mod follow;
 mod hello;
+mod hook;
 mod login;
 mod logout;
 mod logs;
@@ -136,6 +137,7 @@ enum Command {
     Deployment(deployment::Args),
     Deploy(deploy::Args),
     Dev(dev::Args),
+    Hook(hook::Args),
     Release(release::Args),
     Rollback(rollback::Args),
     Promote(promote::Args),
@@ -228,6 +230,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Deployment(args) => deployment::run(args, context).await,
         Command::Deploy(args) => deploy::run(args, context).await,
         Command::Dev(args) => dev::run(args, context).await,
+        Command::Hook(args) => hook::run(args, context).await,
         Command::Release(args) => release::run(args, context).await,
         Command::Rollback(args) => rollback::run(args, context).await,
         Command::Promote(args) => promote::run(args, context).await,

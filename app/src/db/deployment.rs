@@ -1,8 +1,8 @@
 //! Deployments.
 
 use boathouse_types::{
-    DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Intent, Lifetime, Millis, ProjectId,
-    ProjectName, Recycled, Wake,
+    DeployOn, DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob, Intent, Lifetime, Millis,
+    ProjectId, ProjectName, Recycled, Wake,
 };
 use rusqlite::{Row, params};
 
@@ -31,6 +31,10 @@ pub struct DeploymentRow {
     pub intent: Intent,
     /// The branch it follows.
     pub branch: Option<GitRef>,
+    /// What makes releases of it by itself.
+    pub deploy_on: DeployOn,
+    /// Watch paths in place of the manifest's.
+    pub watch: Option<Vec<Glob>>,
     /// It was deleted and can be restored; its intent is `stopped` meanwhile.
     pub recycled: Option<Recycled>,
     /// It may not be deleted.
@@ -234,6 +238,19 @@ pub fn set_wake(tx: &Transaction<'_>, id: DeploymentId, wake: Wake) -> Result<()
     Ok(())
 }
 
+/// Sets what makes releases of it by itself.
+pub fn set_deploy_on(tx: &Transaction<'_>, id: DeploymentId, on: &DeployOn) -> Result<()> {
+    tx.execute("update deployment set deploy_on = ?2 where id = ?1", params![id.0, serde_json::to_string(on)?])?;
+    Ok(())
+}
+
+/// Sets its watch paths; none for those of the manifest.
+pub fn set_watch(tx: &Transaction<'_>, id: DeploymentId, globs: Option<&[Glob]>) -> Result<()> {
+    let globs = globs.map(serde_json::to_string).transpose()?;
+    tx.execute("update deployment set watch = ?2 where id = ?1", params![id.0, globs])?;
+    Ok(())
+}
+
 /// Running deployments whose time has ended at `now`.
 pub fn expired(connection: &Connection, now: Millis) -> Result<Vec<DeploymentRow>> {
     list_where(connection, "where d.expires_at <= ?1 and d.intent = 'running' order by d.id", [now])
@@ -289,6 +306,8 @@ struct Raw {
     stage: String,
     intent: String,
     branch: Option<String>,
+    deploy_on: String,
+    watch: Option<String>,
     recycled: Option<Recycled>,
     protected: bool,
     lifetime_ms: Option<i64>,
@@ -308,6 +327,8 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         stage: row.get("stage")?,
         intent: row.get("intent")?,
         branch: row.get("branch")?,
+        deploy_on: row.get("deploy_on")?,
+        watch: row.get("watch")?,
         recycled: super::recycled(row)?,
         protected: row.get("protected")?,
         lifetime_ms: row.get("lifetime_ms")?,
@@ -328,6 +349,8 @@ fn resolve(raw: Raw) -> Result<DeploymentRow> {
         stage: DeploymentStage::parse(&raw.stage).ok_or_else(|| bad_column("stage", &raw.stage))?,
         intent: Intent::parse(&raw.intent).ok_or_else(|| bad_column("intent", &raw.intent))?,
         branch: raw.branch.map(|text| parsed("branch", text)).transpose()?,
+        deploy_on: serde_json::from_str(&raw.deploy_on)?,
+        watch: raw.watch.map(|text| serde_json::from_str(&text)).transpose()?,
         recycled: raw.recycled,
         protected: raw.protected,
         lifetime: Lifetime::of_millis(raw.lifetime_ms).unwrap_or(Lifetime::Forever),

@@ -38,6 +38,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0028_git_logins", include_str!("../../../migrations/0028_git_logins.sql")),
     ("0029_release_pending", include_str!("../../../migrations/0029_release_pending.sql")),
     ("0030_resources", include_str!("../../../migrations/0030_resources.sql")),
+    ("0031_hooks", include_str!("../../../migrations/0031_hooks.sql")),
+    ("0032_commit_statuses", include_str!("../../../migrations/0032_commit_statuses.sql")),
 ];
 
 /// Brings the file to this binary's schema.

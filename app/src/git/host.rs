@@ -243,6 +243,7 @@ fn command(folder: &Path, service: Service, protocol: Option<&str>) -> Git {
         .setting("receive.fsckObjects=true")
         .setting(format!("receive.maxInputSize={MAX_PUSH}"))
         .setting("receive.autogc=false")
+        .setting("receive.advertisePushOptions=true")
         .setting("receive.denyDeleteCurrent=refuse")
         .setting("uploadpack.allowFilter=true");
     if protocol == Some(VERSION_2) {
@@ -251,10 +252,15 @@ fn command(folder: &Path, service: Service, protocol: Option<&str>) -> Git {
     git.arg(service.command()).arg("--stateless-rpc")
 }
 
-/// The commit of each branch.
-pub async fn heads(folder: &Path) -> Result<BTreeMap<String, String>> {
-    let git = Git::new(folder).args(&["for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads"]);
-    let printed = git.run("listing the branches").await?;
+/// What each branch (`heads/…`) and tag (`tags/…`) names.
+pub async fn references(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let git = Git::new(folder).args(&[
+        "for-each-ref",
+        "--format=%(refname:lstrip=1) %(objectname)",
+        "refs/heads",
+        "refs/tags",
+    ]);
+    let printed = git.run("listing the branches and tags").await?;
     Ok(printed.lines().filter_map(|line| line.split_once(' ')).map(|(name, sha)| (name.into(), sha.into())).collect())
 }
 
@@ -271,7 +277,7 @@ mod tests {
         let files = [file("a/b.txt", "one\ntwo"), file("run", "#!/bin/sh\n"), file("odd \"name\"", "")];
         let url = create(&paths, &"shop".parse().unwrap(), &files, "first\n\ncommit").await.unwrap();
         let folder = folder(&paths, &url).unwrap();
-        assert_eq!(heads(&folder).await.unwrap().len(), 1);
+        assert_eq!(references(&folder).await.unwrap().keys().collect::<Vec<_>>(), ["heads/main"]);
         let listed = Git::new(&folder).args(&["ls-tree", "-r", "-z", BRANCH]).run("listing").await.unwrap();
         let names: Vec<&str> =
             listed.split('\0').filter_map(|line| line.split_once('\t')).map(|(_, name)| name).collect();

@@ -66,13 +66,7 @@ pub async fn fetch(remote: &Remote<'_>, reference: Option<&GitRef>) -> Result<Fe
 
 /// The same, into a repository of the caller's.
 pub async fn fetch_into(remote: &Remote<'_>, git_dir: &Path, reference: Option<&GitRef>) -> Result<Fetched> {
-    let git_dir = plain(git_dir)?;
-    if !git_dir.join("HEAD").exists() {
-        Git::new(&git_dir).args(&["init", "--bare", "--quiet"]).run("making the mirror").await?;
-    }
-    // A fetch that was killed leaves its lock files; only one release of a project fetches at a time.
-    remove_locks(&git_dir);
-    pull(remote, &git_dir, &["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]).await?;
+    let git_dir = all(remote, git_dir).await?;
     let sha = match reference {
         Some(reference) => resolve(remote, &git_dir, reference).await?,
         None => {
@@ -82,6 +76,32 @@ pub async fn fetch_into(remote: &Remote<'_>, git_dir: &Path, reference: Option<&
     };
     let commit = describe(&git_dir, sha).await?;
     Ok(Fetched { git_dir, commit })
+}
+
+/// Fetches the remote into the project's mirror, and returns that.
+pub async fn refresh(remote: &Remote<'_>) -> Result<PathBuf> {
+    all(remote, &remote.paths.git().join(format!("{}.git", remote.project))).await
+}
+
+/// All branches and tags.
+async fn all(remote: &Remote<'_>, git_dir: &Path) -> Result<PathBuf> {
+    let git_dir = plain(git_dir)?;
+    if !git_dir.join("HEAD").exists() {
+        Git::new(&git_dir).args(&["init", "--bare", "--quiet"]).run("making the mirror").await?;
+    }
+    // A fetch that was killed leaves its lock files; only one release of a project fetches at a time.
+    remove_locks(&git_dir);
+    pull(remote, &git_dir, &["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]).await?;
+    Ok(git_dir)
+}
+
+/// The branch that the remote's HEAD names, where it says so.
+pub async fn default_branch(remote: &Remote<'_>, git_dir: &Path) -> Result<Option<String>> {
+    let (_files, git) = reaching(remote, git_dir)?;
+    let git = git.args(&["ls-remote", "--symref", "--"]).arg(remote.url.as_str()).arg("HEAD");
+    let printed = git.run(&format!("asking {} for its default branch", without_password(remote.url.as_str()))).await?;
+    let named = printed.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
+    Ok(named.map(str::to_owned))
 }
 
 fn no_head(error: crate::error::Error) -> crate::error::Error {

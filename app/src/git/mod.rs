@@ -1,5 +1,6 @@
 //! Git remotes: mirrors, trees at a commit, deploy keys. The only module that starts a process.
 
+pub mod changes;
 mod checkout;
 mod editable;
 mod fault;
@@ -7,12 +8,13 @@ pub mod host;
 pub mod key;
 pub mod login;
 mod mirror;
+pub mod pkt;
 mod push;
 mod run;
 
 pub use checkout::checkout;
 pub use editable::editable;
 pub use fault::without_password;
-pub use mirror::{Fetched, Mirrors, Remote, fetch, fetch_into};
+pub use mirror::{Fetched, Mirrors, Remote, default_branch, fetch, fetch_into, refresh};
 pub use push::push;
 pub use run::Talk;

@@ -17,7 +17,7 @@ pub const FETCH_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// Everything that needs no network.
 pub const LOCAL_DEADLINE: Duration = Duration::from_secs(5 * 60);
 /// Output beyond this is not read by anybody.
-const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
+pub(super) const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
 /// Where git and ssh are looked for: the environment is not passed on.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// git hands this to a shell as it is; the path comes by a variable, so nothing of ours is ever part of it.

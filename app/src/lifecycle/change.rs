@@ -1,11 +1,15 @@
-//! Changes of a deployment that touch no container: its display name, branch, stage and protection.
+//! Changes of a deployment that touch no container: its display name, branch, stage, triggers and protection.
 
-use boathouse_types::{ChangeDeployment, DeploymentStage, DisplayName, Source};
+use boathouse_types::{ChangeDeployment, DeployOn, DeploymentStage, DisplayName, Glob, Source};
 
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::{Transaction, project, release};
-use crate::error::{Result, conflict};
+use crate::error::{Result, conflict, invalid};
+use crate::stack::watch;
+
+/// Watch paths of a deployment.
+const MAX_GLOBS: usize = 100;
 
 /// Makes the changes, and one event that names them.
 pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeployment, actor: &str) -> Result<()> {
@@ -29,6 +33,7 @@ pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeploymen
         deployment::set_wake(tx, row.id, wake)?;
         said.push(format!("can be woken by: {}", wake.as_str()));
     }
+    said.extend(triggers(tx, row, change)?);
     let stage = change.stage.unwrap_or(row.stage);
     if stage != row.stage {
         refuse_stage(tx, row, stage)?;
@@ -61,6 +66,43 @@ pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeploymen
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
     let message = format!("{}/{} {} (by {actor})", row.project, row.name, said.join(", "));
     event::record(tx, actor, "deployment.changed", about, &message)?;
+    Ok(())
+}
+
+/// What makes releases of it by itself.
+fn triggers(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeployment) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    if let Some(on) = change.deploy_on.as_ref().filter(|on| **on != row.deploy_on) {
+        if let DeployOn::Tag { pattern } = on {
+            refuse_globs(std::slice::from_ref(pattern))?;
+        }
+        deployment::set_deploy_on(tx, row.id, on)?;
+        said.push(format!("is deployed by {}", on.words()));
+    }
+    if let Some(globs) = &change.watch {
+        refuse_globs(globs)?;
+        let own = Some(globs.as_slice()).filter(|globs| !globs.is_empty());
+        deployment::set_watch(tx, row.id, own)?;
+        said.push(match own {
+            Some(globs) => {
+                format!("watches {}", globs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
+            None => "watches what its manifest says".to_owned(),
+        });
+    }
+    Ok(said)
+}
+
+fn refuse_globs(globs: &[Glob]) -> Result<()> {
+    if globs.len() > MAX_GLOBS {
+        return Err(invalid(format!("{} watch paths are too many: at most {MAX_GLOBS}", globs.len()))
+            .hint("Name folders instead of files."));
+    }
+    for glob in globs {
+        watch::check(glob.as_str()).map_err(|why| {
+            invalid(format!("\"{glob}\" cannot be a pattern: {why}")).hint("Write it as web/**, *.json or v*.")
+        })?;
+    }
     Ok(())
 }
 

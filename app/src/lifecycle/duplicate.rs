@@ -30,6 +30,8 @@ pub fn project(
         deployment::set_display_name(tx, copy, row.display_name.as_ref())?;
         deployment::set_lifetime(tx, copy, row.lifetime)?;
         deployment::set_wake(tx, copy, row.wake)?;
+        deployment::set_deploy_on(tx, copy, &row.deploy_on)?;
+        deployment::set_watch(tx, copy, row.watch.as_deref())?;
         variables(tx, app, row.id, copy)?;
         resources::copy(tx, row.id, copy)?;
     }

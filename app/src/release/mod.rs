@@ -36,7 +36,7 @@ mod worker;
 use std::sync::Arc;
 
 pub use hosts::tls_for;
-pub use request::{Request, apply, cancel, promote, request, rewire, rollback};
+pub use request::{Request, apply, cancel, promote, request, rewire, rollback, triggered};
 
 use crate::docker::Containers;
 use crate::state::App;

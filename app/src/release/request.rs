@@ -1,6 +1,6 @@
 //! Asking for a release, for its end, or for an earlier one again. Each is one transaction; the caller pokes after it.
 
-use boathouse_types::{GitRef, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger};
+use boathouse_types::{Commit, GitRef, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger};
 
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
@@ -29,6 +29,16 @@ pub struct Request<'a> {
 ///
 /// A stopped deployment is started by it: who deploys wants to see it run.
 pub fn request(tx: &Transaction<'_>, asked: &Request<'_>) -> Result<ReleaseId> {
+    triggered(tx, asked, &Trigger::Manual, None)
+}
+
+/// The same, where something else than a person asks, or for a commit that is known already.
+pub fn triggered(
+    tx: &Transaction<'_>,
+    asked: &Request<'_>,
+    trigger: &Trigger,
+    commit: Option<&Commit>,
+) -> Result<ReleaseId> {
     clone::refuse_unfinished(tx, asked.deployment.id)?;
     let project = project::by_id(tx, asked.deployment.project_id)?;
     let newest = release::newest_upload(tx, asked.deployment.id)?;
@@ -40,15 +50,13 @@ pub fn request(tx: &Transaction<'_>, asked: &Request<'_>) -> Result<ReleaseId> {
         (_, upload) => upload.map(str::to_owned),
     };
     check_reference(&source, asked.reference)?;
-    let trigger = Trigger::Manual;
-    let new = NewRow {
-        trigger: &trigger,
-        actor: asked.actor,
-        source: &source,
-        reference: asked.reference,
-        upload: upload.as_deref(),
-    };
-    insert(tx, asked.deployment, &new)
+    let new =
+        NewRow { trigger, actor: asked.actor, source: &source, reference: asked.reference, upload: upload.as_deref() };
+    let id = insert(tx, asked.deployment, &new)?;
+    if let Some(commit) = commit {
+        release::set_commit(tx, id, commit)?;
+    }
+    Ok(id)
 }
 
 fn check_reference(source: &Source, reference: Option<&str>) -> Result<()> {
@@ -87,6 +95,10 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     }
     let message = match new.trigger {
         Trigger::Manual => format!("Release #{number} was requested"),
+        Trigger::Push { provider, delivery } => {
+            format!("Release #{number} was requested: a push to {} (delivery {delivery})", provider.name())
+        }
+        Trigger::Call => format!("Release #{number} was requested with the deploy token"),
         Trigger::Rollback { to } => format!("Release #{number} was requested: a rollback to #{to}"),
         Trigger::Environment { of } => {
             format!("Release #{number} was requested: #{of} with the variables and limits of now")

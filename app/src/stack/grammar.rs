@@ -10,6 +10,7 @@ use super::import::Import;
 use super::package_url::PackageUrl;
 use super::paths;
 use super::shape::{Form, Items, Key, Rule, Shape, key, required};
+use super::watch;
 
 /// Seconds that a health check may wait at most.
 const MAX_HEALTH_TIMEOUT_S: u64 = 3600;
@@ -60,6 +61,11 @@ pub static COMPONENT: Shape = Shape {
             "folder",
             Form::Word(&FOLDER),
             "Its folder in the repository; the identifier unless given, `/` is the root.",
+        ),
+        key(
+            "watch",
+            Form::OneOrList(&WATCHES),
+            "What must change for a push to make a release; its folder unless given.",
         ),
         PACKAGE,
         PREBUILD_IMAGE,
@@ -142,6 +148,12 @@ const COMMAND: Key = key("command", Form::List(&COMMAND_WORDS), "Replaces the im
 const RESOURCES_KEY: Key = key("resources", Form::Map(&RESOURCES), "Limits of its container.");
 
 static VOLUME_ITEMS: Items = Items { one: "a volume", instead: "volumes must be a list", form: Form::Map(&VOLUME) };
+
+static WATCHES: Items = Items {
+    one: "a watch path",
+    instead: "watch must be a list of patterns, as in [\"web/**\", \"!**/*.md\"]",
+    form: Form::Word(&WATCH),
+};
 
 static COMMAND_WORDS: Items = Items {
     one: "a word of command",
@@ -309,6 +321,7 @@ static FOLDER: Rule =
 static FILE: Rule = Rule { pattern: Some("^[^/\\\\]"), words: &[], check: |text| paths::inside(text).map(drop) };
 static MOUNT_PATH: Rule =
     Rule { pattern: Some("^/[^:,]*[^:,/][^:,]*$"), words: &[], check: |text| paths::mount(text).map(drop) };
+static WATCH: Rule = Rule { pattern: Some("^[^\\\\]{1,201}$"), words: &[], check: watch::check };
 static URL_PATH: Rule = Rule { pattern: Some("^/[!-~]*$"), words: &[], check: paths::url };
 static MEMORY: Rule = Rule {
     pattern: Some("^[0-9]+ *([KMG](iB|i|B)?|[kmg]|B)?$"),

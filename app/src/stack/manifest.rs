@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Identifier, ImageRef};
+use boathouse_types::{EnvKey, Glob, Identifier, ImageRef};
 
 use super::import::Import;
 use super::package_url::PackageUrl;
@@ -55,6 +55,8 @@ pub struct Part {
     pub description: Option<String>,
     /// Folder inside the source, `.` for the root.
     pub folder: Option<String>,
+    /// What must change for a push to make a release; its folder where absent.
+    pub watch: Option<Vec<Glob>>,
     /// The package, and where it is named.
     pub package: Option<(PackageUrl, At)>,
     /// Where Diploi keeps an image that it built before.

@@ -20,6 +20,7 @@ pub mod offline;
 pub mod plan;
 pub mod provided;
 pub mod resources;
+pub mod watch;
 pub mod develop;
 
 pub mod default;

@@ -67,6 +67,8 @@ impl Printer {
         self.text(PART, "name", part.name.as_deref());
         self.text(PART, "description", part.description.as_deref());
         self.text(PART, "folder", part.folder.as_deref().map(|folder| if folder == "." { "/" } else { folder }));
+        let watch = part.watch.as_ref().map(|globs| globs.iter().map(ToString::to_string).collect());
+        self.words(PART, "watch", watch.as_ref());
         self.word(PART, "package", part.package.as_ref().map(|(url, _)| url));
         self.text(PART, "prebuildImage", part.prebuild_image.as_deref());
         self.include(PART, &part.include);

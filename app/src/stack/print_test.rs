@@ -103,7 +103,8 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
     let resources = (of((6 << 20)..(1_u64 << 40)), of(10..1_000_000_u32))
         .prop_map(|(memory_bytes, cpu_millis)| Resources { memory_bytes, cpu_millis });
     let lists = (include(), include(), volumes, commands);
-    let shape = (made_from(), hosts(), of(prop_oneof![Just(".".to_owned()), path()]));
+    let glob = prop_oneof![Just("web/**"), Just("!**/*.md"), Just("/shared"), Just("a b")];
+    let shape = (made_from(), hosts(), of(prop_oneof![Just(".".to_owned()), path()]), of(vec(glob, 0..3)));
     (names, lists, health, resources, shape, of(1..=u16::MAX)).prop_map(
         move |(
             (name, description, prebuild_image, package),
@@ -113,13 +114,15 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
             shape,
             port,
         )| {
-            let ((image, build, files), hosts, folder) = shape;
+            let ((image, build, files), hosts, folder, watch) = shape;
+            let globs = |watch: Vec<&str>| watch.into_iter().map(|glob| glob.parse().unwrap()).collect();
             Part {
                 at: At::default(),
                 identifier: "a".parse().unwrap(),
                 name,
                 description,
                 folder: folder.filter(|_| component),
+                watch: watch.filter(|_| component).map(globs),
                 package: package.map(|text| (text.parse().unwrap(), At::default())),
                 prebuild_image,
                 image: image.map(|text| text.parse().unwrap()),

@@ -92,6 +92,7 @@ impl Reader<'_> {
             name: fields.word("name"),
             description: fields.word("description"),
             folder: None,
+            watch: None,
             package: fields.parse("package").map(|(package, place)| (package, At(place))),
             prebuild_image: fields.word("prebuildImage"),
             image: None,
@@ -111,6 +112,7 @@ impl Reader<'_> {
         let image = fields.parse("image");
         if component {
             part.folder = fields.word("folder").and_then(folder);
+            part.watch = fields.words("watch").map(|globs| globs.iter().filter_map(|glob| glob.parse().ok()).collect());
             part.hosts = self.hosts(&mut fields, &part.identifier);
             part.files = self.files(&mut fields);
             part.build = fields.map("build").map(|build| self.build(build));

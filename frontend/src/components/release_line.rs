@@ -34,6 +34,8 @@ fn details(release: &Release) -> String {
     let commit = release.commit.as_ref().map(|commit| format::short_sha(&commit.sha));
     let trigger = match &release.trigger {
         Trigger::Manual => None,
+        Trigger::Push { .. } => Some("pushed".to_owned()),
+        Trigger::Call => Some("called".to_owned()),
         Trigger::Environment { of } => Some(format!("#{of} with new variables")),
         Trigger::Rollback { to } => Some(format!("roll back to #{to}")),
         Trigger::Promote { deployment, number } => Some(format!("promoted from {deployment} #{number}")),

@@ -79,6 +79,7 @@ impl Fields {
             branch: some_text(self.branch).map(|branch| branch.parse()).transpose()?,
             stage: DeploymentStage::parse(&self.stage.get_untracked()),
             reset_code: false,
+            ..ChangeDeployment::default()
         })
     }
 }

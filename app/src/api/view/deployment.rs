@@ -77,6 +77,8 @@ impl Around {
             expires_at: row.expires_at,
             wake: row.wake,
             branch: row.branch,
+            deploy_on: row.deploy_on,
+            watch: row.watch,
             health,
             reason,
             containers,

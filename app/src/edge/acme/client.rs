@@ -2,17 +2,12 @@
 //! builds have, too: the proxy and the extra CA certificates of the settings. rustls-acme, whose account, orders and challenges
 //! these are, has an HTTP client that knows no proxy, drops `Retry-After` and takes a refused nonce for the end.
 
-use std::error::Error as _;
-use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::signature::EcdsaKeyPair;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{NoProxy, Proxy, RequestBuilder, StatusCode};
-use rustls::RootCertStore;
+use reqwest::{RequestBuilder, StatusCode};
 use rustls_acme::acme;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,11 +15,9 @@ use serde_json::{Value, json};
 use super::jose;
 use super::problem::{Failure, Problem, shown};
 use crate::config::ServeArgs;
-use crate::error::{Result, internal, invalid};
+use crate::error::Result;
+use crate::outgoing;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// One request and its answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// A chain of certificates has a few KiB.
 const ANSWER_MAX: usize = 1024 * 1024;
 /// A nonce that was just given out and is refused again and again is no accident any more.
@@ -32,48 +25,12 @@ const NONCE_TRIES: u32 = 20;
 /// The longest of Let's Encrypt's windows. A CA that names a day next year shall not end renewal for good.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Who calls outside: through the proxy, trusting Mozilla's roots and the configured bundle.
+/// Who calls the CA: over TLS alone.
 ///
 /// # Errors
 /// Settings that cannot be used, by their names.
 pub fn outgoing(config: &ServeArgs) -> Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .https_only(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .user_agent(concat!("boathouse/", env!("CARGO_PKG_VERSION")))
-        .tls_backend_preconfigured(tls(config.ca_bundle.as_deref())?);
-    if let Some(proxy) = &config.proxy {
-        let proxy = Proxy::all(proxy).map_err(|error| {
-            invalid(format!("the proxy cannot be used: {}", causes(error))).hint("Correct --proxy: http://HOST:PORT.")
-        })?;
-        builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&config.no_proxy.join(","))));
-    }
-    builder.build().map_err(|error| internal("outgoing calls cannot be set up").caused_by(error))
-}
-
-/// Mozilla's roots, so that nothing need be installed, and those of the bundle.
-fn tls(bundle: Option<&Path>) -> Result<rustls::ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(path) = bundle {
-        let refused = |why: String| {
-            invalid(format!("the CA bundle {} cannot be used: {why}", path.display()))
-                .hint("Give --ca-bundle a file of PEM certificates.")
-        };
-        let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| refused(error.to_string()))?;
-            roots.add(certificate).map_err(|error| refused(error.to_string()))?;
-        }
-    }
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| internal("TLS cannot be set up").caused_by(error))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    outgoing::finish(outgoing::builder(config)?.https_only(true))
 }
 
 /// Where a CA does what (RFC 8555 §7.1.1).
@@ -119,7 +76,7 @@ impl Answer {
                 "the CA at {} cannot be reached: {}. Check the network and DNS of this machine; in a closed network set \
                  --proxy, --no-proxy and --ca-bundle.",
                 shown(host.as_deref().unwrap_or(url)),
-                causes(error)
+                shown(&outgoing::causes(error))
             ))
         };
         let mut response = request.send().await.map_err(lost)?;
@@ -251,21 +208,6 @@ impl<'a> Session<'a> {
     fn keep_nonce(&mut self, answer: &Answer) {
         self.nonce = answer.header("replay-nonce").map(str::to_owned);
     }
-}
-
-/// An error with its causes, which say more than itself, and without addresses, which may hold a password.
-fn causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
-    }
-    shown(&text)
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub fn order(
     let target = deployment::create(tx, from.project_id, &new.name, new.stage.unwrap_or(from.stage), branch)?;
     deployment::set_lifetime(tx, target, lifetime(from, new))?;
     deployment::set_wake(tx, target, from.wake)?;
+    deployment::set_deploy_on(tx, target, &from.deploy_on)?;
+    deployment::set_watch(tx, target, from.watch.as_deref())?;
     variables(tx, app, from, new, target)?;
     let row = deployment::by_id(tx, target)?;
     resources::hand_on(tx, app, from, &row, &new.resources)?;
