@@ -7,6 +7,7 @@ mod away;
 mod cancel;
 mod catalog;
 mod environment;
+mod hooks;
 mod hostile;
 mod lifecycle;
 mod parts;

@@ -4,6 +4,7 @@ mod addon;
 mod analyze;
 mod catalog;
 mod environment;
+mod hook;
 mod lifecycle;
 mod stack;
 

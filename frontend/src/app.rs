@@ -63,6 +63,7 @@ fn Inside() -> impl IntoView {
                 <Route path=path!("/settings/:tab?") view=|| page(parts::settings)/>
                 <Route path=path!("/projects/:project") view=|| page(parts::project)/>
                 <Route path=path!("/variables/:project") view=|| page(parts::variables)/>
+                <Route path=path!("/hooks/:project") view=|| page(parts::hooks)/>
                 <Route path=path!("/projects/:project/:deployment/:tab?") view=|| page(parts::deployment)/>
                 <Route path=path!("/projects/:project/:deployment/releases/:number") view=|| page(parts::release)/>
             </Routes>

@@ -48,6 +48,11 @@ pub fn variables() -> Loaded {
     Ok(|| view! { <pages::VariablesPage/> }.into_any())
 }
 
+#[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn hooks() -> Loaded {
+    Ok(|| view! { <pages::HooksPage/> }.into_any())
+}
+
 #[wasm_split(deployment, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn deployment() -> Loaded {
     Ok(|| view! { <pages::DeploymentPage/> }.into_any())

@@ -9,6 +9,7 @@ use super::deployment::Here;
 use super::moving::Moving;
 use super::resources::ResourcesSection;
 use super::timer::lifetimes;
+use super::triggers::Triggers;
 use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
@@ -38,6 +39,7 @@ pub fn Options() -> impl IntoView {
     view! {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
             <OptionsForm place deployment live/>
+            <Triggers/>
             <ResourcesSection/>
             <Cloning/>
             <Moving/>

@@ -45,7 +45,7 @@ fn OneProject(name: ProjectName) -> impl IntoView {
 fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
     let source = Memo::new(move |_| project.with(|project| project.source.clone()));
     let name = project.with_untracked(|project| project.name.clone());
-    let (own, variables) = (name.clone(), format!("/variables/{name}"));
+    let (own, variables, hooks) = (name.clone(), format!("/variables/{name}"), format!("/hooks/{name}"));
     // What users see, else the first that anybody sees.
     let pictured = Memo::new(move |_| {
         project.with(|project| {
@@ -80,6 +80,10 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
         <section>
             <header class="section-title"><h2>"Variables"</h2><a class="button" href=variables>"See and change"</a></header>
             <p class="hint">"What its deployments share, by stage where wanted, and which value each of them gets."</p>
+        </section>
+        <section>
+            <header class="section-title"><h2>"Hooks"</h2><a class="button" href=hooks>"See and set up"</a></header>
+            <p class="hint">"How git hosts and CIs deploy: the hook, the deploy token, and what was decided about each push."</p>
         </section>
         <section>
             <header class="section-title"><h2>"Source"</h2><Show when=may_change><AnalyzeButton project/><ChangeSource project live/></Show></header>
