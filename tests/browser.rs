@@ -163,6 +163,7 @@ impl Browser {
         let began = Instant::now();
         wait_for(PATIENCE, &what, || async {
             self.load_again_where_stuck(began).await;
+            self.load_again_where_cut().await;
             self.page.find(Locator::Css("main h1")).await.ok()
         })
         .await;

@@ -1,7 +1,7 @@
 //! The command line against an API in this process: words, JSON, exit codes.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -117,6 +117,35 @@ async fn every_shell_gets_a_script_that_knows_the_commands() {
     let bash = std::process::Command::new("bash").arg(file).output().unwrap();
     assert!(bash.status.success(), "{bash:?}");
     assert!(String::from_utf8_lossy(&bash.stdout).contains("boathouse"), "{bash:?}");
+}
+
+#[tokio::test]
+async fn events_are_told_newest_last_and_as_they_happen() {
+    let desk = Desk::open();
+    let shell = Shell { desk: &desk };
+    for line in ["project create shop", "project create blog", "deployment create staging -p shop"] {
+        shell.run(line).await.ok();
+    }
+    let told = shell.run("events").await.ok().stdout;
+    let place = |words: &str| told.find(words).unwrap_or_else(|| panic!("no {words} in {told}"));
+    assert!(place("shop") < place("blog") && place("project.created") < place("deployment.created"), "{told}");
+    let of_shop: Vec<Event> = shell.run("events --project shop --json").await.json();
+    assert!(of_shop.len() >= 2 && of_shop.iter().all(|event| event.project.as_ref().unwrap().as_str() == "shop"));
+    assert!(of_shop.is_sorted_by_key(|event| event.id));
+    let one: Vec<Event> = shell.run(&format!("events --limit 1 --before {} --json", of_shop[1].id)).await.json();
+    assert_eq!((one.len(), one[0].id < of_shop[1].id), (1, true));
+    assert_eq!(shell.run("events --deployment staging").await.code, 2, "a deployment belongs to a project");
+
+    let mut follow = command(&desk.home(), &desk.home(), &["events", "--follow", "--limit", "1"]);
+    let mut child = follow.env("BOATHOUSE_DATA_DIR", &desk.app.paths.root).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(std::result::Result::ok);
+    let (first, mut lines) = tokio::task::spawn_blocking(move || (lines.next(), lines)).await.unwrap();
+    assert!(first.unwrap().contains("deployment.created"));
+    shell.run("project create docs").await.ok();
+    let next = tokio::task::spawn_blocking(move || lines.next()).await.unwrap();
+    assert!(next.as_ref().is_some_and(|line| line.contains("docs")), "{next:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[tokio::test]

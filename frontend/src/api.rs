@@ -6,7 +6,10 @@ mod catalog;
 mod environment;
 mod hook;
 mod lifecycle;
+mod plan;
+mod project;
 mod stack;
+mod upload;
 
 use boathouse_types::*;
 use leptos::prelude::*;
@@ -15,7 +18,6 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::format;
 use crate::reach::{Reach, pause_after};
 use crate::session::{Gate, Remembered};
 
@@ -32,12 +34,31 @@ const CSRF_HEADER: &str = "X-Boathouse-CSRF";
 const TRIES: u32 = 6;
 /// A connection that died without a word would otherwise keep its reader waiting.
 const READ_WITHIN_MS: u32 = 10_000;
+/// Of what the server has to fetch first, for which it takes at most 50 s.
+const LOOK_WITHIN_MS: u32 = 60_000;
 
 /// The public API, called with the session's cookie.
 #[derive(Clone, Copy)]
 pub struct Api {
     gate: RwSignal<Gate>,
     reach: Reach,
+}
+
+/// A question: whoever asks it twice has changed nothing.
+struct Asked<'a> {
+    path: &'a str,
+    /// What cannot be said in an address.
+    body: Option<String>,
+    within_ms: u32,
+}
+
+/// True so often that a network that changes has had its time.
+fn some_tries() -> impl FnMut() -> bool {
+    let mut tries = 0;
+    move || {
+        tries += 1;
+        tries < TRIES
+    }
 }
 
 /// Why a request brought nothing.
@@ -115,22 +136,6 @@ impl Api {
         Ok(())
     }
 
-    pub async fn create_project(self, project: &NewProject) -> Answer<Project> {
-        self.send("POST", &at("/projects"), project).await
-    }
-
-    pub async fn change_project(self, name: &ProjectName, change: &ChangeProject) -> Answer<Project> {
-        self.send("PATCH", &path::project(name), change).await
-    }
-
-    pub async fn make_deploy_key(self, name: &ProjectName) -> Answer<Project> {
-        self.post(&format!("{}/deploy-key", path::project(name))).await
-    }
-
-    pub async fn create_deployment(self, project: &ProjectName, new: &NewDeployment) -> Answer<Deployment> {
-        self.send("POST", &format!("{}/deployments", path::project(project)), new).await
-    }
-
     pub async fn change_deployment(self, at: &Place, change: &ChangeDeployment) -> Answer<Deployment> {
         self.send("PATCH", &at.path(), change).await
     }
@@ -141,6 +146,11 @@ impl Api {
 
     pub async fn stop(self, at: &Place) -> Answer<Deployment> {
         self.post(&at.below("stop")).await
+    }
+
+    /// All of it, one after the other.
+    pub async fn restart_all(self, at: &Place) -> Answer<Deployment> {
+        self.post(&at.below("restart")).await
     }
 
     pub async fn restart(self, at: &Place, component: &Identifier) -> Answer<Deployment> {
@@ -219,19 +229,14 @@ impl Api {
     /// Makes a backup of the control plane and answers it as a file; the key in it is sealed under the passphrase.
     pub async fn backup(self, passphrase: &str) -> Answer<web_sys::Blob> {
         let body = json(&NewBackup { passphrase: passphrase.to_owned() })?;
-        let response = self.fetch("POST", &at("/backup"), Some(body)).await?;
+        let response = self.fetch("POST", &at("/backup"), Some(body), None).await?;
         let blob = JsFuture::from(response.blob().map_err(|_| no_answer())?).await.map_err(|_| no_answer())?;
         blob.dyn_into().map_err(|_| no_answer())
     }
 
     /// Reads one thing or list.
     pub async fn get<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
-        let mut tries = 0;
-        let once_more = move || {
-            tries += 1;
-            tries < TRIES
-        };
-        self.follow(path, once_more).await
+        self.follow(path, some_tries()).await
     }
 
     /// The same, however long the server stays away, while somebody waits for it.
@@ -240,10 +245,20 @@ impl Api {
     }
 
     /// As it was answered: what is the same for all types is compiled once.
-    pub async fn follow_text(self, path: &str, mut is_wanted: Box<dyn FnMut() -> bool>) -> Answer<String> {
+    pub async fn follow_text(self, path: &str, is_wanted: Box<dyn FnMut() -> bool>) -> Answer<String> {
+        self.repeat(Asked { path, body: None, within_ms: READ_WITHIN_MS }, is_wanted).await
+    }
+
+    /// What takes the server a while to find out: it fetches something before it answers, or is told much.
+    async fn look<T: DeserializeOwned>(self, path: &str, body: Option<String>) -> Answer<T> {
+        let asked = Asked { path, body, within_ms: LOOK_WITHIN_MS };
+        decode(&self.repeat(asked, Box::new(some_tries())).await?)
+    }
+
+    async fn repeat(self, asked: Asked<'_>, mut is_wanted: Box<dyn FnMut() -> bool>) -> Answer<String> {
         let mut tries = 0;
         loop {
-            match self.call("GET", path, None).await {
+            match self.read(&asked).await {
                 Err(Fault::Away) if is_wanted() => pause(pause_after(tries, js_sys::Math::random())).await,
                 answer => return Ok(answer?),
             }
@@ -269,12 +284,24 @@ impl Api {
     }
 
     async fn call(self, method: &str, path: &str, body: Option<String>) -> Result<String, Fault> {
-        let response = self.fetch(method, path, body).await?;
+        let response = self.fetch(method, path, body, None).await?;
         text_of(&response).await.map_err(|_| self.lost())
     }
 
-    async fn fetch(self, method: &str, path: &str, body: Option<String>) -> Result<web_sys::Response, Fault> {
-        let response = send_request(method, path, body).await.map_err(|_| self.lost())?;
+    async fn read(self, asked: &Asked<'_>) -> Result<String, Fault> {
+        let method = if asked.body.is_some() { "POST" } else { "GET" };
+        let response = self.fetch(method, asked.path, asked.body.clone(), Some(asked.within_ms)).await?;
+        text_of(&response).await.map_err(|_| self.lost())
+    }
+
+    async fn fetch(
+        self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+        within_ms: Option<u32>,
+    ) -> Result<web_sys::Response, Fault> {
+        let response = send_request(method, path, body, within_ms).await.map_err(|_| self.lost())?;
         if response.ok() {
             self.reach.find();
             return Ok(response);
@@ -301,25 +328,6 @@ impl Api {
             self.pass(Gate::SignedOut);
         }
         error
-    }
-
-    /// Deploys an archive.
-    pub async fn upload(self, at: &Place, file: web_sys::File, progress: RwSignal<Option<f64>>) -> Answer<Release> {
-        let name = js_sys::encode_uri_component(&file.name());
-        self.send_file(&at.below(&format!("releases/upload?name={name}")), &file, progress).await
-    }
-
-    /// Sends an archive and tells how far it has come: `fetch` cannot report the progress of a request's body.
-    async fn send_file<T: DeserializeOwned>(
-        self,
-        path: &str,
-        file: &web_sys::File,
-        progress: RwSignal<Option<f64>>,
-    ) -> Answer<T> {
-        let kind = format::archive_type(&file.name()).unwrap_or("application/octet-stream");
-        let sent = xhr(path, kind, file, progress).map_err(|_| no_answer())?;
-        let (status, text) = sent.await?;
-        if (200..300).contains(&status) { decode(&text) } else { Err(self.note(error_of(status, &text))) }
     }
 }
 
@@ -366,7 +374,12 @@ fn user_path(name: &UserName) -> String {
     at(&format!("/users/{}", js_sys::encode_uri_component(name.as_str())))
 }
 
-async fn send_request(method: &str, path: &str, body: Option<String>) -> Result<web_sys::Response, JsValue> {
+async fn send_request(
+    method: &str,
+    path: &str,
+    body: Option<String>,
+    within_ms: Option<u32>,
+) -> Result<web_sys::Response, JsValue> {
     let headers = web_sys::Headers::new()?;
     headers.set("Accept", "application/json")?;
     if method != "GET" {
@@ -379,8 +392,8 @@ async fn send_request(method: &str, path: &str, body: Option<String>) -> Result<
         init.set_body(&JsValue::from_str(&body));
     }
     init.set_headers(&headers);
-    if method == "GET" {
-        init.set_signal(Some(&web_sys::AbortSignal::timeout_with_u32(READ_WITHIN_MS)));
+    if let Some(within_ms) = within_ms {
+        init.set_signal(Some(&web_sys::AbortSignal::timeout_with_u32(within_ms)));
     }
     let response = JsFuture::from(window().fetch_with_str_and_init(path, &init)).await?;
     response.dyn_into()
@@ -402,33 +415,6 @@ async fn text_of(response: &web_sys::Response) -> Result<String, JsValue> {
 /// Before a server that starts or stops, the edge or a proxy answers in its place, and not in our words.
 fn is_of_a_proxy(status: u16, text: &str) -> bool {
     matches!(status, 502..=504) && serde_json::from_str::<ApiError>(text).is_err()
-}
-
-/// Starts the upload; the future answers status and body.
-fn xhr(
-    path: &str,
-    kind: &str,
-    file: &web_sys::File,
-    progress: RwSignal<Option<f64>>,
-) -> Result<impl Future<Output = Answer<(u16, String)>> + use<>, JsValue> {
-    let xhr = web_sys::XmlHttpRequest::new()?;
-    xhr.open("POST", path)?;
-    xhr.set_request_header("Content-Type", kind)?;
-    xhr.set_request_header(CSRF_HEADER, "1")?;
-    let on_progress = Closure::<dyn Fn(web_sys::ProgressEvent)>::new(move |event: web_sys::ProgressEvent| {
-        progress.try_set(Some(if event.total() > 0.0 { event.loaded() / event.total() } else { 0.0 }));
-    });
-    xhr.upload()?.set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
-    let done = js_sys::Promise::new(&mut |resolve, _| xhr.set_onloadend(Some(&resolve)));
-    xhr.send_with_opt_blob(Some(file))?;
-    Ok(async move {
-        let _ = JsFuture::from(done).await;
-        drop(on_progress);
-        match xhr.status() {
-            Ok(status) if status > 0 => Ok((status, xhr.response_text().ok().flatten().unwrap_or_default())),
-            _ => Err(no_answer()),
-        }
-    })
 }
 
 fn json(body: &impl Serialize) -> Answer<String> {

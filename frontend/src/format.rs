@@ -126,6 +126,12 @@ pub fn source(source: &Source) -> String {
     }
 }
 
+/// True of a git remote over ssh, at which the project's deploy key signs in: ssh://HOST/PATH, or USER@HOST:PATH.
+pub fn is_ssh(url: &str) -> bool {
+    let url = url.trim();
+    url.starts_with("ssh://") || (url.contains('@') && !url.contains("://"))
+}
+
 /// A git URL without what everybody can guess.
 pub fn short_url(url: &str) -> String {
     let url = url.strip_suffix(".git").unwrap_or(url);

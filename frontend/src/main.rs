@@ -17,6 +17,7 @@ mod scope;
 mod canvas;
 mod palette;
 mod format;
+mod happened;
 mod download;
 
 fn main() {

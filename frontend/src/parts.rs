@@ -58,9 +58,14 @@ pub fn deployment() -> Loaded {
     Ok(|| view! { <pages::DeploymentPage/> }.into_any())
 }
 
-#[wasm_split(deployment, wasm_split_path = leptos::wasm_split, fallible)]
+#[wasm_split(release, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn release() -> Loaded {
     Ok(|| view! { <pages::ReleasePage/> }.into_any())
+}
+
+#[wasm_split(logs, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn logs() -> Loaded {
+    Ok(|| view! { <pages::Logs/> }.into_any())
 }
 
 #[wasm_split(environment, wasm_split_path = leptos::wasm_split, fallible)]

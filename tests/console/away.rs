@@ -143,3 +143,50 @@ async fn who_is_not_signed_in_waits_at_the_door() {
     browser.sees("Launch your first project").await;
     browser.close().await;
 }
+
+#[tokio::test]
+async fn what_the_stack_builder_asks_meanwhile_is_answered_later() {
+    let server = Server::start().await;
+    let browser = signed_in(&server, 1440).await;
+    browser.go("/new/stack").await;
+    browser.press("Add Static site").await;
+    browser.set_offline(true).await;
+    browser.sees("Reconnecting").await;
+    browser.fill("Project name", "shop").await;
+    browser.set_offline(false).await;
+    browser.sees_within(SOON, "The repository it becomes").await;
+    assert!(!browser.text().await.contains("does not answer"));
+    browser.close().await;
+}
+
+/// From where it is opened, what is pressed while nothing comes through, and what it shows once something does.
+const VIEWS: [(&str, &str, &str); 11] = [
+    ("/projects/shop/production", "Releases", "No release yet"),
+    ("/projects/shop/production", "Logs", "have written nothing yet"),
+    ("/projects/shop/production", "Environment", "Paste .env"),
+    ("/projects/shop/production", "Add-ons", "No add-ons"),
+    ("/projects/shop/production", "Options", "Clone the deployment"),
+    ("/projects/shop/production", "Domains", "Add a domain"),
+    ("/projects/shop", "See and change", "Paste .env"),
+    ("/", "New project", "Look at it first"),
+    ("/settings", "Tokens", "No tokens yet"),
+    ("/settings", "Users", "Add a user"),
+    ("/catalog", "Build a stack", "what your users reach"),
+];
+
+#[tokio::test]
+async fn every_view_that_is_opened_meanwhile_fills_itself_soon() {
+    let server = Server::start().await;
+    let browser = at_the_project(&server).await;
+    for (page, press, words) in VIEWS {
+        browser.sees_page(page).await;
+        browser.remember_this_page().await;
+        browser.set_offline(true).await;
+        browser.press(press).await;
+        browser.sees("Trying again").await;
+        browser.set_offline(false).await;
+        browser.sees_within(SOON, words).await;
+        browser.must_not_have_reloaded().await;
+    }
+    browser.close().await;
+}

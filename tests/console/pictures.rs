@@ -15,7 +15,7 @@ use crate::harness::{Client, Engine, GitRepo, Server, app, at, seconds, tar_gz, 
 /// Wide and high, as the windows of people are.
 const SIZES: [(u32, u32); 2] = [(1440, 900), (360, 800)];
 const THEMES: [&str; 2] = ["light", "dark"];
-const PAGES: [(&str, &str); 20] = [
+const PAGES: [(&str, &str); 26] = [
     ("home", "/"),
     ("project", "/projects/shop"),
     ("deployment", "/projects/shop/production"),
@@ -35,7 +35,34 @@ const PAGES: [(&str, &str); 20] = [
     ("instance-variables", "/settings/variables"),
     ("settings", "/settings"),
     ("users", "/settings/users"),
+    ("tokens", "/settings/tokens"),
+    ("registries", "/settings/registries"),
+    ("options", "/projects/shop/production/options"),
+    ("staging", "/projects/shop/staging"),
+    ("first-release", "/projects/search/production"),
+    ("empty-addons", "/projects/docs/production/addons"),
     ("not-found", "/projects/nowhere"),
+];
+
+/// (name, page, the button that opens it, words that it shows).
+const DIALOGS: [(&str, &str, &str, &str); 17] = [
+    ("deploy", "/projects/shop/production", "Deploy another version", "Branch, tag or commit"),
+    ("promote", "/projects/shop/production", "Promote", "the very same images"),
+    ("describe", "/projects/shop/production", "Describe api", "Capabilities"),
+    ("restart-all", "/projects/shop/production", "Restart all", "One after the other"),
+    ("clone", "/projects/shop/production/options", "Clone the deployment", "With databases and files"),
+    ("move", "/projects/shop/production/options", "Move the deployment", "Project"),
+    ("variable", "/projects/shop/production/env", "Add", "Value"),
+    ("paste", "/projects/shop/production/env", "Paste .env", "Paste a .env file"),
+    ("upgrade", "/projects/shop/production/addons", "Another version of postgres", "Version"),
+    ("rotate", "/projects/shop/production/addons", "Rotate the credentials of postgres", "credentials"),
+    ("domain", "/projects/shop/production/domains", "Add a domain", "Certificate"),
+    ("add-deployment", "/projects/shop", "Add a deployment", "One more full instance"),
+    ("source", "/projects/shop", "Change", "The next release uses it"),
+    ("login", "/projects/shop", "Set a login", "Token"),
+    ("token", "/settings/tokens", "Make a token", "Days until it ends"),
+    ("backup", "/settings", "Make a backup", "Passphrase"),
+    ("package-source", "/catalog", "Add a source", "Source"),
 ];
 
 #[tokio::test]
@@ -54,6 +81,11 @@ async fn of_every_page() {
         shots.take("setup", "Set up this instance").await;
         shots.browser.close().await;
     }
+    for (width, height) in SIZES {
+        let shots = Shots { browser: signed_in(&server, width).await, folder: folder.clone(), width, height };
+        shots.take("home-empty", "Launch your first project").await;
+        shots.browser.close().await;
+    }
     let scene = Scene::play(&server).await;
     for (width, height) in SIZES {
         let browser = Browser::open(&server, width).await;
@@ -63,6 +95,16 @@ async fn of_every_page() {
         let shots = Shots { browser: signed_in(&server, width).await, folder: folder.clone(), width, height };
         shots.of_pages().await;
         shots.of_dialogs().await;
+        shots.of_the_builder().await;
+        shots.of_being_away().await;
+        shots.browser.close().await;
+    }
+    many(&server.local()).await;
+    for (width, height) in SIZES {
+        let shots = Shots { browser: signed_in(&server, width).await, folder: folder.clone(), width, height };
+        shots.take("home-many", "documentation-of-the-public").await;
+        shots.browser.sees_page(&format!("/projects/{LONG}/production")).await;
+        shots.take("long-name", LONG).await;
         shots.browser.close().await;
     }
     scene.end().await;
@@ -95,9 +137,11 @@ impl Shots {
         browser.sees_page("/").await;
         browser.keys("Control+k").await;
         self.take("palette", "blog / production").await;
-        browser.sees_page("/projects/shop/production").await;
-        browser.press("Deploy another version").await;
-        self.take("deploy", "Branch, tag or commit").await;
+        for (name, page, button, words) in DIALOGS {
+            browser.sees_page(page).await;
+            browser.press(button).await;
+            self.take(name, words).await;
+        }
         browser.sees_page("/projects/shop/production/options").await;
         browser.press("Delete the deployment").await;
         browser.fill("to confirm", "shop").await;
@@ -106,6 +150,23 @@ impl Shots {
         browser.sees_page("/settings").await;
         browser.press("Account and settings").await;
         self.take("account", "Change password").await;
+    }
+
+    /// A choice with its code, and where that is to go.
+    async fn of_the_builder(&self) {
+        let browser = &self.browser;
+        browser.sees_page("/new/stack").await;
+        browser.press("Begin with Hono, Redis").await;
+        browser.fill("Project name", "store").await;
+        browser.sees("The repository it becomes").await;
+        browser.choose("At your git host").await;
+        browser.fill("Repository", "https://git.example.com/team/store.git").await;
+        browser.run("document.querySelector('.parts').scrollIntoView({ block: 'center' })").await;
+        self.take("builder", "Push and deploy").await;
+    }
+
+    async fn of_being_away(&self) {
+        let browser = &self.browser;
         browser.sees_page("/projects/shop/production").await;
         browser.set_offline(true).await;
         let is_marked = || async {
@@ -283,6 +344,16 @@ async fn mail(server: &Server, admin: &Client, image: &str) {
         mail.containers.iter().any(|container| container.restarts > 2).then_some(())
     })
     .await;
+}
+
+/// As long as a name can be.
+const LONG: &str = "documentation-of-the-public-interface-v2";
+
+/// Twelve and more of them, as they were created a moment ago.
+async fn many(admin: &Client) {
+    for name in ["accounts", "billing", "crawler", "dashboard", "exports", "feedback", "gallery", LONG] {
+        admin.create_project(name, &upload()).await;
+    }
 }
 
 /// Is being built.

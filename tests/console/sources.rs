@@ -4,7 +4,7 @@ use boathouse_types::Source;
 
 use super::{LIVE, signed_in};
 use crate::browser::Browser;
-use crate::harness::{Engine, GitRepo, GitSsh, Server, app};
+use crate::harness::{Engine, GitHttp, GitRepo, GitSsh, Server, app};
 
 /// A key that nobody has: the daemon lets nobody in before the deploy key is added.
 const NOBODY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody";
@@ -101,6 +101,36 @@ async fn another_version_is_a_branch_a_tag_or_a_commit() {
     browser.sees_within(LIVE, "Failed at the stage source").await;
     browser.sees("no-such-branch").await;
     assert_eq!(server.visit("shop.localhost", "/").await.text(), "first", "a failure changes nothing");
+    browser.must_be_quiet(&[]).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_private_repository_over_https_gets_a_login_that_is_never_shown() {
+    let server = Server::start().await;
+    let local = server.local();
+    let repo = GitRepo::new(&[("index.html".to_owned(), b"private page".to_vec())]);
+    let remote = GitHttp::serve_with_password(&repo, "ada", "t0ken-of-ada");
+    let source = Source::Git { url: remote.url().parse().unwrap(), branch: None, folder: None };
+    local.create_project("shop", &source).await;
+    let browser = signed_in(&server, 360).await;
+    browser.go("/projects/shop").await;
+    browser.sees("needs a login").await;
+    browser.press("Set a login").await;
+    browser.fill("User name", "ada").await;
+    browser.fill("Token", "t0ken-of-ada").await;
+    browser.submit_dialog().await;
+    browser.sees(&format!("signs in at http://{}", remote.address())).await;
+    browser.must_not_scroll_sideways().await;
+    assert!(!browser.run("return document.documentElement.outerHTML").await.as_str().unwrap().contains("t0ken"));
+    let release = local.deploy("shop").await;
+    local.must_be_live(local.ended(&release).await).await;
+    browser.press("Forget it").await;
+    browser.sees("can no longer fetch").await;
+    browser.run("document.querySelector('dialog[open] button.danger').click()").await;
+    browser.sees("needs a login").await;
+    let release = local.deploy("shop").await;
+    assert!(local.ended(&release).await.failure.expect("nobody signs in").message.contains("password"));
     browser.must_be_quiet(&[]).await;
     browser.close().await;
 }

@@ -49,3 +49,30 @@ async fn the_tree_describes_restarts_and_turns_red_by_itself() {
     browser.must_not_have_reloaded().await;
     browser.close().await;
 }
+
+#[tokio::test]
+async fn all_containers_are_restarted_by_one_press() {
+    let server = Server::start().await;
+    let admin = server.local();
+    admin.create_project("shop", &upload()).await;
+    let both = "components:\n  - {identifier: web, folder: /}\n  - {identifier: api, folder: /}\n";
+    let release = admin.deploy_archive("shop", app("v1").manifest(both).archive()).await;
+    admin.must_be_live(admin.ended(&release).await).await;
+    let started = async || {
+        let containers = admin.deployment("shop", "production").await.containers;
+        containers.iter().filter_map(|container| container.started_at).min().unwrap_or_default()
+    };
+    for width in super::WIDTHS {
+        let browser = signed_in(&server, width).await;
+        browser.go("/projects/shop/production").await;
+        let before = admin.deployment("shop", "production").await.containers;
+        let newest = before.iter().filter_map(|container| container.started_at).max().unwrap();
+        browser.press("Restart all").await;
+        browser.sees("One after the other").await;
+        browser.must_not_scroll_sideways().await;
+        browser.run("document.querySelector('dialog[open] button.danger').click()").await;
+        wait_for(LIVE, "both were started again", || async { (started().await > newest).then_some(()) }).await;
+        browser.must_be_quiet(&[]).await;
+        browser.close().await;
+    }
+}

@@ -45,6 +45,9 @@ pub struct Project {
     pub source: Source,
     /// Public half of its deploy key in OpenSSH format, where one was made.
     pub deploy_key: Option<String>,
+    /// The only host at which its login is used, `https://git.example.com`, where it has one; the login itself never comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_login: Option<String>,
     /// When it was created.
     pub created_at: Millis,
     /// Its deployments.

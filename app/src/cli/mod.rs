@@ -21,6 +21,7 @@ mod dev;
 mod domain;
 mod edge;
 mod env;
+mod events;
 mod extend;
 mod failure;
 mod follow;
@@ -147,6 +148,7 @@ enum Command {
     Volume(volume::Args),
     Addon(addon::Args),
     Logs(logs::Args),
+    Events(events::Args),
     Env(env::Args),
     Domain(domain::Args),
     Start(start::Args),
@@ -240,6 +242,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Volume(args) => volume::run(args, context).await,
         Command::Addon(args) => addon::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
+        Command::Events(args) => events::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
         Command::Plan(args) => plan::run(args, context).await,
         Command::Domain(args) => domain::run(args, context).await,

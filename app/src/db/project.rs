@@ -20,11 +20,15 @@ pub struct ProjectRow {
     pub source: Source,
     /// Public half of its deploy key.
     pub deploy_key_public: Option<String>,
+    /// The origin of the https remote that it has a login for.
+    pub git_login: Option<String>,
     /// It was deleted and can be restored.
     pub recycled: Option<Recycled>,
     /// When it was created.
     pub created_at: Millis,
 }
+
+const SELECT: &str = "select *, (select origin from git_login where project_id = project.id) as git_login from project";
 
 /// Creates it.
 pub fn create(tx: &Transaction<'_>, name: &ProjectName, source: &Source) -> Result<ProjectId> {
@@ -83,8 +87,7 @@ pub fn next_due(connection: &Connection) -> Result<Option<Millis>> {
 }
 
 fn list_where(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<ProjectRow>> {
-    let mut statement =
-        connection.prepare_cached(&format!("select * from project where deleted_at is null and {tail}"))?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} where deleted_at is null and {tail}"))?;
     let rows = statement.query_map(params, raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
     rows.into_iter().map(resolve).collect()
 }
@@ -127,7 +130,7 @@ pub fn find(connection: &Connection, name: &ProjectName) -> Result<ProjectRow> {
 
 /// The project of that id.
 pub fn by_id(connection: &Connection, id: ProjectId) -> Result<ProjectRow> {
-    let row = connection.prepare_cached("select * from project where id = ?1")?.query_row([id.0], raw).optional()?;
+    let row = connection.prepare_cached(&format!("{SELECT} where id = ?1"))?.query_row([id.0], raw).optional()?;
     row.map(resolve).unwrap_or_else(|| Err(not_found("the project was deleted")))
 }
 
@@ -204,6 +207,7 @@ struct Raw {
     source: String,
     recycled: Option<Recycled>,
     deploy_key_public: Option<String>,
+    git_login: Option<String>,
     created_at: i64,
 }
 
@@ -215,6 +219,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         source: row.get("source")?,
         recycled: super::recycled(row)?,
         deploy_key_public: row.get("deploy_key_public")?,
+        git_login: row.get("git_login")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -227,6 +232,7 @@ fn resolve(raw: Raw) -> Result<ProjectRow> {
         recycled: raw.recycled,
         source: serde_json::from_str(&raw.source)?,
         deploy_key_public: raw.deploy_key_public,
+        git_login: raw.git_login,
         created_at: raw.created_at,
     })
 }

@@ -5,12 +5,12 @@ use boathouse_types::{
 };
 use leptos::prelude::*;
 
-use super::{Answer, Api, at};
+use super::{Answer, Api, at, json};
 
 impl Api {
     /// Looks at a repository; nothing of it is kept.
     pub async fn analyze(self, asked: &Analyze) -> Answer<Proposal> {
-        self.send("POST", &at("/analyze"), asked).await
+        self.look(&at("/analyze"), Some(json(asked)?)).await
     }
 
     pub async fn analyze_archive(self, file: web_sys::File, progress: RwSignal<Option<f64>>) -> Answer<Proposal> {
@@ -18,7 +18,7 @@ impl Api {
     }
 
     pub async fn analyze_project(self, name: &ProjectName) -> Answer<Proposal> {
-        self.send("POST", &format!("{}/analyze", path::project(name)), &AnalyzeProject::default()).await
+        self.look(&format!("{}/analyze", path::project(name)), Some(json(&AnalyzeProject::default())?)).await
     }
 
     /// Commits a proposal where the repository lives on this server; else the project keeps it.

@@ -5,7 +5,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use super::{
-    Attempt, AttemptProblem, Button, ChosenFile, Dialog, DropZone, Field, Form, Glyph, Icon, archive, some_text,
+    Attempt, AttemptProblem, Button, ChosenFile, Dialog, DropZone, Field, Form, Glyph, Icon, PlanAhead, archive,
+    some_text,
 };
 use crate::api::{Place, api};
 
@@ -56,6 +57,8 @@ fn deploy_action(
 #[component]
 fn DeployVersion(place: Place, source: Source) -> impl IntoView {
     let (attempt, reference) = (Attempt::new(), RwSignal::new(String::new()));
+    let is_git = matches!(source, Source::Git { .. });
+    let ahead = is_git.then(|| view! { <div class="ask"><PlanAhead place=place.clone() reference/></div> });
     let deploy = deploy_action(place, attempt, move || some_text(reference));
     let (label, placeholder, hint) = match source {
         Source::Image { image } => ("Image", image.to_string(), "Empty: the project's own image."),
@@ -68,6 +71,7 @@ fn DeployVersion(place: Place, source: Source) -> impl IntoView {
     view! {
         <Form attempt label="Deploy" glyph=Glyph::DEPLOY on_submit=deploy>
             <Field label value=reference placeholder hint focus=true/>
+            {ahead}
         </Form>
     }
 }

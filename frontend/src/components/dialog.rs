@@ -77,10 +77,7 @@ pub fn ConfirmDelete(
             <form class="stack" on:submit=submit>
                 <p>{move || if can_be_undone() { "It can be restored for some days. Gone after that are:" } else { "This cannot be undone. It removes:" }}</p>
                 <ul class="losses">{losses.get_value().into_iter().map(|loss| view! { <li>{loss}</li> }).collect_view()}</ul>
-                <label class="field">
-                    <span>"Type "<strong>{name.get_value()}</strong>" to confirm"</span>
-                    <input type="text" autocomplete="off" autocapitalize="off" spellcheck="false" bind:value=typed/>
-                </label>
+                <TypeToConfirm name=name.get_value() typed/>
                 {for_good.map(|on| view! { <Switch label="At once and for good" on/> })}
                 <AttemptProblem attempt/>
                 <div class="actions">
@@ -89,5 +86,16 @@ pub fn ConfirmDelete(
                 </div>
             </form>
         </Dialog>
+    }
+}
+
+/// The name again, of what loses something that cannot be made again.
+#[component]
+pub fn TypeToConfirm(#[prop(into)] name: String, typed: RwSignal<String>) -> impl IntoView {
+    view! {
+        <label class="field">
+            <span>"Type "<strong>{name}</strong>" to confirm"</span>
+            <input type="text" autocomplete="off" autocapitalize="off" spellcheck="false" bind:value=typed/>
+        </label>
     }
 }

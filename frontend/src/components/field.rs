@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use super::{Glyph, Icon};
+
 /// A text input with its label and, below it, what to put in.
 #[component]
 pub fn Field(
@@ -40,6 +42,28 @@ pub fn Choice(
             <select on:change=move |event| value.set(event_target_value(&event))>{move || options.get().into_iter().map(option).collect_view()}</select>
         </label>
     }
+}
+
+/// One of a few that need a picture and a sentence each: (value, picture, title, words).
+pub type Card = (&'static str, Glyph, &'static str, &'static str);
+
+#[component]
+pub fn Cards(
+    legend: &'static str,
+    /// Of the radio buttons, which belong together by it.
+    name: &'static str,
+    value: RwSignal<String>,
+    cards: &'static [Card],
+) -> impl IntoView {
+    let card = move |&(own, glyph, title, words): &Card| {
+        view! {
+            <label class="option">
+                <input type="radio" name=name value=own prop:checked=move || value.get() == own on:change=move |_| value.set(own.to_owned())/>
+                <Icon glyph/><span><strong>{title}</strong><small>{words}</small></span>
+            </label>
+        }
+    };
+    view! { <fieldset class="options"><legend>{legend}</legend>{cards.iter().map(card).collect_view()}</fieldset> }
 }
 
 /// Yes or no.

@@ -24,6 +24,7 @@ fn targets(projects: &[Project]) -> Vec<Target> {
     let pages = [
         ("Home", "/"),
         ("New project", "/new"),
+        ("New stack", "/new/stack"),
         ("Settings", "/settings"),
         ("Users", "/settings/users"),
         ("Tokens", "/settings/tokens"),
@@ -47,6 +48,7 @@ fn targets(projects: &[Project]) -> Vec<Target> {
                 ("env", "environment"),
                 ("domains", "domains"),
                 ("addons", "add-ons"),
+                ("options", "options"),
             ] {
                 let words = if tab.is_empty() { words.clone() } else { format!("{words} / {kind}") };
                 all.push(target(words, kind, format!("{href}/{tab}").trim_end_matches('/').to_owned()));
@@ -66,8 +68,12 @@ pub fn Palette(open: RwSignal<bool>, #[prop(into)] projects: Signal<Vec<Project>
 fn Search(open: RwSignal<bool>, projects: Signal<Vec<Project>>) -> impl IntoView {
     let (query, chosen, navigate) = (RwSignal::new(String::new()), RwSignal::new(0_usize), use_navigate());
     let found = Memo::new(move |_| {
-        let mut found =
-            projects.with(|projects| palette::rank(&query.get(), &targets(projects), |target| target.words.clone()));
+        let mut all = projects.with(|projects| targets(projects));
+        if query.with(|query| query.trim().is_empty()) {
+            // Before the first letter: what there is, not each of its views.
+            all.retain(|target| matches!(target.kind, "project" | "deployment" | "page"));
+        }
+        let mut found = palette::rank(&query.get(), &all, |target| target.words.clone());
         found.truncate(SHOWN);
         found
     });

@@ -116,12 +116,29 @@ fn AccountMenu(overlays: Overlays) -> impl IntoView {
             menu.set_open(false);
         }
     };
+    // As every menu: it goes when something else is pressed, and with Escape, which leaves the cursor at its button.
+    let outside = window_event_listener(leptos::ev::pointerdown, move |event| {
+        let pressed = event.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
+        if let Some(menu) = menu.get_untracked().filter(|menu| !menu.contains(pressed.as_ref())) {
+            menu.set_open(false);
+        }
+    });
+    on_cleanup(move || outside.remove());
+    let escape = move |event: KeyboardEvent| {
+        if let Some(menu) = menu.get_untracked().filter(|menu| menu.open() && event.key() == "Escape") {
+            menu.set_open(false);
+            if let Ok(Some(button)) = menu.query_selector("summary") {
+                drop(button.unchecked_into::<web_sys::HtmlElement>().focus());
+            }
+        }
+    };
     view! {
-        <details class="menu" node_ref=menu>
+        <details class="menu" node_ref=menu on:keydown=escape>
             <summary aria-label="Account and settings"><Icon glyph=Glyph::USER/></summary>
             <div on:click=close>
                 <p class="hint">"Signed in as "<strong>{move || account.name()}</strong></p>
                 <a href="/settings"><Icon glyph=Glyph::SETTINGS/>"Settings"</a>
+                <a href="/catalog"><Icon glyph=Glyph::IMAGE/>"Catalog"</a>
                 <button type="button" class="quiet" on:click=move |_| overlays.password.set(true)><Icon glyph=Glyph::LOCK/>"Change password"</button>
                 <button type="button" class="quiet" on:click=move |_| overlays.help.set(true)><Icon glyph=Glyph::HELP/>"Keyboard"</button>
                 <button type="button" class="quiet" on:click=sign_out><Icon glyph=Glyph::OPEN/>"Sign out"</button>

@@ -5,7 +5,6 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use super::cloning::CloneBanner;
-use super::logs::Logs;
 use super::not_found::{NotFound, place};
 use super::overview::Overview;
 use super::releases::Releases;
@@ -76,7 +75,7 @@ fn view_of(tab: &str, Here { place, deployment, .. }: Here) -> AnyView {
     match tab {
         "" => view! { <Overview place deployment/> }.into_any(),
         "releases" => view! { <Releases place/> }.into_any(),
-        "logs" => view! { <Logs place/> }.into_any(),
+        "logs" => page(parts::logs),
         "env" => page(parts::environment),
         "addons" => page(parts::addons),
         "domains" => page(parts::domains),

@@ -13,7 +13,6 @@ use crate::session::{account, may_change};
 #[component]
 pub fn HomePage() -> impl IntoView {
     let Projects(projects) = expect_context();
-    let events = Live::new(at("/events?limit=12"), of_all);
     view! {
         <div class="page with-side">
             <div>
@@ -27,7 +26,7 @@ pub fn HomePage() -> impl IntoView {
             <aside>
                 <Machine/>
                 <h2>"Recent events"</h2>
-                <EventList events/>
+                <EventList concerns=of_all/>
             </aside>
         </div>
     }

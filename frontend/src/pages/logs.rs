@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use crate::api::Place;
+use super::deployment::Here;
 use crate::components::LogView;
 use crate::log_store::LogStore;
 
@@ -11,7 +11,8 @@ use crate::log_store::LogStore;
 const TAIL: u32 = 5000;
 
 #[component]
-pub fn Logs(place: Place) -> impl IntoView {
+pub fn Logs() -> impl IntoView {
+    let Here { place, .. } = expect_context();
     let only = use_query_map().with_untracked(|query| query.get("component")).unwrap_or_default();
     let store = LogStore::open(place.below(&format!("logs?tail={TAIL}")));
     view! { <LogView store only file=format!("{}-{}.log", place.project, place.deployment) empty="The containers have written nothing yet. What they write to standard output and standard error appears here."/> }

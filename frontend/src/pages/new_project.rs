@@ -70,8 +70,7 @@ impl SourceForm {
 
     /// Git over ssh reads with the project's deploy key.
     fn needs_key(self) -> bool {
-        self.kind.get() == "git"
-            && self.url.with(|url| url.starts_with("ssh://") || (url.contains('@') && !url.contains("://")))
+        self.kind.get() == "git" && self.url.with(|url| format::is_ssh(url))
     }
 }
 
@@ -160,7 +159,7 @@ fn NewProjectForm(
     };
     view! {
         <form class="stack" on:submit=submit>
-            <KindChoice kind=form.kind/>
+            <Cards legend="Where does the code come from?" name="kind" value=form.kind cards=&KINDS/>
             <Show when=move || form.kind.get() == "upload"><DropZone file progress/></Show>
             <SourceFields form/>
             <Field label="Project name" value=name required=true hint="Lower-case letters, digits and hyphens; it also begins its addresses."/>
@@ -190,23 +189,11 @@ async fn create(api: Api, new: &NewProject, made: RwSignal<Option<Project>>) -> 
     Ok(project)
 }
 
-#[component]
-fn KindChoice(kind: RwSignal<String>) -> impl IntoView {
-    let option = move |(own, glyph, title, words): (&'static str, Glyph, &'static str, &'static str)| {
-        view! {
-            <label class="option">
-                <input type="radio" name="kind" value=own prop:checked=move || kind.get() == own on:change=move |_| kind.set(own.to_owned())/>
-                <Icon glyph/><span><strong>{title}</strong><small>{words}</small></span>
-            </label>
-        }
-    };
-    let options = [
-        ("git", Glyph::GIT, "Git repository", "Cloned and built here"),
-        ("upload", Glyph::ARCHIVE, "Archive", "A folder of files, packed"),
-        ("image", Glyph::IMAGE, "Image", "Ready in a registry"),
-    ];
-    view! { <fieldset class="options"><legend>"Where does the code come from?"</legend>{options.map(option).collect_view()}</fieldset> }
-}
+const KINDS: [Card; 3] = [
+    ("git", Glyph::GIT, "Git repository", "Cloned and built here"),
+    ("upload", Glyph::ARCHIVE, "Archive", "A folder of files, packed"),
+    ("image", Glyph::IMAGE, "Image", "Ready in a registry"),
+];
 
 /// The inputs of the chosen kind of source.
 #[component]

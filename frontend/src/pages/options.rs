@@ -1,12 +1,13 @@
 //! The rest of a deployment: its name for people, stage, branch, time, protection, resources, place, and its end.
 
-use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage, InvalidName, Lifetime, Wake};
+use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage, Lifetime, Wake};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use super::cloning::Cloning;
 use super::deployment::Here;
 use super::moving::Moving;
+use super::reset_code::{Reset, ResetCode};
 use super::resources::ResourcesSection;
 use super::timer::lifetimes;
 use super::triggers::Triggers;
@@ -54,6 +55,7 @@ struct Fields {
     name: RwSignal<String>,
     stage: RwSignal<String>,
     branch: RwSignal<String>,
+    reset: Reset,
     protected: RwSignal<bool>,
     lifetime: RwSignal<String>,
     visitors: RwSignal<bool>,
@@ -66,21 +68,25 @@ impl Fields {
             name: text(deployment.display_name.as_ref().map(ToString::to_string)),
             stage: RwSignal::new(deployment.stage.as_str().to_owned()),
             branch: text(deployment.branch.as_ref().map(ToString::to_string)),
+            reset: Reset::new(),
             protected: RwSignal::new(deployment.protected),
             lifetime: RwSignal::new(deployment.lifetime.as_str().to_owned()),
             visitors: RwSignal::new(deployment.wake == Wake::Visitors),
         }
     }
 
-    fn change(self) -> Result<ChangeDeployment, InvalidName> {
+    /// What is asked for, or the rule that an input breaks.
+    fn change(self, of: &Deployment) -> Result<ChangeDeployment, String> {
+        let says = |problem| format!("{problem}.");
+        let branch = some_text(self.branch).map(|branch| branch.parse()).transpose().map_err(says)?;
         Ok(ChangeDeployment {
-            display_name: Some(self.name.get_untracked().parse()?),
+            display_name: Some(self.name.get_untracked().parse().map_err(says)?),
             protected: Some(self.protected.get_untracked()),
             lifetime: Lifetime::parse(&self.lifetime.get_untracked()),
             wake: Some(if self.visitors.get_untracked() { Wake::Visitors } else { Wake::Owner }),
-            branch: some_text(self.branch).map(|branch| branch.parse()).transpose()?,
+            reset_code: self.reset.asked(of, branch.as_ref())?,
+            branch,
             stage: DeploymentStage::parse(&self.stage.get_untracked()),
-            reset_code: false,
             ..ChangeDeployment::default()
         })
     }
@@ -93,13 +99,14 @@ fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: 
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         saved.set(false);
-        let change = match form.change() {
+        let change = match deployment.with_untracked(|deployment| form.change(deployment)) {
             Ok(change) => change,
-            Err(problem) => return attempt.refuse(format!("{problem}.")),
+            Err(problem) => return attempt.refuse(problem),
         };
         let place = place.get_value();
         attempt.run(async move {
             live.put(api.change_deployment(&place, &change).await?);
+            form.reset.done();
             saved.try_set(true);
             Ok(())
         });
@@ -109,6 +116,7 @@ fn OptionsForm(place: StoredValue<Place>, deployment: Signal<Deployment>, live: 
             <Field label="Display name" value=form.name placeholder=place.with_value(|place| place.deployment.to_string()) hint="For people; addresses and identifiers stay."/>
             <Choice label="Stage" value=form.stage options=Signal::stored(stages())/>
             <Field label="Branch" value=form.branch placeholder="the project's" hint="What “Deploy” takes where the source is a git repository."/>
+            <ResetCode reset=form.reset deployment/>
             <Choice label="Runs" value=form.lifetime options=Signal::stored(lifetimes())/>
             <Switch label="Visitors may start it again once it is stopped" on=form.visitors/>
             <Switch label="Protected: cannot be deleted" on=form.protected/>

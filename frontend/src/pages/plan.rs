@@ -1,25 +1,54 @@
 //! What a deploy would change now, before it happens, and where the engine shows something else than it should.
 
-use boathouse_types::{Drift, Plan, PlanAction, PlanKind, PlanStep};
+use boathouse_types::{Drift, Plan};
 use leptos::prelude::*;
 
 use super::deployment::Here;
+use crate::api::Place;
 use crate::components::*;
 use crate::live::{Live, of_project};
 
-/// A card on the overview; nothing where nothing waits and nothing has drifted.
+/// A card on the overview: what waits and what has drifted; with code from git, also what another version would bring.
 #[component]
 pub fn PendingChanges() -> impl IntoView {
-    let Here { place, .. } = expect_context();
+    let Here { place, deployment, .. } = expect_context();
     let live = Live::<Plan>::new(place.below("plan"), of_project(place.project.to_string()));
-    live.beside(|plan| {
-        let is_needed = move |plan: &Plan| !plan.steps.is_empty() || !plan.drift.is_empty();
-        view! { {move || Some(plan.get()).filter(is_needed).map(|plan| view! { <Card plan/> })} }.into_any()
+    let ahead = StoredValue::new(place.clone());
+    let usual = usual_branch(place);
+    let is_live = Memo::new(move |_| deployment.with(|deployment| deployment.live.is_some()));
+    live.beside(move |plan| {
+        let is_needed = move || plan.with(|plan| !plan.steps.is_empty() || !plan.drift.is_empty());
+        let can_look = move || is_live.get() && usual.get().is_some();
+        view! {
+            <Show when=move || is_needed() || can_look()>
+                <section class="plan" aria-label="Pending changes">
+                    {move || Some(plan.get()).filter(|_| is_needed()).map(|plan| view! { <Waiting plan/> })}
+                    <Show when=can_look><AnotherVersion place=ahead.get_value() usual/></Show>
+                </section>
+            </Show>
+        }
+        .into_any()
     })
 }
 
 #[component]
-fn Card(plan: Plan) -> impl IntoView {
+fn AnotherVersion(place: Place, usual: Memo<Option<Usual>>) -> impl IntoView {
+    let reference = RwSignal::new(String::new());
+    let branch = usual.get_untracked().and_then(|Usual(branch)| branch);
+    let placeholder = branch.map_or_else(|| "main, v1.2.0, 4f2a91c…".to_owned(), |branch| branch.to_string());
+    view! {
+        <details class="another-version">
+            <summary><Icon glyph=Glyph::CHEVRON/><strong>"Plan another version"</strong><span class="hint">"What a deploy of it would change, before it does"</span></summary>
+            <div class="ask">
+                <Field label="Branch, tag or commit" value=reference placeholder/>
+                <PlanAhead place reference/>
+            </div>
+        </details>
+    }
+}
+
+#[component]
+fn Waiting(plan: Plan) -> impl IntoView {
     let count = plan.steps.len();
     let title = crate::format::plural(count as i64, "pending change");
     let drift = (!plan.drift.is_empty()).then(|| {
@@ -29,56 +58,9 @@ fn Card(plan: Plan) -> impl IntoView {
     let steps = (count > 0).then(|| view! {
         <details class="pending-changes">
             <summary><Icon glyph=Glyph::CHEVRON/><strong>{title}</strong><span class="hint">"What “Deploy” would do, in this order"</span></summary>
-            <ol class="changes">{plan.steps.into_iter().map(|step| view! { <Step step/> }).collect_view()}</ol>
+            <PlanSteps steps=plan.steps notes=Vec::new()/>
         </details>
     });
     let notes = plan.notes.into_iter().map(|note| view! { <p class="hint">{note}</p> }).collect_view();
-    view! { <section class="plan" aria-label="Pending changes">{steps}{drift}{notes}</section> }
-}
-
-#[component]
-fn Step(step: PlanStep) -> impl IntoView {
-    let (glyph, class) = match step.action {
-        PlanAction::Add => (Glyph::PLUS, "good"),
-        PlanAction::Change => (Glyph::SETTINGS, "warn"),
-        PlanAction::Restart => (Glyph::ROLL_BACK, "warn"),
-        PlanAction::Remove => (Glyph::TRASH, "bad"),
-    };
-    let what = what(&step);
-    view! {
-        <li>
-            <span class=format!("mark {class}")><Icon glyph/>{step.action.as_str()}</span>
-            <span><strong>{what}</strong>" "<span class="hint">{step.reason}</span></span>
-        </li>
-    }
-}
-
-/// "api", "the variable KEY of api".
-fn what(step: &PlanStep) -> String {
-    match (&step.name, step.kind) {
-        (Some(name), kind) => format!("the {} {name} of {}", kind.as_str(), step.identifier),
-        (None, PlanKind::Addon) => format!("the add-on {}", step.identifier),
-        (None, kind) => format!("the {} {}", kind.as_str(), step.identifier),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_name_what_they_are_about() {
-        let step = |kind, name: Option<&str>| PlanStep {
-            action: PlanAction::Add,
-            kind,
-            identifier: "api".parse().unwrap(),
-            name: name.map(str::to_owned),
-            reason: String::new(),
-        };
-        assert_eq!(what(&step(PlanKind::Variable, Some("KEY"))), "the variable KEY of api");
-        assert_eq!(
-            (what(&step(PlanKind::Addon, None)), what(&step(PlanKind::Component, None))),
-            ("the add-on api".into(), "the component api".into())
-        );
-    }
+    view! { {steps}{drift}{notes} }
 }

@@ -1,15 +1,17 @@
 //! A project: its deployments, its source, its deploy key, its end.
 
-use boathouse_types::{ChangeProject, DeploymentStage, Event, NewDeployment, Project, ProjectName, Source};
+use boathouse_types::{ChangeProject, DeploymentStage, Lifetime, NewDeployment, Project, ProjectName, Source};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use super::analyze::AnalyzeSource;
 use super::canvas::Canvas;
+use super::git_access::SignIn;
 use super::home::{DeploymentRow, glyph_of};
 use super::new_project::{SourceFields, SourceForm};
 use super::not_found::{NotFound, param};
-use crate::api::{Place, api, at};
+use super::timer::lifetimes;
+use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
 use crate::format;
@@ -28,12 +30,12 @@ pub fn ProjectPage() -> impl IntoView {
 #[component]
 fn OneProject(name: ProjectName) -> impl IntoView {
     let live = Live::<Project>::new(boathouse_types::path::project(&name), of_project(name.to_string()));
-    let events = Live::<Vec<Event>>::new(at(&format!("/events?project={name}&limit=12")), of_project(name.to_string()));
     let body = move |project| {
+        let (query, concerns) = (format!("project={name}&"), of_project(name.to_string()));
         view! {
             <div class="with-side">
                 <div><Sections project live/></div>
-                <aside><h2>"Recent events"</h2><EventList events hide_project=true/></aside>
+                <aside><h2>"Recent events"</h2><EventList query concerns hide_project=true/></aside>
             </div>
         }
         .into_any()
@@ -88,7 +90,7 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
         <section>
             <header class="section-title"><h2>"Source"</h2><Show when=may_change><AnalyzeButton project/><ChangeSource project live/></Show></header>
             <p class="source">{move || { let source = source.get(); view! { <Icon glyph=glyph_of(&source)/><span>{format::source(&source)}</span> } }}</p>
-            <DeployKey project live/>
+            <SignIn project live/>
         </section>
         <Show when=may_change><DeleteProject project/></Show>
     }
@@ -109,6 +111,8 @@ fn AddDeploymentForm(project: Signal<Project>, live: Live<Project>) -> impl Into
     let (name, stage, branch) =
         (RwSignal::new("staging".to_owned()), RwSignal::new("staging".to_owned()), RwSignal::new(String::new()));
     let is_git = project.with_untracked(|project| matches!(project.source, Source::Git { .. }));
+    let usual = (String::new(), "as is usual for its stage: 12 hours in development, else for ever".to_owned());
+    let (lifetime, lifetimes) = (RwSignal::new(String::new()), [usual].into_iter().chain(lifetimes()).collect());
     let add = move || {
         let (project, navigate) = (project.with_untracked(|project| project.name.clone()), navigate.clone());
         let parsed = name.get_untracked().trim().parse().map_err(|problem| format!("{problem}"));
@@ -116,9 +120,9 @@ fn AddDeploymentForm(project: Signal<Project>, live: Live<Project>) -> impl Into
         match (parsed, branch) {
             (Ok(name), Ok(branch)) => attempt.run(async move {
                 let stage = DeploymentStage::parse(&stage.get_untracked()).unwrap_or_default();
-                let deployment = api
-                    .create_deployment(&project, &NewDeployment { name, stage, branch, lifetime: None, wake: None })
-                    .await?;
+                let lifetime = Lifetime::parse(&lifetime.get_untracked());
+                let new = NewDeployment { name, stage, branch, lifetime, wake: None };
+                let deployment = api.create_deployment(&project, &new).await?;
                 live.refresh();
                 navigate(&Place::of(&deployment).page(), Default::default());
                 Ok(())
@@ -132,6 +136,7 @@ fn AddDeploymentForm(project: Signal<Project>, live: Live<Project>) -> impl Into
             <Field label="Name" value=name required=true/>
             <Choice label="Stage" value=stage options=Signal::stored(super::options::stages())/>
             {is_git.then(|| view! { <Field label="Branch" value=branch hint="Empty: the project's branch."/> })}
+            <Choice label="Runs" value=lifetime options=Signal::stored(lifetimes)/>
         </Form>
     }
 }
@@ -175,33 +180,6 @@ fn ChangeSourceForm(project: Signal<Project>, live: Live<Project>, open: RwSigna
 fn AnalyzeButton(project: Signal<Project>) -> impl IntoView {
     let has_files = Memo::new(move |_| project.with(|project| !matches!(project.source, Source::Image { .. })));
     view! { <Show when=move || has_files.get()><AnalyzeSource project/></Show> }
-}
-
-/// The public half of the key, where a git source may need one.
-#[component]
-fn DeployKey(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
-    let (api, attempt) = (api(), Attempt::new());
-    let key = Memo::new(move |_| project.with(|project| project.deploy_key.clone()));
-    let is_git = Memo::new(move |_| project.with(|project| matches!(project.source, Source::Git { .. })));
-    let make = move |()| {
-        let name = project.with_untracked(|project| project.name.clone());
-        attempt.run(async move {
-            live.put(api.make_deploy_key(&name).await?);
-            Ok(())
-        });
-    };
-    move || {
-        match key.get() {
-        Some(key) => view! { <p class="hint">"Deploy key: give it read access at the git server."</p><CopyText text=key label="deploy key"/> }.into_any(),
-        None if is_git.get() && may_change() => view! {
-            <p class="hint">"A private repository over ssh needs a deploy key."</p>
-            <AttemptProblem attempt/>
-            <Button attempt label="Make a deploy key" glyph=Glyph::KEY on_press=Callback::new(make)/>
-        }
-        .into_any(),
-        None => ().into_any(),
-    }
-    }
 }
 
 #[component]

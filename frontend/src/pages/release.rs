@@ -130,7 +130,7 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
             }}
             {move || again.get().map(|source| view! { <DeployButton place=place.get_value() source/> })}
             <Show when=move || can_promote.get()><PromoteRelease place=place.get_value() number/></Show>
-            <a class="button" href=deployment>"View the deployment"</a>
+            <a class="button way-back" href=deployment>"View the deployment"</a>
             <AttemptProblem attempt/>
         </div>
     }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use boathouse_types::{CatalogPackage, ErrorBody, StackPreview, Starter};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::hooks::use_navigate;
 
+use super::launch::Launch;
 use super::shelf::{MakeCard, Shelf};
-use crate::api::{Place, api};
-use crate::app::Projects;
+use crate::api::api;
 use crate::components::*;
 use crate::live::{Live, of_nothing};
 use crate::stack_choice::{ADDON, Branch, COMPONENT, Chosen, Part, tree};
@@ -19,9 +18,9 @@ const PREVIEW_AFTER: Duration = Duration::from_millis(300);
 
 /// What the page works on.
 #[derive(Clone, Copy)]
-struct Builder {
-    name: RwSignal<String>,
-    chosen: RwSignal<Chosen>,
+pub struct Builder {
+    pub name: RwSignal<String>,
+    pub chosen: RwSignal<Chosen>,
     catalog: Signal<Vec<CatalogPackage>>,
     preview: RwSignal<Option<StackPreview>>,
     /// Why there is no preview.
@@ -178,33 +177,6 @@ fn PartRow(builder: Builder, id: u32) -> impl IntoView {
         </li>
     }
     .into_any()
-}
-
-/// The one button: code, repository, project and first release.
-#[component]
-fn Launch(builder: Builder) -> impl IntoView {
-    let (api, attempt, navigate) = (api(), Attempt::new(), use_navigate());
-    let Projects(projects) = expect_context();
-    let launch = move || {
-        let choice = match builder.chosen.with_untracked(|chosen| chosen.choice(&builder.name.get_untracked())) {
-            Ok(choice) => choice,
-            Err(problem) => return attempt.refuse(problem),
-        };
-        let navigate = navigate.clone();
-        attempt.run(async move {
-            let project = api.create_stack(&choice).await?;
-            projects.refresh();
-            let Some(place) = project.deployments.first().map(Place::of) else { return Ok(()) };
-            let release = api.deploy(&place, None).await?;
-            navigate(&place.release_page(release.number), Default::default());
-            Ok(())
-        });
-    };
-    view! {
-        <Form attempt label="Create and deploy" glyph=Glyph::DEPLOY on_submit=launch>
-            <Field label="Project name" value=builder.name required=true placeholder="shop" hint="Also begins its addresses."/>
-        </Form>
-    }
 }
 
 /// The files that will be in the repository, and the text of the one that is looked at.

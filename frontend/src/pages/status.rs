@@ -26,7 +26,7 @@ pub fn Status() -> impl IntoView {
     let live = Live::<StatusTree>::streamed(place.below("status"));
     live.show(|tree| {
         let group = move |(kind, open)| view! { <Group tree kind open/> };
-        view! { <div class="status-tree">{GROUPS.into_iter().map(group).collect_view()}</div> }.into_any()
+        view! { <header class="section-title"><h2>"Status"</h2><RestartAll tree/></header><div class="status-tree">{GROUPS.into_iter().map(group).collect_view()}</div> }.into_any()
     })
 }
 
@@ -111,6 +111,34 @@ fn NodeActions(kind: StatusKind, component: Identifier, serves: bool) -> impl In
             })}
         </span>
     }
+}
+
+/// For what is read at the start alone, or holds on to what it should not. One container has its own button.
+#[component]
+fn RestartAll(tree: Signal<StatusTree>) -> impl IntoView {
+    let Here { place, live, .. } = expect_context();
+    let (api, attempt, open) = (api(), Attempt::new(), RwSignal::new(false));
+    let several = Memo::new(move |_| tree.with(|tree| restartable(tree) > 1));
+    let restart = Callback::new(move |()| {
+        let place = place.clone();
+        attempt.run(async move {
+            live.put(api.restart_all(&place).await?);
+            open.try_set(false);
+            Ok(())
+        });
+    });
+    view! {
+        <Show when=move || several.get() && may_change()>
+            <button type="button" class="quiet" on:click=move |_| open.set(true)><Icon glyph=Glyph::ROLL_BACK/><span>"Restart all"</span></button>
+        </Show>
+        <Confirm open title="Restart all containers?" verb="Restart all" glyph=Glyph::ROLL_BACK attempt on_confirm=restart
+            says="One after the other, add-ons first: each finishes the requests it has, is stopped, and the next one waits until it answers again. Until then new requests to it are held for a moment or refused."/>
+    }
+}
+
+fn restartable(tree: &StatusTree) -> usize {
+    let containers = tree.groups.iter().filter(|group| group.kind == StatusKind::Containers);
+    containers.flat_map(|group| &group.nodes).filter(|node| node.counts && node.component.is_some()).count()
 }
 
 #[component]

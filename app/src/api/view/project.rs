@@ -43,6 +43,7 @@ fn together(row: ProjectRow, deployments: Vec<Deployment>) -> Project {
         recycled: row.recycled,
         source: row.source,
         deploy_key: row.deploy_key_public,
+        git_login: row.git_login,
         created_at: row.created_at,
     }
 }
