@@ -6,6 +6,7 @@ pub mod notify;
 pub mod cli;
 pub mod state;
 pub mod task;
+mod memory;
 pub mod observed;
 pub mod db;
 pub mod stack;

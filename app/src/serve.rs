@@ -19,7 +19,7 @@ use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::supervisor::Supervisor;
 use crate::task::Tasks;
-use crate::{addon, api, clock, edge, hook, lifecycle, logs, notify, release, supervisor, trace};
+use crate::{addon, api, clock, edge, hook, lifecycle, logs, memory, notify, release, supervisor, trace};
 
 /// Requests under way get this long at shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -59,6 +59,7 @@ async fn serve(config: ServeArgs) -> Result<()> {
     release::start(&app, engine.clone());
     hook::start(&app);
     lifecycle::start(&app, engine);
+    memory::start(&app);
     let (http, https) = edge.addresses();
     tracing::info!(?http, ?https, data_dir = %app.paths.root.display(), version = env!("CARGO_PKG_VERSION"), "boathouse is ready");
     notify::tell(app.config.notify_socket.as_deref(), notify::READY);

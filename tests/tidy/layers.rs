@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("db", &["secret", "stack"]),
     ("observed", &[]),
     ("task", &[]),
+    ("memory", &["state", "task"]),
     // One fetch per mirror at a time, whoever asks: a release, or somebody who looks.
     ("state", &["config", "db", "git", "logs", "observed", "secret", "task"]),
     ("site", &[]),
@@ -91,6 +92,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "hook",
             "lifecycle",
             "logs",
+            "memory",
             "notify",
             "observed",
             "release",

@@ -81,7 +81,7 @@ impl Db {
         F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     {
         let db = self.clone();
-        blocking(move || db.write_blocking(work)).await
+        blocking(Box::new(move || db.write_blocking(work))).await
     }
 
     /// As [`Db::write`], for callers outside a runtime.
@@ -103,7 +103,7 @@ impl Db {
         let db = self.clone();
         let _permit = db.0.reader_permits.acquire().await.expect("the semaphore is never closed");
         let reader = self.clone();
-        blocking(move || reader.read_blocking(work)).await
+        blocking(Box::new(move || reader.read_blocking(work))).await
     }
 
     /// As [`Db::read`], for callers outside a runtime.
@@ -146,7 +146,8 @@ pub fn check_file(path: &Path) -> Result<()> {
     migrate::refuse_newer(&connection)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+/// Boxed, so that the runtime's machinery is compiled once per kind of value and not once per query.
+async fn blocking<T: Send + 'static>(work: Box<dyn FnOnce() -> Result<T> + Send>) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
