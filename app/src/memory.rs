@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use crate::error::Result;
 use crate::state::App;
 use crate::task::Poke;
 
@@ -15,15 +14,16 @@ const PERIOD: Duration = Duration::from_secs(15);
 /// Starts the task.
 pub fn start(app: &App) {
     let description = "gives freed memory back to the system";
-    app.tasks.reconcile("memory", description, Some(PERIOD), Poke::default(), || async { give_back() });
+    app.tasks.reconcile("memory", description, Some(PERIOD), Poke::default(), || async {
+        give_back();
+        Ok(())
+    });
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "what a task answers")]
-fn give_back() -> Result<()> {
+fn give_back() {
     // SAFETY: takes no pointer and may be called by any thread at any time; not forced, it returns only what has been free for long.
     #[expect(unsafe_code, reason = "the allocator's crate has no safe name for it")]
     unsafe {
         libmimalloc_sys::mi_collect(false);
     }
-    Ok(())
 }
