@@ -284,7 +284,7 @@ async fn the_keyboard_reaches_everything_by_name() {
     let browser = signed_in(&server, 1440).await;
     browser.sees("shop").await;
     browser.keys("Control+k").await;
-    browser.sees("shop / production / logs").await;
+    browser.sees("Variables of all projects").await;
     browser.types("sh pro env").await;
     browser.keys("Enter").await;
     browser.is_at("/projects/shop/production/env").await;

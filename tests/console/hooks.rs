@@ -44,7 +44,7 @@ async fn a_hook_is_set_up_and_every_push_has_its_reason() {
     let host = refused.secret(&revealed.secret);
     host.push("1", "main", &sha).await.ok();
     // Nobody looks again: what was decided comes by itself.
-    browser.sees_within(LIVE, "Not deployed. No changed file matches the watch paths").await;
+    browser.sees_within(LIVE, "production: not deployed. No changed file matches the watch paths").await;
     let sha = repo.commit(&[file("web/index.html", "two")], "second");
     host.push("2", "main", &sha).await.ok();
     browser.sees_within(LIVE, "release #2").await;
