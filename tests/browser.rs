@@ -88,8 +88,10 @@ impl Browser {
 
     /// What the page shows, as a person reads it.
     pub async fn text(&self) -> String {
-        self.load_again_where_cut().await;
         let text = self.run("return document.body?.innerText").await.as_str().unwrap_or_default().to_owned();
+        if text.contains("ERR_NETWORK_CHANGED") {
+            self.load_again_where_cut().await;
+        }
         self.seen.lock().unwrap().clone_from(&text);
         text
     }
@@ -291,12 +293,12 @@ impl Browser {
     }
 
     async fn find(&self, path: &str) -> Option<Element> {
-        self.load_again_where_cut().await;
         for element in self.page.find_all(Locator::XPath(path)).await.ok()? {
             if element.is_displayed().await.unwrap_or(false) && element.is_enabled().await.unwrap_or(false) {
                 return Some(element);
             }
         }
+        self.load_again_where_cut().await;
         None
     }
 
