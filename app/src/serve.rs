@@ -134,3 +134,24 @@ fn lock(paths: &Paths) -> Result<OwnedFd> {
             .hint("Stop it first, or choose another directory: boathouse serve --data-dir PATH")),
     }
 }
+
+#[cfg(test)]
+pub mod test {
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    /// Everything that is stored, in a folder of a test's own.
+    pub fn app(folder: &Path) -> App {
+        let flags = ["test", "--data-dir", folder.to_str().unwrap(), "--console-host", "boathouse.localhost"];
+        open(Flags::parse_from(flags).serve).unwrap()
+    }
+}

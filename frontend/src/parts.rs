@@ -28,7 +28,7 @@ pub fn stack() -> Loaded {
     Ok(|| view! { <pages::StackPage/> }.into_any())
 }
 
-#[wasm_split(build, wasm_split_path = leptos::wasm_split, fallible)]
+#[wasm_split(settings, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn catalog() -> Loaded {
     Ok(|| view! { <pages::CatalogPage/> }.into_any())
 }
@@ -63,7 +63,12 @@ pub fn release() -> Loaded {
     Ok(|| view! { <pages::ReleasePage/> }.into_any())
 }
 
-#[wasm_split(logs, wasm_split_path = leptos::wasm_split, fallible)]
+#[wasm_split(release, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn releases() -> Loaded {
+    Ok(|| view! { <pages::Releases/> }.into_any())
+}
+
+#[wasm_split(release, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn logs() -> Loaded {
     Ok(|| view! { <pages::Logs/> }.into_any())
 }

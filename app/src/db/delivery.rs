@@ -32,6 +32,22 @@ pub struct NewDelivery<'a> {
     pub redelivery_of: Option<DeliveryId>,
 }
 
+impl<'a> NewDelivery<'a> {
+    /// One that tells this and waits to be decided.
+    pub fn waiting(project: ProjectId, provider: Provider, happening: &'a Happening) -> Self {
+        let (key, reason, redelivery_of) = (None, None, None);
+        Self {
+            project,
+            provider,
+            key,
+            happening: Some(happening),
+            state: DeliveryState::Waiting,
+            reason,
+            redelivery_of,
+        }
+    }
+}
+
 /// Records it. One that came before under the same key is found instead, as it is now: nothing is done twice.
 pub fn record(tx: &Transaction<'_>, new: &NewDelivery<'_>) -> Result<(Delivery, bool)> {
     let now = clock::now();

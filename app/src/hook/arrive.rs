@@ -96,13 +96,10 @@ async fn record(app: &App, project: ProjectRow, sender: Sender, told: Vec<Happen
                 let key = sender.key.as_ref().map(|key| if nth == 0 { key.clone() } else { format!("{key}#{nth}") });
                 let (state, reason) = judged(&project, happening);
                 let new = NewDelivery {
-                    project: project.id,
-                    provider: sender.provider,
                     key: key.as_deref(),
-                    happening: Some(happening),
                     state,
                     reason: reason.as_deref(),
-                    redelivery_of: None,
+                    ..NewDelivery::waiting(project.id, sender.provider, happening)
                 };
                 let (delivery, is_new) = delivery::record(tx, &new)?;
                 if is_new {
@@ -196,15 +193,7 @@ pub async fn pushed(app: &App, project: &ProjectName, moved: Vec<Happening>) -> 
             let project = project::by_name(tx, &name)?;
             let mut recorded = Vec::new();
             for happening in moved.iter().filter(|one| one.after.is_some()) {
-                let new = NewDelivery {
-                    project: project.id,
-                    provider: Provider::Boathouse,
-                    key: None,
-                    happening: Some(happening),
-                    state: DeliveryState::Waiting,
-                    reason: None,
-                    redelivery_of: None,
-                };
+                let new = NewDelivery::waiting(project.id, Provider::Boathouse, happening);
                 recorded.push(delivery::record(tx, &new)?.0.id);
             }
             Ok(recorded)
@@ -230,13 +219,10 @@ pub fn again(tx: &Transaction<'_>, project: &ProjectRow, id: DeliveryId, actor: 
         _ => judged(project, told),
     };
     let new = NewDelivery {
-        project: project.id,
-        provider: old.provider,
-        key: None,
-        happening: Some(told),
         state,
         reason: reason.as_deref(),
         redelivery_of: Some(id),
+        ..NewDelivery::waiting(project.id, old.provider, told)
     };
     let (made, _) = delivery::record(tx, &new)?;
     let about = About { project: Some(&project.name), ..About::default() };

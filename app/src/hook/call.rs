@@ -1,10 +1,10 @@
 //! The deploy token: whoever has it can ask for a release of its project, and do nothing else.
 
 use boathouse_types::{
-    CallDeploy, Decision, DeliveryState, DeploymentName, Happening, HookEvent, ProjectId, ProjectName, Provider,
-    ReleaseId, Trigger,
+    CallDeploy, Decision, DeploymentName, Happening, HookEvent, ProjectId, ProjectName, Provider, ReleaseId, Trigger,
 };
 
+use super::payload::bare;
 use crate::db::delivery::{self, NewDelivery};
 use crate::db::{Transaction, deployment, hook, project};
 use crate::error::{Error, Result, unauthenticated};
@@ -61,27 +61,8 @@ fn note(
     reference: Option<&str>,
     number: i64,
 ) -> Result<()> {
-    let happening = Happening {
-        event: HookEvent::Call,
-        name: "deploy".to_owned(),
-        reference: reference.map(str::to_owned),
-        before: None,
-        after: None,
-        commits: None,
-        author: None,
-        repository: Vec::new(),
-        pull_request: None,
-    };
-    let new = NewDelivery {
-        project,
-        provider: Provider::Ci,
-        key: None,
-        happening: Some(&happening),
-        state: DeliveryState::Waiting,
-        reason: None,
-        redelivery_of: None,
-    };
-    let (made, _) = delivery::record(tx, &new)?;
+    let happening = Happening { reference: reference.map(str::to_owned), ..bare(HookEvent::Call, "deploy") };
+    let (made, _) = delivery::record(tx, &NewDelivery::waiting(project, Provider::Ci, &happening))?;
     let reason = "asked for with the deploy token".to_owned();
     let decision = Decision { deployment: deployment.clone(), release: Some(number), reason };
     delivery::decide(tx, made.id, None, &[decision]).map(drop)

@@ -213,21 +213,8 @@ fn measure(folder: &Path, size: &mut Size, most: u64, files: usize) {
 mod tests {
     use std::net::TcpListener;
 
-    use clap::Parser;
-
     use super::*;
-    use crate::config::ServeArgs;
-
-    #[derive(Parser)]
-    struct Flags {
-        #[command(flatten)]
-        serve: ServeArgs,
-    }
-
-    fn app(folder: &Path) -> App {
-        let flags = ["test", "--data-dir", folder.to_str().unwrap(), "--console-host", "boathouse.localhost"];
-        crate::serve::open(Flags::parse_from(flags).serve).unwrap()
-    }
+    use crate::serve::test::app;
 
     const LITTLE: Limits = Limits {
         patience: Duration::from_secs(30),

@@ -16,7 +16,7 @@ use parts::Parts;
 
 mod parts;
 
-/// WebAssembly that any first visit may load, compressed: of the frame and of the page that it opens.
+/// What any first visit may load, compressed: the frame and the page that it opens.
 const FIRST_LOAD_BUDGET: usize = 400_000;
 const BROTLI_QUALITY: u32 = 11;
 const BROTLI_WINDOW: u32 = 24;
@@ -127,8 +127,7 @@ fn boot_module(js: &str, wasm: &str) -> String {
 
 /// Only what the network does is tried again (a `TypeError`); a module that was fetched and failed once more needs another address.
 /// Where the server is back with another console, only a new page knows the names of its files.
-const BOOT: &str =
-    "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url), note = document.getElementById('boot');
+const BOOT: &str = "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url), note = document.getElementById('boot');
 for (const sheet of document.querySelectorAll('link[rel=stylesheet]')) if (!sheet.sheet) sheet.href += '?1';
 const start = async (tried) => {
   try {
@@ -201,7 +200,7 @@ impl Site {
             println!("{name:<40} {plain:>10} {:>10}", small.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()));
         }
         println!("{:<40} {:>10} {:>10}", "total", "", self.sent(self.sizes.keys()));
-        for (first, bytes) in self.first_loads(|_| true) {
+        for (first, bytes) in self.first_loads() {
             println!("{:<40} {:>10} {bytes:>10}", format!("first load of {first}"), "");
         }
     }
@@ -211,21 +210,18 @@ impl Site {
         names.filter_map(|name| self.sizes.get(name)).map(|(plain, small)| small.unwrap_or(*plain)).sum()
     }
 
-    /// The bytes that a first visit loads of the files that count, by the page that it opens.
-    fn first_loads(&self, counts: impl Fn(&str) -> bool) -> Vec<(&str, usize)> {
+    /// The bytes that a first visit loads, by the page that it opens.
+    fn first_loads(&self) -> Vec<(&str, usize)> {
         let is_of_a_part = |name: &&String| self.parts.values().any(|files| files.contains(name));
-        let frame = self.sent(self.sizes.keys().filter(|name| counts(name) && !is_of_a_part(name)));
-        let of_part = |files: &[String]| frame + self.sent(files.iter().filter(|name| counts(name)));
-        let pages = self.parts.iter().map(|(part, files)| (part.as_str(), of_part(files)));
+        let frame = self.sent(self.sizes.keys().filter(|name| !is_of_a_part(name)));
+        let pages = self.parts.iter().map(|(part, files)| (part.as_str(), frame + self.sent(files.iter())));
         [("home", frame)].into_iter().chain(pages).collect()
     }
 
     fn keeps_the_budget(&self) -> Result<()> {
-        for (first, bytes) in self.first_loads(|name| name.ends_with(".wasm")) {
+        for (first, bytes) in self.first_loads() {
             if bytes > FIRST_LOAD_BUDGET {
-                bail!(
-                    "the first load of {first} has {bytes} bytes of WebAssembly, more than {FIRST_LOAD_BUDGET}: put what it does not need at once into a part of its own (frontend/src/parts.rs)"
-                );
+                bail!("the first load of {first} is {bytes} bytes, more than {FIRST_LOAD_BUDGET}: put what it does not need at once into a part of its own (frontend/src/parts.rs)");
             }
         }
         Ok(())

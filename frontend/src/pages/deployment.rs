@@ -7,7 +7,6 @@ use leptos_router::hooks::use_params_map;
 use super::cloning::CloneBanner;
 use super::not_found::{NotFound, place};
 use super::overview::Overview;
-use super::releases::Releases;
 use super::timer::Timer;
 use crate::api::{Answer, Place, api};
 use crate::app::Projects;
@@ -74,7 +73,7 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
 fn view_of(tab: &str, Here { place, deployment, .. }: Here) -> AnyView {
     match tab {
         "" => view! { <Overview place deployment/> }.into_any(),
-        "releases" => view! { <Releases place/> }.into_any(),
+        "releases" => page(parts::releases),
         "logs" => page(parts::logs),
         "env" => page(parts::environment),
         "addons" => page(parts::addons),

@@ -7,7 +7,7 @@ use super::commit_status::CommitStatusSection;
 use super::deliveries::Deliveries;
 use super::deploy_token::DeployTokenSection;
 use super::hook_setup::SetUp;
-use super::not_found::{NotFound, param};
+use super::not_found::of_named_project;
 use super::reveal::hide_later;
 use crate::api::api;
 use crate::components::*;
@@ -23,11 +23,7 @@ pub struct Hooked {
 
 #[component]
 pub fn HooksPage() -> impl IntoView {
-    let name = param::<ProjectName>("project");
-    move || match name.get() {
-        Some(name) => view! { <OfProject name/> }.into_any(),
-        None => view! { <NotFound what="project"/> }.into_any(),
-    }
+    of_named_project(|name| view! { <OfProject name/> }.into_any())
 }
 
 #[component]

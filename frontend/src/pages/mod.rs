@@ -68,6 +68,7 @@ pub use not_found::*;
 pub use options::Options;
 pub use project::*;
 pub use release::*;
+pub use releases::Releases;
 pub use settings::*;
 pub use setup::*;
 pub use shared::VariablesPage;

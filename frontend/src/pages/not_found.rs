@@ -1,5 +1,6 @@
 //! An address that leads nowhere, and the parameters of those that lead somewhere.
 
+use boathouse_types::ProjectName;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
@@ -22,6 +23,12 @@ pub fn NotFound(what: &'static str) -> impl IntoView {
 pub fn param<T: std::str::FromStr + PartialEq + Send + Sync + 'static>(name: &'static str) -> Memo<Option<T>> {
     let params = use_params_map();
     Memo::new(move |_| params.with(|params| params.get(name)?.parse().ok()))
+}
+
+/// A page of the project that the address names.
+pub fn of_named_project(page: impl Fn(ProjectName) -> AnyView + Send + 'static) -> impl IntoView {
+    let name = param::<ProjectName>("project");
+    move || name.get().map_or_else(|| view! { <NotFound what="project"/> }.into_any(), &page)
 }
 
 /// The deployment that the address names.

@@ -9,7 +9,7 @@ use super::canvas::Canvas;
 use super::git_access::SignIn;
 use super::home::{DeploymentRow, glyph_of};
 use super::new_project::{SourceFields, SourceForm};
-use super::not_found::{NotFound, param};
+use super::not_found::of_named_project;
 use super::timer::lifetimes;
 use crate::api::{Place, api};
 use crate::app::Projects;
@@ -20,11 +20,7 @@ use crate::session::may_change;
 
 #[component]
 pub fn ProjectPage() -> impl IntoView {
-    let name = param::<ProjectName>("project");
-    move || match name.get() {
-        Some(name) => view! { <OneProject name/> }.into_any(),
-        None => view! { <NotFound what="project"/> }.into_any(),
-    }
+    of_named_project(|name| view! { <OneProject name/> }.into_any())
 }
 
 #[component]

@@ -4,13 +4,15 @@ use boathouse_types::{Release, ReleaseState};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::deployment::Here;
 use crate::api::{Place, api};
 use crate::components::*;
 use crate::live::{Live, of_project};
 use crate::session::may_change;
 
 #[component]
-pub fn Releases(place: Place) -> impl IntoView {
+pub fn Releases() -> impl IntoView {
+    let Here { place, .. } = expect_context();
     let newest = Live::<Vec<Release>>::new(place.below("releases"), of_project(place.project.to_string()));
     let older = RwSignal::new(Vec::<Release>::new());
     newest.show(move |newest| {

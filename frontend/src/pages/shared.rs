@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::apply::ApplyBanner;
 use super::environment::{components_of, targets_of};
-use super::not_found::{NotFound, param};
+use super::not_found::of_named_project;
 use super::options::STAGES;
 use super::variables::{AddVariables, VariableRow};
 use crate::api::Place;
@@ -49,11 +49,7 @@ pub fn InstanceVariables() -> impl IntoView {
 /// All scopes that reach a project's deployments.
 #[component]
 pub fn VariablesPage() -> impl IntoView {
-    let name = param::<ProjectName>("project");
-    move || match name.get() {
-        Some(name) => view! { <OfProject name/> }.into_any(),
-        None => view! { <NotFound what="project"/> }.into_any(),
-    }
+    of_named_project(|name| view! { <OfProject name/> }.into_any())
 }
 
 #[component]

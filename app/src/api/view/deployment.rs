@@ -125,26 +125,14 @@ pub fn status(app: &App, row: ContainerRow) -> ContainerStatus {
 #[cfg(test)]
 mod tests {
     use boathouse_types::{DeploymentStage, ReleaseState, Serves, Source, Trigger};
-    use clap::Parser;
 
     use super::*;
     use crate::api::view::project::list;
-    use crate::config::ServeArgs;
     use crate::db::release::{self as releases, NewRow};
     use crate::db::test::statements;
     use crate::db::{Transaction, deployment, host, project};
+    use crate::serve::test::app;
     use crate::stack::{Component, Origin, Stack};
-
-    #[derive(Parser)]
-    struct Flags {
-        #[command(flatten)]
-        serve: ServeArgs,
-    }
-
-    fn app(folder: &std::path::Path) -> App {
-        let flags = ["test", "--data-dir", folder.to_str().unwrap(), "--console-host", "boathouse.localhost"];
-        crate::serve::open(Flags::parse_from(flags).serve).unwrap()
-    }
 
     /// A deployment with a live release, one that failed after it, a container and a host.
     fn live(tx: &Transaction<'_>, project: boathouse_types::ProjectId, name: &str) -> Result<()> {

@@ -4,6 +4,8 @@ mod bitbucket;
 mod github;
 mod gitlab;
 
+use std::borrow::Cow;
+
 use boathouse_types::{Happening, HookEvent, Provider};
 use serde_json::Value;
 
@@ -20,11 +22,11 @@ const MAX_REFERENCE: usize = 250;
 /// Reads a body: JSON, or a form with the field `payload` (GitHub's and Gitea's other choice).
 pub fn read(sender: &Sender, content_type: Option<&str>, body: &[u8]) -> Result<Vec<Happening>> {
     let is_form = content_type.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    let text = if is_form {
+    let text: Cow<'_, [u8]> = if is_form {
         let field = form_urlencoded::parse(body).find(|(name, _)| name == "payload").map(|(_, value)| value);
-        field.ok_or_else(|| not_understood("the form has no field `payload`"))?.into_owned().into_bytes()
+        field.ok_or_else(|| not_understood("the form has no field `payload`"))?.into_owned().into_bytes().into()
     } else {
-        body.to_vec()
+        body.into()
     };
     let value: Value = serde_json::from_slice(&text).map_err(|error| not_understood(&error.to_string()))?;
     let mut found = match sender.provider {
@@ -43,7 +45,7 @@ fn not_understood(why: &str) -> crate::error::Error {
 }
 
 /// An event of which nothing but its name is known.
-fn bare(event: HookEvent, name: &str) -> Happening {
+pub(super) fn bare(event: HookEvent, name: &str) -> Happening {
     Happening {
         event,
         name: name.to_owned(),
