@@ -29,6 +29,7 @@ mod docker;
 mod docker_build;
 mod faults;
 mod hooks;
+mod image_archives;
 mod hooks_crash;
 mod engine_support;
 mod browser;

@@ -76,7 +76,7 @@ impl World {
 
     async fn store(&self, archive: Vec<u8>) -> Result<String, Error> {
         let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(archive))]);
-        upload::store(&self.app, stream).await
+        upload::store(&self.app, stream, upload::Holds::Code).await
     }
 
     async fn request(&self, reference: Option<&str>, upload: Option<String>) -> Result<ReleaseRow, Error> {

@@ -19,6 +19,7 @@ pub const POINTS: &[&str] = &[
     "build.slot_taken",
     "build.image_built",
     "build.image_recorded",
+    "load.loaded",
     "build.files_copied",
     "build.files_prepared",
     "build.files_recorded",

@@ -25,7 +25,7 @@ pub async fn put(app: Data<App>, request: HttpRequest, at: Path<At>, body: Paylo
     upload::refuse_announced(&app, announced)?;
     let here = at.clone();
     read(&app, move |c, _| developed(c, &here).map(drop)).await?;
-    let archive = upload::store(&app, body).await?;
+    let archive = upload::store(&app, body, upload::Holds::Code).await?;
     order(app, at.into_inner(), Some(archive), Vec::new()).await
 }
 

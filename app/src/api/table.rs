@@ -177,7 +177,7 @@ fn releases() -> Vec<Route> {
     vec![
         route(GET, RELEASES, VIEWER, release::list).says("Releases, newest first").query(&[("before", "Only numbers below this."), ("limit", "At most so many; 20 where absent, at most 200.")]).answers_many::<Release>(),
         route(POST, RELEASES, MEMBER, release::create).says("Deploy from git or an image").takes::<NewRelease>().answers::<Release>().with_status(202),
-        route(POST, "/projects/{project}/deployments/{deployment}/releases/upload", MEMBER, upload::create).says("Deploy an archive, at most 2 GiB").query(&[("name", "What the archive is called.")]).takes_bytes(ARCHIVES).answers::<Release>().with_status(202),
+        route(POST, "/projects/{project}/deployments/{deployment}/releases/upload", MEMBER, upload::create).says("Deploy an archive of code or of an image, at most 2 GiB").query(&[("name", "What the archive is called."), ("image", "`true`: it is an image, as `docker save` or an OCI layout has it. Where absent, its content tells.")]).takes_bytes(ARCHIVES).answers::<Release>().with_status(202),
         route(POST, "/projects/{project}/deployments/{deployment}/releases/promote", MEMBER, release::promote).says("Deploy the manifest and images of another deployment's release with this one's environment; nothing is built").takes::<Promote>().answers::<Release>().with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/releases/{number}", VIEWER, release::get).says("One release with stages and failure").answers::<Release>(),
         route(POST, "/projects/{project}/deployments/{deployment}/releases/{number}/cancel", MEMBER, release::cancel).says("Cancel a release that is not live yet").answers::<Release>(),

@@ -10,13 +10,16 @@ use super::deployment::At;
 use super::release::by_id;
 use crate::auth::Actor;
 use crate::error::Result;
+use crate::release::upload::Holds;
 use crate::release::{self, Request};
 use crate::state::App;
 
-/// `?name=`: what the archive was called where it came from.
+/// `?name=`: what the archive was called where it came from; `?image=true`: it is an image.
 #[derive(Deserialize)]
 pub struct Named {
     name: Option<String>,
+    #[serde(default)]
+    image: bool,
 }
 
 pub async fn create(
@@ -32,8 +35,8 @@ pub async fn create(
     release::upload::refuse_announced(&app, announced)?;
     let (looked, at) = (at.clone(), at.into_inner());
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
-    let file = release::upload::store(&app, body).await?;
-    let name = query.into_inner().name;
+    let Named { name, image } = query.into_inner();
+    let file = release::upload::store(&app, body, if image { Holds::Image } else { Holds::Anything }).await?;
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
         let asked = Request { deployment: &deployment, actor: &actor, reference: name.as_deref(), upload: Some(&file) };

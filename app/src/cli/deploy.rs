@@ -16,11 +16,14 @@ use super::{Client, Context, follow, pack};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder, for a project whose code is uploaded [default: .]
-    #[arg(value_name = "DIR", conflicts_with_all = ["archive", "image", "git_ref"])]
+    #[arg(value_name = "DIR", conflicts_with_all = ["archive", "image_tar", "image", "git_ref"])]
     folder: Option<PathBuf>,
     /// A tar, tar.gz, tar.zst or zip instead of a folder
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "git_ref"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image_tar", "image", "git_ref"])]
     archive: Option<PathBuf>,
+    /// An image in a file, as `docker save` or an OCI layout has it (.tar, .tar.gz, .tar.zst): no registry is needed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "git_ref"])]
+    image_tar: Option<PathBuf>,
     /// An image, for a project that deploys one
     #[arg(long, value_name = "REF", conflicts_with = "git_ref")]
     image: Option<ImageRef>,
@@ -101,6 +104,9 @@ async fn send(args: &Args, client: &Client, place: &Place, source: &Source, cont
     let reference = args.image.as_ref().map(ToString::to_string).or(args.git_ref.as_ref().map(ToString::to_string));
     if let Some(archive) = &args.archive {
         return pack::send_archive(client, place, archive).await;
+    }
+    if let Some(image) = &args.image_tar {
+        return pack::send_image(client, place, image).await;
     }
     if args.folder.is_some() || (reference.is_none() && *source == Source::Upload) {
         return pack::send_folder(client, place, args.folder.as_deref().unwrap_or(Path::new(".")), context.out).await;

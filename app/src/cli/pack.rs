@@ -59,6 +59,12 @@ pub async fn send_archive(client: &Client, place: &Place, archive: &Path) -> Res
     send_file(client, &upload_path(place, &name), &name, archive).await
 }
 
+/// Sends an image as `docker save` or an OCI layout has it in a file.
+pub async fn send_image(client: &Client, place: &Place, image: &Path) -> Result<Release> {
+    let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    send_file(client, &format!("{}&image=true", upload_path(place, &name)), &name, image).await
+}
+
 /// Sends an archive to be looked at.
 pub async fn analyze_archive(client: &Client, archive: &Path) -> Result<Proposal> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();

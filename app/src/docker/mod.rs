@@ -5,6 +5,7 @@
 
 mod archive;
 pub mod build;
+mod chunks;
 mod config;
 mod connection;
 mod engine;
@@ -31,6 +32,7 @@ use tokio::sync::mpsc;
 
 pub use archive::Owner;
 pub use build::{BuildLimits, BuildRequest, Builder, Proxy};
+pub use chunks::{CHUNKS_IN_FLIGHT, Chunks};
 pub use connection::{Engine, EngineInfo};
 pub use error::{BuildFailure, DockerError, ErrorKind};
 pub use events::{EngineEvent, EventAction, EventObject};

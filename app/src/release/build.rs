@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::pipeline::Run;
 use super::source::{Tree, subfolder};
 use super::stop::Step;
-use super::{blocking, build_secret, environment, login, pull, sites, unpack};
+use super::{blocking, build_secret, environment, load, login, pull, sites, unpack};
 use crate::db::object;
 use crate::db::release::{self, ReleaseRow};
 use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
@@ -77,7 +77,10 @@ async fn one(
             return Ok(Vec::new());
         }
         Origin::Build { .. } => build(run, row, tree, part, secrets).await?,
-        Origin::Image { image } => pull::image(run, row, part, image).await?,
+        Origin::Image { image } => match &tree.image {
+            Some(sent) => load::image(run, row, part, sent).await?,
+            None => pull::image(run, row, part, image).await?,
+        },
     };
     match &part.files {
         Some(files) => {

@@ -9,7 +9,7 @@ use boathouse_types::{Analyze, Commit, GitRef, GitUrl, ProjectId, Proposal, Sour
 
 use super::remote::Access;
 use super::source::{refuse_full_disk, subfolder};
-use super::{blocking, unpack};
+use super::{blocking, unpack, upload};
 use crate::db::project::ProjectRow;
 use crate::db::release;
 use crate::error::{Error, Result, conflict, invalid, too_large, unavailable};
@@ -129,6 +129,10 @@ async fn mirrored(app: &App, id: ProjectId, url: &GitUrl, reference: Option<&Git
 }
 
 async fn archive(app: &App, upload: &str) -> Result<Laid> {
+    if upload::is_image(upload) {
+        return Err(conflict("the archive is a ready image: it has no code to look at")
+            .hint("Analyze is for git repositories and uploaded folders."));
+    }
     let file = app.paths.uploads().join(upload);
     within(app, &LIMITS, async |folder| {
         let into = folder.join("tree");

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use boathouse_types::{GitRef, GitUrl, ProjectManifest, Source, Stage};
 
+use super::image_archive::ImageArchive;
 use super::kept;
 use super::packages::{self, Fetching, Packages};
 use super::pipeline::{Run, record_event};
 use super::remote::Access;
 use super::stop::{Step, Stop};
-use super::{blocking, develop, unpack, upgrade};
+use super::{blocking, develop, load, unpack, upgrade};
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, manifest, release};
 use crate::error::{Error, Result, internal, invalid, unavailable};
@@ -34,6 +36,8 @@ pub struct Tree {
     pub root: Option<PathBuf>,
     /// The stack.
     pub stack: Stack,
+    /// The image that was sent, for the part that is made of it.
+    pub image: Option<Arc<ImageArchive>>,
 }
 
 /// Fetches the source anew, also after a crash; a commit that was found before stays the one.
@@ -47,7 +51,12 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
     })
     .await?;
     fault::point("source.folder_made");
+    let image = match &row.upload {
+        Some(upload) => load::sent(run, upload).await?,
+        None => None,
+    };
     let root = match (&row.source, &row.upload) {
+        _ if image.is_some() => None,
         (_, Some(upload)) => Some(from_upload(run, upload, &work).await?),
         (Source::Git { url, branch, folder }, None) => {
             let tree = from_git(run, row, url, branch.as_ref(), &work).await?;
@@ -93,7 +102,10 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
             log.say(found);
             stack
         }
-        None => of_image(row)?,
+        None => match &image {
+            Some(sent) => stack::default::of_image(sent.id.clone()),
+            None => of_image(row)?,
+        },
     };
     let mut stack = keep_versions(run, row, stack).await?;
     develop::name_code(run, row, &mut stack).await?;
@@ -115,7 +127,7 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
         .await?;
     run.app.pokes.events.notify_waiters();
     fault::point("manifest.recorded");
-    Ok(Tree { root, stack })
+    Ok(Tree { root, stack, image })
 }
 
 /// Add-ons that were upgraded here stay at their version.
@@ -168,14 +180,20 @@ fn fresh_folder(work: &Path) -> Result<()> {
     Ok(fs::create_dir_all(work)?)
 }
 
-async fn from_upload(run: &Run, upload: &str, work: &Path) -> Step<PathBuf> {
+/// Where an upload lies.
+pub fn upload_path(run: &Run, upload: &str) -> Result<PathBuf> {
     let archive = run.app.paths.uploads().join(upload);
+    if archive.is_file() {
+        return Ok(archive);
+    }
+    Err(invalid("the uploaded archive is no longer on this server").hint("Send it again."))
+}
+
+async fn from_upload(run: &Run, upload: &str, work: &Path) -> Step<PathBuf> {
+    let archive = upload_path(run, upload)?;
     run.log.say("unpacking the uploaded archive");
     let into = work.join("tree");
     let (root, told) = blocking::run(move |abandoned| {
-        if !archive.is_file() {
-            return Err(invalid("the uploaded archive is no longer on this server").hint("Send it again."));
-        }
         let unpacked = unpack::archive(&archive, &into, unpack::Links::Refuse, abandoned)?;
         Ok((unpack::only_folder(&into)?, format!("{} files, {} KiB", unpacked.entries, unpacked.bytes / 1024)))
     })

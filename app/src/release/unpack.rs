@@ -402,7 +402,8 @@ fn broken(error: io::Error) -> Error {
     }
 }
 
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> Result<usize> {
+/// As many bytes as there are, at most the buffer's.
+pub(super) fn read_up_to(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut read = 0;
     while read < buffer.len() {
         match file.read(&mut buffer[read..])? {

@@ -8,12 +8,15 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::unpack::Format;
+use super::{blocking, image_archive};
 use crate::error::{Error, Result, invalid, too_large};
 use crate::fault;
 use crate::state::App;
 
 /// What an upload that is not complete is called.
 pub const PARTIAL_PREFIX: &str = ".part-";
+/// What stands before the ending of an archive that is an image.
+const IMAGE: &str = ".image.";
 /// Chunks of a connection are small, and each write of a file goes to another thread.
 const WRITE_BUFFER: usize = 1024 * 1024;
 /// The first bytes tell the format.
@@ -37,21 +40,42 @@ fn larger_than(limit: u64) -> Error {
     )
 }
 
+/// What the sender says that an archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Nothing is said: its content tells.
+    Anything,
+    /// Files of code.
+    Code,
+    /// An image.
+    Image,
+}
+
+/// Whether an upload, by its file name, is an image and not code.
+pub fn is_image(upload: &str) -> bool {
+    upload.contains(IMAGE)
+}
+
 /// Stores an archive from a stream and returns its file name below `uploads/`, for [`super::Request::upload`].
 ///
 /// # Errors
 /// Too large, of no known format, broken off, or the disk is full: nothing of it is left.
-pub async fn store<E>(app: &App, stream: impl Stream<Item = std::result::Result<Bytes, E>>) -> Result<String>
+pub async fn store<E>(
+    app: &App,
+    stream: impl Stream<Item = std::result::Result<Bytes, E>>,
+    holds: Holds,
+) -> Result<String>
 where
     E: std::fmt::Display,
 {
-    store_in(&app.paths.uploads(), stream, limit(app)).await
+    store_in(&app.paths.uploads(), stream, limit(app), holds).await
 }
 
 async fn store_in<E>(
     folder: &Path,
     stream: impl Stream<Item = std::result::Result<Bytes, E>>,
     limit: u64,
+    holds: Holds,
 ) -> Result<String>
 where
     E: std::fmt::Display,
@@ -81,8 +105,22 @@ where
     })?;
     file.flush().await.map_err(full)?;
     file.get_ref().sync_all().await.map_err(full)?;
+    let is_image = match holds {
+        Holds::Image if format == Format::Zip => {
+            return Err(
+                invalid("an image is a tar archive, not a zip").hint("Make it: `docker save IMAGE -o image.tar`.")
+            );
+        }
+        Holds::Image => true,
+        Holds::Code => false,
+        Holds::Anything if format == Format::Zip => false,
+        Holds::Anything => {
+            let path = partial.path().to_owned();
+            blocking::run(move |_| Ok(image_archive::is_one(&path))).await?
+        }
+    };
     let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("{hex}.{}", format.extension());
+    let name = format!("{hex}{}{}", if is_image { IMAGE } else { "." }, format.extension());
     partial.persist(folder.join(&name)).map_err(|error| full(error.error))?;
     tokio::fs::File::open(folder).await?.sync_all().await.map_err(full)?;
     fault::point("upload.stored");
@@ -98,7 +136,7 @@ mod tests {
     use super::*;
 
     async fn send(folder: &Path, chunks: Vec<std::result::Result<Bytes, &'static str>>, limit: u64) -> Result<String> {
-        store_in(folder, futures_util::stream::iter(chunks), limit).await
+        store_in(folder, futures_util::stream::iter(chunks), limit, Holds::Anything).await
     }
 
     #[tokio::test]

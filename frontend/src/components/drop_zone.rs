@@ -36,7 +36,7 @@ pub fn DropZone(file: ChosenFile, progress: RwSignal<Option<f64>>) -> impl IntoV
         <label class="drop-zone" class:over=over on:dragover=drag on:dragleave=move |_| over.set(false) on:drop=drop>
             <Icon glyph=Glyph::ARCHIVE/>
             <strong>{words}</strong>
-            <small>".tar, .tar.gz, .tar.zst or .zip of the project's folder, up to 2 GiB"</small>
+            <small>".tar, .tar.gz, .tar.zst or .zip of the project's folder, or an image by docker save, up to 2 GiB"</small>
             <input type="file" class="visually-hidden" accept=".tar,.tgz,.gz,.zst,.zip" on:change=pick/>
         </label>
         <UploadBar progress/>

@@ -191,7 +191,7 @@ async fn create(api: Api, new: &NewProject, made: RwSignal<Option<Project>>) -> 
 
 const KINDS: [Card; 3] = [
     ("git", Glyph::GIT, "Git repository", "Cloned and built here"),
-    ("upload", Glyph::ARCHIVE, "Archive", "A folder of files, packed"),
+    ("upload", Glyph::ARCHIVE, "Archive", "A folder of code, or an image, packed"),
     ("image", Glyph::IMAGE, "Image", "Ready in a registry"),
 ];
 

@@ -1,7 +1,7 @@
 //! The folder that is built, as a tar stream: nothing is held in memory, links are sent as links and never followed.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -11,11 +11,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::ignorefile::IgnoreFile;
-
-/// Bytes per chunk on the way to the engine.
-const CHUNK: usize = 64 * 1024;
-/// Chunks that may wait for the engine.
-const CHUNKS: usize = 8;
+use crate::docker::chunks::{CHUNKS_IN_FLIGHT, Chunks};
 
 /// Why the context could not be sent to its end, if it could not.
 #[derive(Debug, Clone, Default)]
@@ -34,11 +30,11 @@ pub(super) fn stream(
     dockerfile: PathBuf,
     text: Vec<u8>,
 ) -> (ReceiverStream<io::Result<Bytes>>, Sent) {
-    let (sender, receiver) = mpsc::channel(CHUNKS);
+    let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let sent = Sent::default();
     let failure = sent.clone();
     tokio::task::spawn_blocking(move || {
-        let chunks = Chunks { sender: sender.clone(), buffer: Vec::with_capacity(CHUNK) };
+        let chunks = Chunks::new(sender.clone());
         let mut walk = Walk { tar: tar::Builder::new(chunks), root: context, ignore, dockerfile };
         if let Err(error) = walk.send(&text) {
             failure.0.set((error.kind(), error.to_string())).ok();
@@ -47,27 +43,6 @@ pub(super) fn stream(
         }
     });
     (ReceiverStream::new(receiver), sent)
-}
-
-/// Hands the tar bytes over to the asynchronous side; blocks while the engine is slower than the disk.
-struct Chunks {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    buffer: Vec<u8>,
-}
-
-impl Write for Chunks {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
-        self.sender.blocking_send(Ok(chunk.into())).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
-    }
 }
 
 struct Walk {
