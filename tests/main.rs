@@ -65,6 +65,7 @@ mod release;
 mod repositories;
 mod resources;
 mod stacks;
+mod submodules;
 mod starters;
 mod state;
 mod status;

@@ -76,13 +76,25 @@ pub struct GitHttp {
 impl GitHttp {
     /// Serves the repository to everybody.
     pub fn serve(repo: &GitRepo) -> Self {
-        Self::start(repo, None)
+        Self::start(&[("repo", repo)], None)
     }
 
     /// Serves the repository to whoever knows name and password.
     pub fn serve_with_password(repo: &GitRepo, name: &str, password: &str) -> Self {
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
-        Self::start(repo, Some(format!("Basic {credentials}")))
+        Self::start(&[("repo", repo)], Some(format!("Basic {credentials}")))
+    }
+
+    /// Serves several repositories, each by its name; with a name and a password, to whoever knows both.
+    pub fn serve_all(repos: &[(&str, &GitRepo)], login: Option<(&str, &str)>) -> Self {
+        let credentials =
+            |(name, password)| base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+        Self::start(repos, login.map(|login| format!("Basic {}", credentials(login))))
+    }
+
+    /// The address of one of several.
+    pub fn url_of(&self, name: &str) -> String {
+        format!("http://{}/{name}.git", self.address)
     }
 
     /// The repository's address.
@@ -100,17 +112,18 @@ impl GitHttp {
         self.address
     }
 
-    fn start(repo: &GitRepo, wanted: Option<String>) -> Self {
+    fn start(repos: &[(&str, &GitRepo)], wanted: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, stopping) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
-        let (folder, stop) = (repo.path().join(".git"), stopping.clone());
+        let named = repos.iter().map(|(name, repo)| (format!("/{name}.git"), repo.path().join(".git")));
+        let (folders, stop) = (named.collect::<Vec<_>>(), stopping.clone());
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let (folder, wanted) = (folder.clone(), wanted.clone());
-                thread::spawn(move || answer(&connection, &folder, wanted.as_deref()));
+                let (folders, wanted) = (folders.clone(), wanted.clone());
+                thread::spawn(move || answer(&connection, &folders, wanted.as_deref()));
             }
         });
         Self { address, stopping }
@@ -124,7 +137,7 @@ impl Drop for GitHttp {
     }
 }
 
-fn answer(mut connection: &TcpStream, repo: &Path, wanted: Option<&str>) -> Option<()> {
+fn answer(mut connection: &TcpStream, repos: &[(String, PathBuf)], wanted: Option<&str>) -> Option<()> {
     let mut input = BufReader::new(connection);
     let mut head = Vec::new();
     loop {
@@ -147,7 +160,9 @@ fn answer(mut connection: &TcpStream, repo: &Path, wanted: Option<&str>) -> Opti
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut body = vec![0; header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
     input.read_exact(&mut body).ok()?;
-    let Some(path) = path.strip_prefix("/ada").unwrap_or(path).strip_prefix("/repo.git") else {
+    let asked = path.strip_prefix("/ada").unwrap_or(path);
+    let Some((repo, path)) = repos.iter().find_map(|(name, repo)| Some((repo, asked.strip_prefix(name.as_str())?)))
+    else {
         return connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok();
     };
     let mut backend = Command::new("git");

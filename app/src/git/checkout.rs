@@ -6,7 +6,7 @@ use super::run::{Git, plain};
 use crate::error::Result;
 
 /// Writes the tree of `sha` into `folder`. The mirror keeps neither a work tree nor an index of it; no filter and no hook
-/// of the repository runs, submodules stay empty folders.
+/// of the repository runs, submodules stay empty folders ([`super::checkout_whole`] fills them).
 pub async fn checkout(git_dir: &Path, sha: &str, folder: &Path) -> Result<()> {
     let index = tempfile::Builder::new().prefix("index-").tempdir_in(folder.parent().unwrap_or(folder))?;
     std::fs::create_dir_all(folder)?;

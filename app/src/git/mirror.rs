@@ -84,7 +84,7 @@ pub async fn refresh(remote: &Remote<'_>) -> Result<PathBuf> {
 }
 
 /// All branches and tags.
-async fn all(remote: &Remote<'_>, git_dir: &Path) -> Result<PathBuf> {
+pub(super) async fn all(remote: &Remote<'_>, git_dir: &Path) -> Result<PathBuf> {
     let git_dir = plain(git_dir)?;
     if !git_dir.join("HEAD").exists() {
         Git::new(&git_dir).args(&["init", "--bare", "--quiet"]).run("making the mirror").await?;
@@ -129,7 +129,7 @@ pub(super) fn reaching(remote: &Remote<'_>, git_dir: &Path) -> Result<(key::SshF
     Ok((ssh, git))
 }
 
-async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<()> {
+pub(super) async fn pull(remote: &Remote<'_>, git_dir: &Path, refspecs: &[&str]) -> Result<()> {
     let (_files, git) = reaching(remote, git_dir)?;
     let git = git
         .args(&[

@@ -11,6 +11,8 @@ mod mirror;
 pub mod pkt;
 mod push;
 mod run;
+mod submodule;
+mod submodule_url;
 
 pub use checkout::checkout;
 pub use editable::editable;
@@ -18,3 +20,4 @@ pub use fault::without_password;
 pub use mirror::{Fetched, Mirrors, Remote, default_branch, fetch, fetch_into, refresh};
 pub use push::push;
 pub use run::Talk;
+pub use submodule::checkout_whole;

@@ -71,7 +71,7 @@ async fn remote_within(app: &App, limits: &Limits, url: &GitUrl, reference: Opti
         let nothing = Access::default();
         let remote = nothing.to(app, NOBODY, url);
         let fetched = git::fetch_into(&remote, &folder.join("repository.git"), reference).await?;
-        git::checkout(&fetched.git_dir, &fetched.commit.sha, &folder.join("tree")).await?;
+        git::checkout_whole(&remote, &fetched, &folder.join("tree"), &|_| ()).await?;
         Ok((folder.join("tree"), Some(fetched.commit)))
     })
     .await
@@ -121,8 +121,9 @@ async fn mirrored(app: &App, id: ProjectId, url: &GitUrl, reference: Option<&Git
     let access = Access::of(app, id, url).await?;
     within(app, &LIMITS, async |folder| {
         let _alone = app.mirrors.lock(id).await;
-        let fetched = git::fetch(&access.to(app, id, url), reference).await?;
-        git::checkout(&fetched.git_dir, &fetched.commit.sha, &folder.join("tree")).await?;
+        let remote = access.to(app, id, url);
+        let fetched = git::fetch(&remote, reference).await?;
+        git::checkout_whole(&remote, &fetched, &folder.join("tree"), &|_| ()).await?;
         Ok((folder.join("tree"), Some(fetched.commit)))
     })
     .await

@@ -216,16 +216,17 @@ async fn from_git(run: &Run, row: &ReleaseRow, url: &GitUrl, branch: Option<&Git
     let shown = reference.as_ref().map_or("the default branch".to_owned(), ToString::to_string);
     run.log.say(format!("fetching {shown} of {}", git::without_password(url.as_str())));
     let _alone = run.app.mirrors.lock(project).await;
-    let fetched = git::fetch(&access.to(&run.app, project, url), reference.as_ref()).await?;
+    let remote = access.to(&run.app, project, url);
+    let fetched = git::fetch(&remote, reference.as_ref()).await?;
     if develop::is_for(run, row).await? {
         let branch = reference.as_ref().map(GitRef::as_str);
         git::editable(&fetched, url, branch, &develop::repository(&run.work())).await?;
     }
     fault::point("source.fetched");
-    let commit = fetched.commit;
+    let commit = fetched.commit.clone();
     run.log.say(format!("commit {} {} ({})", &commit.sha[..12.min(commit.sha.len())], commit.title, commit.author));
     let tree = work.join("tree");
-    git::checkout(&fetched.git_dir, &commit.sha, &tree).await?;
+    git::checkout_whole(&remote, &fetched, &tree, &|line| run.log.say(line)).await?;
     let id = row.id;
     run.app.db.write(move |tx| release::set_commit(tx, id, &commit)).await?;
     fault::point("source.checked_out");
