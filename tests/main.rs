@@ -30,6 +30,7 @@ mod docker_build;
 mod faults;
 mod hooks;
 mod image_archives;
+mod lfs;
 mod hooks_crash;
 mod engine_support;
 mod browser;

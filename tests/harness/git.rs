@@ -13,7 +13,7 @@ use base64::Engine as _;
 use tempfile::TempDir;
 
 use super::app::write_files;
-use super::{Slot, wait_for};
+use super::{Slot, lfs, wait_for};
 
 /// A repository in a temporary folder, with one branch `main`.
 pub struct GitRepo {
@@ -165,6 +165,10 @@ fn answer(mut connection: &TcpStream, repos: &[(String, PathBuf)], wanted: Optio
     else {
         return connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok();
     };
+    if path.starts_with("/info/lfs/") {
+        let address = format!("http://{}{}", header("host")?, target.split("/info/lfs/").next()?);
+        return lfs::answer(connection, repo, &address, path, &body);
+    }
     let mut backend = Command::new("git");
     backend
         .arg("http-backend")

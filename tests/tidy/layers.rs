@@ -28,7 +28,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("state", &["config", "db", "git", "logs", "observed", "secret", "task"]),
     ("site", &[]),
     ("snapshot", &["db", "docker", "secret", "stack"]),
-    ("git", &["config", "secret", "stack"]),
+    // What is in Git LFS is asked for over HTTP.
+    ("git", &["config", "outgoing", "secret", "stack"]),
     ("docker", &["config"]),
     ("logs", &["config", "db", "docker", "observed", "secret", "snapshot", "state", "task"]),
     ("addon", &["db", "docker", "fault", "logs", "observed", "release", "secret", "snapshot", "stack", "state"]),
@@ -173,7 +174,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["app/src/db/"]),
     ("bollard", &["app/src/docker/"]),
     ("actix_web", &["app/src/api/", "app/src/ui/", "app/src/ui.rs"]),
-    ("reqwest", &["app/src/cli/", "app/src/edge/acme/", "app/src/hook/status/", "app/src/outgoing.rs"]),
+    (
+        "reqwest",
+        &["app/src/cli/", "app/src/edge/acme/", "app/src/git/lfs.rs", "app/src/hook/status/", "app/src/outgoing.rs"],
+    ),
     ("process::Command", &["app/src/git/"]),
     ("env::var", &["app/src/config.rs", "app/src/cli/"]),
     ("std::env", &["app/src/config.rs", "app/src/cli/"]),

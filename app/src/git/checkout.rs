@@ -6,7 +6,8 @@ use super::run::{Git, plain};
 use crate::error::Result;
 
 /// Writes the tree of `sha` into `folder`. The mirror keeps neither a work tree nor an index of it; no filter and no hook
-/// of the repository runs, submodules stay empty folders ([`super::checkout_whole`] fills them).
+/// of the repository runs, submodules stay empty folders, files of Git LFS pointers
+/// ([`super::checkout_whole`] fills them).
 pub async fn checkout(git_dir: &Path, sha: &str, folder: &Path) -> Result<()> {
     let index = tempfile::Builder::new().prefix("index-").tempdir_in(folder.parent().unwrap_or(folder))?;
     std::fs::create_dir_all(folder)?;

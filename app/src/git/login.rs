@@ -22,6 +22,20 @@ pub fn is_in(url: &GitUrl) -> bool {
     super::without_password(url.as_str()) != url.as_str()
 }
 
+/// User name and password of an http or https address, where it has them.
+pub fn in_address(url: &GitUrl) -> Option<(String, String)> {
+    let (_, rest) = url.as_str().split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http"))?;
+    let login = rest.split('/').next()?.rsplit_once('@')?.0;
+    let (username, password) = login.split_once(':').unwrap_or((login, ""));
+    let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((plain(username), plain(password)))
+}
+
+/// The header's value (RFC 7617 §2).
+pub fn basic(username: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+}
+
 /// Refuses what cannot stand in the header.
 pub fn check(login: &GitLogin) -> Result<()> {
     let wrong = |text: &str| text.is_empty() || text.len() > MAX || text.chars().any(char::is_control);
@@ -35,8 +49,8 @@ pub fn check(login: &GitLogin) -> Result<()> {
 /// The lines of git's configuration that sign in at `origin` and nowhere else.
 pub fn settings(origin: &str, login: &GitLogin) -> String {
     let shown = origin.replace('\\', "\\\\").replace('"', "\\\"");
-    let basic = STANDARD.encode(format!("{}:{}", login.username, login.token));
-    format!("[http \"{shown}/\"]\n\textraHeader = \"Authorization: Basic {basic}\"\n")
+    let basic = basic(&login.username, &login.token);
+    format!("[http \"{shown}/\"]\n\textraHeader = \"Authorization: {basic}\"\n")
 }
 
 #[cfg(test)]
@@ -55,6 +69,8 @@ mod tests {
             let url: GitUrl = url.parse().unwrap();
             assert_eq!(origin(&url).as_deref(), expected, "{url}");
         }
+        let address = "https://ada%40home:t%3Ak@example.com/b".parse().unwrap();
+        assert_eq!(in_address(&address), Some(("ada@home".to_owned(), "t:k".to_owned())));
         let login = GitLogin { username: "ada".into(), token: "tok3n".into() };
         let text = settings("https://example.com", &login);
         assert!(text.starts_with("[http \"https://example.com/\"]") && !text.contains("tok3n"));

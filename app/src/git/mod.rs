@@ -6,6 +6,8 @@ mod editable;
 mod fault;
 pub mod host;
 pub mod key;
+mod lfs;
+mod lfs_pointer;
 pub mod login;
 mod mirror;
 pub mod pkt;

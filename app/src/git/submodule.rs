@@ -11,6 +11,7 @@ use boathouse_types::GitUrl;
 
 use super::checkout;
 use super::fault::without_password;
+use super::lfs;
 use super::login::origin;
 use super::mirror::{self, Fetched, Remote, peel};
 use super::run::Git;
@@ -47,7 +48,7 @@ struct Module {
     update: Option<String>,
 }
 
-/// Writes the tree of a commit with all its submodules; `say` is told of each.
+/// Writes the tree of a commit with all its submodules and what is in Git LFS; `say` is told of each.
 ///
 /// # Errors
 /// Names the submodule, and leaves a tree that nobody should use.
@@ -58,6 +59,7 @@ pub async fn checkout_whole(
     say: &(dyn Fn(String) + Sync),
 ) -> Result<()> {
     checkout(&fetched.git_dir, &fetched.commit.sha, folder).await?;
+    lfs::resolve(remote, &fetched.git_dir, folder, say).await?;
     let mut count = 0;
     let mut parents = vec![Parent {
         git_dir: fetched.git_dir.clone(),
@@ -82,7 +84,7 @@ pub async fn checkout_whole(
                 .hint("Set `update = none` in .gitmodules for those that are not needed."));
             }
             let url = address(&parent, &module).map_err(|error| named(error, &shown))?;
-            let laid = lay(remote, &fetched.git_dir, &parent, &path, &url, &sha);
+            let laid = lay(remote, &fetched.git_dir, &parent, &path, &url, &sha, say);
             let (git_dir, folder) = laid.await.map_err(|error| named(hinted(error, remote, &url), &shown))?;
             say(format!("submodule {shown}: commit {} of {}", &sha[..12], without_password(url.as_str())));
             parents.push(Parent { git_dir, sha, url, folder, path: format!("{shown}/"), depth: parent.depth + 1 });
@@ -177,6 +179,7 @@ async fn lay(
     path: &str,
     url: &GitUrl,
     sha: &str,
+    say: &(dyn Fn(String) + Sync),
 ) -> Result<(PathBuf, PathBuf)> {
     let folder = place(&parent.folder, path)?;
     let hash = digest::digest(&digest::SHA256, without_password(url.as_str()).as_bytes());
@@ -196,6 +199,7 @@ async fn lay(
     };
     bring(&own, &git_dir, sha).await?;
     checkout(&git_dir, sha, &folder).await?;
+    lfs::resolve(&own, &git_dir, &folder, say).await?;
     Ok((git_dir, folder))
 }
 
