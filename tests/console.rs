@@ -26,7 +26,8 @@ use boathouse_types::{Event, Host};
 
 use crate::browser::Browser;
 use crate::edge_acme_refusals::{WRONG, server_of_a_wrong_name};
-use crate::harness::{PASSWORD, Server, TestApp, app, at, seconds, upload, wait_for};
+use crate::harness::{Engine, PASSWORD, Server, TestApp, app, at, seconds, upload, wait_for};
+use crate::image_archives::{as_layout, saved};
 
 /// From pressing "Deploy" to "Live": a build of a few lines, on a machine that builds other things too.
 const LIVE: std::time::Duration = seconds(90);
@@ -100,6 +101,21 @@ async fn an_archive_becomes_a_live_project_and_lives_through_its_days() {
 
     stop_start_and_delete(&server, &browser).await;
     browser.must_be_quiet(&[404]).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_image_in_a_file_is_deployed_as_archives_are() {
+    let (server, engine, folder) = (Server::start().await, Engine::connect().await, tempfile::tempdir().unwrap());
+    let (image, id) = saved(&engine, "console").await;
+    let file = folder.path().join("shop.tar.gz");
+    std::fs::write(&file, as_layout(&image)).unwrap();
+    let browser = signed_in(&server, 360).await;
+    create_from_archive(&browser, &file).await;
+    browser.sees_within(LIVE, "Release 1 is live").await;
+    browser.sees(&id[..19]).await;
+    assert_eq!(server.visit("shop.localhost", "/").await.text(), "console");
+    browser.must_be_quiet(&[]).await;
     browser.close().await;
 }
 

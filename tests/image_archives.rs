@@ -13,7 +13,7 @@ use crate::harness::{Engine, Server, app, at, seconds, tar_gz, upload, wait_for}
 const NAME: &str = "boathouse-image-archives:story";
 
 /// The image of an app as `docker save` writes it; the engine has it no more.
-async fn saved(engine: &Engine, version: &str) -> (Vec<u8>, String) {
+pub async fn saved(engine: &Engine, version: &str) -> (Vec<u8>, String) {
     let name = format!("boathouse-image-archives:{version}");
     let id = engine.build_image(&name, &app(version)).await;
     let mut out = Vec::new();
@@ -33,7 +33,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> String {
 }
 
 /// The same image as an OCI layout (OCI image-spec, image-layout.md).
-fn as_layout(saved: &[u8]) -> Vec<u8> {
+pub fn as_layout(saved: &[u8]) -> Vec<u8> {
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(saved).entries().unwrap() {
         let mut entry = entry.unwrap();
