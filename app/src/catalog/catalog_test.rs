@@ -38,6 +38,13 @@ fn a_name_leads_to_one_package() {
 }
 
 #[test]
+fn a_package_has_the_name_of_its_folder() {
+    for kept in embedded::kept() {
+        assert!(kept.is(kept.entry().package.identifier.as_str()), "{}", kept.entry().package.identifier);
+    }
+}
+
+#[test]
 fn pictures_are_shapes_and_nothing_else() {
     const ELEMENTS: [&str; 8] = ["svg", "rect", "text", "path", "circle", "g", "polygon", "line"];
     for entry in all() {
@@ -141,7 +148,7 @@ fn no_command_has_a_secret_in_an_argument() {
 
 #[test]
 fn what_a_package_depends_on_is_in_the_catalog() {
-    for dependency in all().iter().flat_map(|entry| &entry.package.dependencies) {
+    for dependency in all().flat_map(|entry| &entry.package.dependencies) {
         let package = find(&dependency.package).unwrap_or_else(|| panic!("{}", dependency.package));
         for theirs in dependency.imports.keys() {
             assert!(package.parameters.iter().any(|parameter| parameter.key == *theirs), "{theirs}");

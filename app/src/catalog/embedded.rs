@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::{LazyLock, OnceLock};
 
 use boathouse_types::Identifier;
 use rust_embed::RustEmbed;
@@ -15,14 +16,33 @@ struct Files;
 
 const MANIFEST: &str = "package.yaml";
 
-/// All packages, by name.
-///
-/// Invariant: each folder's manifest can be read; a test walks them, and they cannot change after the build.
-pub fn entries() -> Vec<Entry> {
-    let folders: BTreeSet<String> = Files::iter().filter_map(|path| folder(&path)).collect();
-    let mut entries: Vec<Entry> = folders.iter().map(|folder| entry(folder)).collect();
-    entries.sort_by_key(|entry| entry.package.name.to_ascii_lowercase());
-    entries
+/// A package's folder, read when somebody first asks for it: a command that needs one package does not read all.
+pub struct Kept {
+    folder: String,
+    entry: OnceLock<Entry>,
+}
+
+impl Kept {
+    /// Whether the folder has that name, which is the package's.
+    pub fn is(&self, name: &str) -> bool {
+        self.folder == name
+    }
+
+    /// What it holds.
+    ///
+    /// Invariant: each folder's manifest can be read; a test walks them, and they cannot change after the build.
+    pub fn entry(&self) -> &Entry {
+        self.entry.get_or_init(|| entry(&self.folder))
+    }
+}
+
+/// All packages.
+pub fn kept() -> &'static [Kept] {
+    static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| {
+        let folders: BTreeSet<String> = Files::iter().filter_map(|path| folder(&path)).collect();
+        folders.into_iter().map(|folder| Kept { folder, entry: OnceLock::new() }).collect()
+    });
+    &KEPT
 }
 
 /// A file of a package's folder, if it is text.

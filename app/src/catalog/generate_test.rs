@@ -19,7 +19,7 @@ fn made(components: &[&str], addons: &[&str]) -> BTreeMap<String, String> {
 
 #[test]
 fn every_component_has_a_starter_without_a_gap() {
-    for entry in all().iter().filter(|entry| entry.package.kind == PackageKind::Component) {
+    for entry in all().filter(|entry| entry.package.kind == PackageKind::Component) {
         let name = entry.package.identifier.as_str();
         for addons in [&[][..], &["postgres"], &["mariadb"], &["valkey"], &["mongodb"]] {
             let files = made(&[name], addons);

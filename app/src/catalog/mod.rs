@@ -6,13 +6,13 @@ mod generate;
 mod reference;
 mod starters;
 
-use std::sync::LazyLock;
-
 use boathouse_types::{ImageRef, PackageOrigin, StackFile};
 use serde::{Deserialize, Serialize};
 
 use crate::stack::package::{Package, PackageImage};
 use crate::stack::package_manifest::StarterCode;
+
+use embedded::Kept;
 
 pub use generate::{MANIFEST, generate};
 pub use reference::Reference;
@@ -63,12 +63,12 @@ impl Catalog {
 
     /// All entries, the binary's first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        all().iter().chain(&self.added)
+        all().chain(&self.added)
     }
 
     /// The entry of that identifier or alias.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries().find(|entry| entry.is_named(name))
+        entry(name).or_else(|| self.added.iter().find(|entry| entry.is_named(name)))
     }
 
     /// The package that a well-known URL or a short form names, and the commit that it is pinned by; sources answer for short
@@ -85,14 +85,17 @@ impl Catalog {
 }
 
 /// The binary's own packages, by name.
-pub fn all() -> &'static [Entry] {
-    static ALL: LazyLock<Vec<Entry>> = LazyLock::new(embedded::entries);
-    &ALL
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    let mut all: Vec<&Entry> = embedded::kept().iter().map(Kept::entry).collect();
+    all.sort_by_cached_key(|entry| entry.package.name.to_ascii_lowercase());
+    all.into_iter()
 }
 
 /// The entry of that identifier or alias.
 pub fn entry(name: &str) -> Option<&'static Entry> {
-    all().iter().find(|entry| entry.is_named(name))
+    let kept = embedded::kept();
+    let by_identifier = kept.iter().find(|one| one.is(name)).map(Kept::entry);
+    by_identifier.or_else(|| kept.iter().map(Kept::entry).find(|entry| entry.is_named(name)))
 }
 
 /// The package that a well-known URL or a short form names, in the version that it asks for; `None` where the catalog has
