@@ -110,6 +110,24 @@ async fn the_console_answers_every_page_of_its_own() {
     assert_eq!(desk.anon().get("/../../etc/passwd").await.header("content-type"), Some("text/html; charset=utf-8"));
 }
 
+/// Assets are in the binary as brotli alone; who takes none gets the same bytes.
+#[tokio::test]
+async fn an_asset_is_the_same_with_and_without_brotli() {
+    let desk = Desk::open();
+    let page = desk.anon().get("/").await.ok().text();
+    let asset = page.split('"').find(|part| part.starts_with("/assets/") && part.ends_with(".css")).unwrap().to_owned();
+    let small = desk.anon().with_header("accept-encoding", "gzip, br").get(&asset).await.ok();
+    let plain = desk.anon().with_header("accept-encoding", "br;q=0, gzip").get(&asset).await.ok();
+    assert_eq!((small.header("content-encoding"), plain.header("content-encoding")), (Some("br"), None));
+    assert_ne!(small.header("etag"), plain.header("etag"), "a tag is of one form");
+    let mut unpacked = Vec::new();
+    brotli::BrotliDecompress(&mut small.body.as_ref(), &mut unpacked).unwrap();
+    assert!(unpacked == plain.body && !unpacked.is_empty());
+    assert_eq!(plain.header("content-type"), Some("text/css; charset=utf-8"));
+    let again = desk.anon().with_header("if-none-match", plain.header("etag").unwrap()).get(&asset).await;
+    assert_eq!(again.status, 304);
+}
+
 #[tokio::test]
 async fn a_project_and_its_deployments() {
     let desk = Desk::open();

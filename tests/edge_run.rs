@@ -84,7 +84,7 @@ fn site(app: &App, digest: &str, page: &str) {
     let root = app.paths.sites().join(digest);
     std::fs::create_dir_all(&root).unwrap();
     std::fs::write(root.join("index.html"), page).unwrap();
-    boathouse::site::prepare(&root).unwrap();
+    boathouse_edge::site::prepare(&root).unwrap();
 }
 
 async fn app_saying(word: &'static str) -> Backend {

@@ -23,7 +23,6 @@ pub mod lifecycle;
 pub mod supervisor;
 pub mod edge;
 pub mod port;
-pub mod site;
 pub mod auth;
 pub mod api;
 pub mod ui;

@@ -35,6 +35,11 @@ impl Poke {
         self.0.notify_one();
     }
 
+    /// What pokes it, for those that know no tasks.
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.0)
+    }
+
     /// Waits until poked.
     pub async fn poked(&self) {
         self.0.notified().await;

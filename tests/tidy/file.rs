@@ -30,7 +30,7 @@ pub fn is_rust(file: &File) -> bool {
 }
 
 pub fn is_product(path: &str) -> bool {
-    ["app/src/", "types/src/", "frontend/src/"].iter().any(|crate_| path.starts_with(crate_))
+    ["app/src/", "app/edge/src/", "types/src/", "frontend/src/"].iter().any(|crate_| path.starts_with(crate_))
         && !path.ends_with("_test.rs")
 }
 

@@ -26,7 +26,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("memory", &["state", "task"]),
     // One fetch per mirror at a time, whoever asks: a release, or somebody who looks.
     ("state", &["config", "db", "git", "logs", "observed", "secret", "task"]),
-    ("site", &[]),
     ("snapshot", &["db", "docker", "secret", "stack"]),
     // What is in Git LFS is asked for over HTTP.
     ("git", &["config", "outgoing", "secret", "stack"]),
@@ -36,8 +35,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "release",
         &[
-            "catalog", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "secret", "site",
-            "snapshot", "stack", "state", "task",
+            "catalog", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "secret", "snapshot",
+            "stack", "state", "task",
         ],
     ),
     // What a push means is decided by the code: by git, and by what runs.
@@ -47,7 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "supervisor",
         &["config", "db", "docker", "fault", "logs", "observed", "secret", "snapshot", "stack", "state", "task"],
     ),
-    ("edge", &["config", "db", "observed", "outgoing", "port", "secret", "site", "stack", "state", "task"]),
+    ("edge", &["config", "db", "observed", "outgoing", "port", "secret", "stack", "state", "task"]),
     ("auth", &["config", "db", "secret", "state"]),
     ("backup", &["auth", "config", "db", "secret"]),
     (
@@ -178,6 +177,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "reqwest",
         &["app/src/cli/", "app/src/edge/acme/", "app/src/git/lfs.rs", "app/src/hook/status/", "app/src/outgoing.rs"],
     ),
+    ("boathouse_edge::site", &["app/src/edge/", "app/src/release/"]),
     ("process::Command", &["app/src/git/"]),
     ("env::var", &["app/src/config.rs", "app/src/cli/"]),
     ("std::env", &["app/src/config.rs", "app/src/cli/"]),

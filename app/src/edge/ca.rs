@@ -150,7 +150,7 @@ fn failed(error: rcgen::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::tls;
+    use boathouse_edge::tls;
     use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
     use std::sync::Arc;
 

@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use boathouse_edge::asleep::Asleep;
+use boathouse_edge::files::Site;
+use boathouse_edge::routes::{Address, Policy, Route, Table, Target, Upstream};
+use boathouse_edge::site;
 use boathouse_types::{DeploymentId, Intent as Wanted, Lifetime, ReleaseComponent, ReleaseId, Serves, TlsMode, Wake};
 
-use super::asleep::Asleep;
 use super::ca;
-use super::files::Site;
-use super::routes::{Address, Policy, Route, Table, Target, Upstream};
 use crate::db::certificate::CertificateRow;
 use crate::db::host::HostRow;
 use crate::db::release::ReleaseRow;
 use crate::db::{Connection, certificate, deployment, host, release};
 use crate::error::Result;
 use crate::observed::{Container, InFlight, Observed, Phase};
-use crate::site;
 use crate::task::Poke;
 
 /// What the database wants of the edge.
@@ -71,7 +71,7 @@ impl Memory {
 
     fn asleep(&mut self, deployment: DeploymentId, visitors: bool, waking: bool) -> Target {
         let known = self.asleep.get(&deployment).filter(|known| known.is(visitors, waking)).cloned();
-        let asleep = known.unwrap_or_else(|| Arc::new(Asleep::new(deployment, visitors, waking, self.poke.clone())));
+        let asleep = known.unwrap_or_else(|| Arc::new(Asleep::new(deployment, visitors, waking, self.poke.bell())));
         self.asleep.insert(deployment, Arc::clone(&asleep));
         Target::Asleep(asleep)
     }

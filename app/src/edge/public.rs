@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::tcp::{Lead, Port};
+use boathouse_edge::tcp::{Lead, Port};
+
 use crate::db::public_port::{self, PublicPortRow};
 use crate::db::{Connection, release};
 use crate::error::Result;

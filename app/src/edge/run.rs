@@ -6,6 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use boathouse_edge::handshake::Handshakes;
+use boathouse_edge::listen::{Config, Edge};
+use boathouse_edge::routes::{Table, Upstream};
+use boathouse_edge::serve::Shared;
+use boathouse_edge::tls::{self, Certificates};
+use boathouse_edge::watch::Limits;
 use boathouse_types::{DeploymentId, ReleaseId, Wake};
 use futures_util::FutureExt as _;
 use rustls::sign::CertifiedKey;
@@ -13,13 +19,7 @@ use tokio::task::JoinSet;
 
 use super::acme::Acme;
 use super::ca::{self, Ca};
-use super::handshake::Handshakes;
 use super::intent::{self, Intent, Memory};
-use super::listen::{Config, Edge};
-use super::routes::{Table, Upstream};
-use super::serve::Shared;
-use super::tls::{self, Certificates};
-use super::watch::Limits;
 use crate::clock;
 use crate::db::certificate::{self, CertificateRow, key_aad};
 use crate::db::event::{self, About};
@@ -140,7 +140,7 @@ struct State {
 impl Keeper {
     fn new(app: &App) -> Result<Self> {
         let fallback = tls::self_signed().map_err(|error| internal("no certificate could be made").caused_by(error))?;
-        let console = Upstream::new(super::routes::Address::Unix(app.paths.console_socket()), InFlight::new());
+        let console = Upstream::new(boathouse_edge::routes::Address::Unix(app.paths.console_socket()), InFlight::new());
         let memory =
             Memory::new(app.config.console_host.to_string(), console, app.paths.sites(), app.pokes.edge.clone());
         Ok(Self {

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use boathouse_edge::handshake::Handshakes;
+use boathouse_edge::listen::{Config, Edge, StartError};
+use boathouse_edge::routes::{Policy, Route, Table, TableError, Target, Upstream};
+use boathouse_edge::serve::Shared;
+use boathouse_edge::tls::{self, CertificateError, Certificates};
+use boathouse_edge::watch::Limits;
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::changes::Changes;
-use super::handshake::Handshakes;
-use super::listen::{Config, Edge, StartError};
-use super::routes::{Policy, Route, Table, TableError, Target, Upstream};
-use super::serve::Shared;
-use super::tls::{self, CertificateError, Certificates};
-use super::watch::Limits;
 use crate::error::{Result, invalid, unavailable};
 
 /// Requests in progress at the end get this long.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use boathouse_edge::site;
 use boathouse_types::{Identifier, ReleaseId, Serves};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -17,7 +18,6 @@ use crate::db::release::{self, ReleaseRow};
 use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
 use crate::error::{Result, conflict, invalid};
 use crate::fault;
-use crate::site;
 use crate::stack::{Component, Files, Origin};
 
 /// Lines of a build that may wait for the log.

@@ -1,5 +1,6 @@
 //! Asking for a release, for its end, or for an earlier one again. Each is one transaction; the caller pokes after it.
 
+use boathouse_edge::site;
 use boathouse_types::{Commit, GitRef, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger};
 
 use crate::db::deployment::{self, DeploymentRow};
@@ -7,7 +8,6 @@ use crate::db::event::{self, About};
 use crate::db::release::{self, NewRow, ReleaseRow};
 use crate::db::{Transaction, clone, project};
 use crate::error::{Result, conflict, invalid};
-use crate::site;
 use crate::snapshot;
 use crate::stack::{Stack, upgrade};
 use crate::state::App;

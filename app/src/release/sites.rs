@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use boathouse_edge::site::{self, SiteError};
+
 use super::blocking::Abandoned;
 use crate::error::{Error, Result, invalid};
 use crate::secret::sha256;
-use crate::site::{self, SiteError};
 
 /// Files that were left out and are named in the log.
 const SHOWN_SKIPPED: usize = 20;

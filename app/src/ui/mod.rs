@@ -1,6 +1,7 @@
 //! The console, embedded: hashed assets for ever, index.html for every page of it.
 
 use std::borrow::Cow;
+use std::io::Read as _;
 
 use actix_web::http::Method;
 use actix_web::http::header::{
@@ -17,6 +18,9 @@ use crate::error::{Error, Result, not_found};
 struct Console;
 
 const INDEX: &str = "index.html";
+/// What the name of a compressed form ends with.
+const BROTLI: &str = ".br";
+const UNPACK_BUFFER: usize = 16 * 1024;
 /// Assets carry a hash of their content in their names.
 const HASHED: &str = "assets/";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -31,7 +35,7 @@ pub async fn page(request: HttpRequest) -> Result<HttpResponse> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(api::no_route(request.path()));
     }
-    let name = if Console::get(path).is_some() && !path.ends_with(".br") { path } else { INDEX };
+    let name = if is_there(path) { path } else { INDEX };
     if name == INDEX && path.starts_with(HASHED) {
         // An asset of another version: index.html in its place would be a script that does not parse.
         return Err(not_found("this version of the console has no such file").hint("Reload the page."));
@@ -39,14 +43,50 @@ pub async fn page(request: HttpRequest) -> Result<HttpResponse> {
     serve(&request, name)
 }
 
+/// Whether it is a file of the console, in either form.
+fn is_there(path: &str) -> bool {
+    !path.ends_with(BROTLI) && (Console::get(path).is_some() || Console::get(&format!("{path}{BROTLI}")).is_some())
+}
+
+/// What a file is sent as: most are only there compressed, which is a third of their size in the binary.
+struct Form {
+    data: Cow<'static, [u8]>,
+    /// Of this form alone: the other one of the same file has another tag (RFC 9110, section 8.8.3.3).
+    tag: String,
+    is_brotli: bool,
+}
+
+impl Form {
+    fn of(name: &str, brotli: bool) -> Result<Self> {
+        let (plain, small) = (Console::get(name), Console::get(&format!("{name}{BROTLI}")));
+        match (small, plain) {
+            (Some(small), _) if brotli => Ok(Self { tag: tag(&small, ""), data: small.data, is_brotli: true }),
+            (_, Some(plain)) => Ok(Self { tag: tag(&plain, ""), data: plain.data, is_brotli: false }),
+            (Some(small), None) => {
+                Ok(Self { tag: tag(&small, "-plain"), data: unpacked(&small.data)?.into(), is_brotli: false })
+            }
+            (None, None) => Err(no_console()),
+        }
+    }
+}
+
+/// For a client that takes no brotli; browsers do.
+fn unpacked(small: &[u8]) -> Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    brotli::Decompressor::new(small, UNPACK_BUFFER).read_to_end(&mut plain)?;
+    Ok(plain)
+}
+
+fn tag(file: &EmbeddedFile, form: &str) -> String {
+    format!("\"{}{form}\"", hex(&file.metadata.sha256_hash()[..16]))
+}
+
 fn serve(request: &HttpRequest, name: &str) -> Result<HttpResponse> {
-    let small = accepts_brotli(request).then(|| Console::get(&format!("{name}.br"))).flatten();
+    let Form { data, tag, is_brotli } = Form::of(name, accepts_brotli(request))?;
     let mut answer = HttpResponse::Ok();
-    if small.is_some() {
+    if is_brotli {
         answer.insert_header((CONTENT_ENCODING, "br"));
     }
-    let file = small.or_else(|| Console::get(name)).ok_or_else(no_console)?;
-    let tag = format!("\"{}\"", hex(&file.metadata.sha256_hash()[..16]));
     let kind = mime_guess::from_path(name).first_or_octet_stream();
     let cache = if name.starts_with(HASHED) { FOR_EVER } else { ASK_AGAIN };
     answer
@@ -56,14 +96,15 @@ fn serve(request: &HttpRequest, name: &str) -> Result<HttpResponse> {
     if request.headers().get(IF_NONE_MATCH).map(HeaderValue::as_bytes) == Some(tag.as_bytes()) {
         return Ok(not_modified(cache, &tag));
     }
-    Ok(body(&mut answer, kind.essence_str(), file))
+    Ok(body(&mut answer, kind.essence_str(), data))
 }
 
-fn body(answer: &mut HttpResponseBuilder, kind: &str, file: EmbeddedFile) -> HttpResponse {
+fn body(answer: &mut HttpResponseBuilder, kind: &str, data: Cow<'static, [u8]>) -> HttpResponse {
     let kind = if kind.starts_with("text/") { format!("{kind}; charset=utf-8") } else { kind.to_owned() };
-    match file.data {
-        Cow::Borrowed(bytes) => answer.content_type(kind).body(bytes),
-        Cow::Owned(bytes) => answer.content_type(kind).body(bytes),
+    answer.content_type(kind);
+    match data {
+        Cow::Borrowed(bytes) => answer.body(bytes),
+        Cow::Owned(bytes) => answer.body(bytes),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `boathouse-bindgen WASM FRONTEND DIST`: packs the compiled console into the folder that the binary embeds.
 //!
-//! Every asset carries a hash of its content in its name, so the server may let browsers keep it for ever, and has a
-//! brotli sibling, so that nothing is compressed while a visitor waits. Only index.html keeps its name.
+//! Every asset carries a hash of its content in its name, so the server may let browsers keep it for ever, and is there
+//! as brotli alone, so that nothing is compressed while a visitor waits. Only index.html keeps its name, and is there plain, too.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +18,7 @@ mod parts;
 
 /// What any first visit may load, compressed: the frame and the page that it opens.
 const FIRST_LOAD_BUDGET: usize = 400_000;
+const INDEX: &str = "index.html";
 const BROTLI_QUALITY: u32 = 11;
 const BROTLI_WINDOW: u32 = 24;
 /// Hexadecimal digits of the content hash in a file name: 40 bits tell the builds of one console apart.
@@ -75,12 +76,12 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
     let boot = boot_module(&js_name, &wasm_name);
     let boot_name = site.add_hashed("boot", "js", boot.as_bytes())?;
 
-    let index = fs::read_to_string(frontend.join("index.html")).context("frontend/index.html")?;
+    let index = fs::read_to_string(frontend.join(INDEX)).context("frontend/index.html")?;
     let index = fill(
         &index,
         &[("app.css", &css_name), ("boot.js", &boot_name), ("boathouse.js", &js_name), ("boathouse.wasm", &wasm_name)],
     )?;
-    site.add("index.html", index.as_bytes())?;
+    site.add(INDEX, index.as_bytes())?;
     let public = frontend.join("public");
     if public.is_dir() {
         copy_public(&public, &public, site)?;
@@ -185,10 +186,13 @@ impl Site {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        fs::write(&path, content).with_context(|| path.display().to_string())?;
         let small = if is_compressed(&path) { None } else { Some(brotli(content)?) };
         if let Some(small) = &small {
             fs::write(self.dir.join(format!("{name}.br")), small)?;
+        }
+        // The rare client that takes no brotli has a file unpacked for it.
+        if small.is_none() || name == INDEX {
+            fs::write(&path, content).with_context(|| path.display().to_string())?;
         }
         self.sizes.insert(name.to_owned(), (content.len(), small.map(|bytes| bytes.len())));
         Ok(())

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use boathouse_edge::tls::ACME_ALPN;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
@@ -13,7 +14,6 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime}
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::edge::tls::ACME_ALPN;
 use crate::error::{Result, internal};
 
 /// To reach ourselves and shake hands.

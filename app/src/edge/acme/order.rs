@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use boathouse_edge::tls;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls_acme::acme::{self, Auth, AuthStatus, Identifier, Order, OrderStatus};
 use serde_json::{Value, json};
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 use super::Announce;
 use super::client::{Answer, Session};
 use super::problem::{Failure, Problem};
-use crate::edge::tls;
 use crate::error::internal;
 
 /// Between two looks at what the CA works on, where it does not say itself: the first wait, doubled up to the last.

@@ -250,7 +250,7 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     use super::*;
-    use crate::edge::tls;
+    use crate::tls;
 
     const ROOM: usize = 64 * 1024;
     const BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::asleep::Asleep;
 use super::files::Site;
-use crate::observed::InFlight;
+use crate::in_flight::InFlight;
 
 /// How long an application may think before its first response byte, unless its route says otherwise.
 pub const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);

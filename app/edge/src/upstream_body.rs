@@ -17,7 +17,7 @@ use super::pool::Connection;
 use super::response_head::{Left, ResponseHead};
 use super::stream::TAKE;
 use super::upload::Upload;
-use crate::observed::InFlightGuard;
+use crate::in_flight::InFlightGuard;
 
 /// What is asked for at most, when the application is quick.
 const MAX_READ: usize = 128 * 1024;

@@ -22,7 +22,7 @@ use super::routes::{Route, Target, Upstream};
 use super::upload::{self, Upload};
 use super::upstream_body::UpstreamBody;
 use super::{headers, pages};
-use crate::observed::InFlightGuard;
+use crate::in_flight::InFlightGuard;
 
 /// How long a request waits for its route to change when every upstream is closed or refuses: a switch takes
 /// milliseconds, and a request that met its middle must not notice.

@@ -13,7 +13,7 @@ use http_body::Frame;
 use tokio::task::JoinHandle;
 
 use super::site::{Form, Site};
-use crate::edge::body::{Body, BodyError};
+use crate::body::{Body, BodyError};
 
 /// Files up to this size are kept in memory once asked for,
 const MAX_CACHED: u64 = 64 * 1024;

@@ -1,16 +1,17 @@
 //! What answers for a deployment that is stopped or just waking: a page, and where visitors may, a button that wakes it.
 //!
-//! A request touches no database: it rings a bell, and the edge's task, which the bell pokes, writes what that means.
+//! A request touches no database: it rings a bell, and whoever waits for that writes what it means.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use boathouse_types::DeploymentId;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use tokio::sync::Notify;
 
 use super::body::Body;
 use super::pages::{self, Rest};
-use crate::task::Poke;
 
 /// Where the button posts to, at any host of a deployment that sleeps.
 pub const WAKE_PATH: &str = "/.boathouse/wake";
@@ -25,13 +26,13 @@ pub struct Asleep {
     /// It was woken and is on its way.
     pub waking: bool,
     rung: AtomicBool,
-    poke: Poke,
+    bell: Arc<Notify>,
 }
 
 impl Asleep {
     /// Nobody has rung yet.
-    pub fn new(deployment: DeploymentId, visitors: bool, waking: bool, poke: Poke) -> Self {
-        Self { deployment, visitors, waking, rung: AtomicBool::new(false), poke }
+    pub fn new(deployment: DeploymentId, visitors: bool, waking: bool, bell: Arc<Notify>) -> Self {
+        Self { deployment, visitors, waking, rung: AtomicBool::new(false), bell }
     }
 
     /// Whether it is the same as one that is to be made.
@@ -48,7 +49,7 @@ impl Asleep {
     pub fn answer(&self, head: &Parts) -> Response<Body> {
         if self.visitors && head.method == Method::POST && head.uri.path() == WAKE_PATH {
             self.rung.store(true, Ordering::Relaxed);
-            self.poke.poke();
+            self.bell.notify_one();
             return pages::resting(StatusCode::ACCEPTED, &head.headers, Rest::Waking);
         }
         let rest = match (self.waking, self.visitors) {
@@ -77,7 +78,7 @@ mod tests {
             (true, Method::POST, "/", false),
             (false, Method::POST, WAKE_PATH, false),
         ] {
-            let asleep = Asleep::new(DeploymentId(1), visitors, false, Poke::new());
+            let asleep = Asleep::new(DeploymentId(1), visitors, false, Arc::default());
             let status = ask(&asleep, method.clone(), path);
             assert_eq!(status, if rings { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE });
             assert_eq!(asleep.take_ring(), rings, "{visitors} {method} {path}");

@@ -12,7 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::listen::{self, StartError};
-use crate::observed::PortCounts;
 
 /// Connections of one port at the same time; more wait to be accepted.
 const CONNECTIONS: usize = 512;
@@ -25,6 +24,17 @@ const IDLE: Duration = Duration::from_secs(2 * 3600);
 /// How accepting rests when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BUFFER: usize = 16 * 1024;
+
+/// What happened on a public port since it was opened.
+#[derive(Debug, Default)]
+pub struct PortCounts {
+    /// Connections that are open.
+    pub open: AtomicU64,
+    /// Connections that were forwarded.
+    pub forwarded: AtomicU64,
+    /// Connections of peers that may not come.
+    pub refused: AtomicU64,
+}
 
 /// Where a port leads now, and for whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -135,7 +135,7 @@ fn probe(address: SocketAddr) -> Result<SocketAddr, StartError> {
 }
 
 /// Takes an address that no thread shares.
-pub(super) fn alone(address: SocketAddr) -> Result<StdListener, StartError> {
+pub fn alone(address: SocketAddr) -> Result<StdListener, StartError> {
     listen(address, false).map_err(|error| explain(address, error))
 }
 
