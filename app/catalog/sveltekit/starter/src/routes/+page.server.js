@@ -1,5 +1,5 @@
-import { countVisit, store } from '$lib/server/visits.js';
-import { sentence } from '$lib/sentence.js';
+import { sentence } from '#lib/sentence.js';
+import { countVisit, store } from '#lib/server/visits.js';
 
 export async function load() {
   return { text: sentence(await countVisit(), store) };
