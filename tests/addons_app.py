@@ -36,8 +36,17 @@ def mariadb(user, password):
 
 
 def redis(user, password):
+    return incremented("REDIS", password)
+
+
+def valkey(user, password):
+    return incremented("VALKEY", password)
+
+
+def incremented(prefix, password):
     import redis
-    one = redis.Redis(host=os.environ["REDIS_HOST"], port=int(os.environ["REDIS_PORT"]), password=password, socket_connect_timeout=5)
+    host, port = os.environ[prefix + "_HOST"], int(os.environ[prefix + "_PORT"])
+    one = redis.Redis(host=host, port=port, password=password, socket_connect_timeout=5)
     word = uuid.uuid4().hex
     one.set("word:" + word, word)
     assert one.get("word:" + word).decode() == word
@@ -97,6 +106,7 @@ keys = {
     "postgres": ("POSTGRES_USER", "POSTGRES_PASSWORD"),
     "mariadb": ("MARIADB_USER", "MARIADB_PASSWORD"),
     "redis": ("REDIS_HOST", "REDIS_PASSWORD"),
+    "valkey": ("VALKEY_HOST", "VALKEY_PASSWORD"),
     "rabbitmq": ("RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"),
     "nats": ("NATS_USER", "NATS_PASSWORD"),
 }

@@ -27,6 +27,7 @@ pub const POSTGRES: Kind =
 const MARIADB: Kind =
     Kind { name: "mariadb", package: "mariadb#10.11", user: Some("MARIADB_USER"), password: "MARIADB_PASSWORD" };
 const REDIS: Kind = Kind { name: "redis", package: "redis#7", user: None, password: "REDIS_PASSWORD" };
+const VALKEY: Kind = Kind { name: "valkey", package: "valkey#8", user: None, password: "VALKEY_PASSWORD" };
 const RABBITMQ: Kind = Kind {
     name: "rabbitmq",
     package: "rabbitmq#3",
@@ -228,6 +229,12 @@ async fn mariadb_rotates() {
 #[tokio::test]
 async fn redis_rotates() {
     credentials_rotate_while_the_app_works(REDIS).await;
+}
+
+#[tokio::test]
+#[ignore = "needs an image of its own: tests/images/build valkey"]
+async fn valkey_rotates() {
+    credentials_rotate_while_the_app_works(VALKEY).await;
 }
 
 #[tokio::test]

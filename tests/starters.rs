@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boathouse_types::{Release, Serves};
+use serde_json::json;
 
-use crate::harness::{Engine, Server, at};
+use crate::harness::{Engine, Server, at, seconds, tar_gz, upload, wait_for};
 
 /// Packages of several components are downloaded and compiled on two cores, beside other builds.
 const BUILD: Duration = Duration::from_secs(900);
@@ -107,6 +108,76 @@ async fn django_counts_in_mariadb() {
     let folder = generate(&server, home.path(), &["-c", "django", "-a", "mariadb#10.11"]).await;
     deploy(&server, &folder).await;
     count_on(&server, &["shop.localhost"], "MariaDB").await;
+}
+
+/// Images that the normal run does without, as the starters name them.
+const MORE: [&str; 5] = ["node:22-slim", "oven/bun:1-slim", "denoland/deno:debian-2.9.6", "rust:1-slim", "postgres:15"];
+
+#[tokio::test]
+#[ignore = "needs images of its own, and minutes: tests/images/build bun deno rust"]
+async fn next_svelte_bun_deno_and_rust_count_in_postgresql_beside_a_site_of_nue() {
+    let server = server(&MORE).await;
+    let home = tempfile::tempdir().unwrap();
+    let components = ["-c", "nextjs", "-c", "sveltekit", "-c", "bun", "-c", "deno", "-c", "rust", "-c", "nue"];
+    let folder = generate(&server, home.path(), &[&components[..], &["-a", "postgres#15"]].concat()).await;
+    deploy(&server, &folder).await;
+    let others = ["sveltekit", "bun", "deno", "rust"].map(|name| format!("{name}-production-shop.localhost"));
+    let hosts: Vec<&str> = ["shop.localhost"].into_iter().chain(others.iter().map(String::as_str)).collect();
+    count_on(&server, &hosts, "PostgreSQL").await;
+    let site = "nue-production-shop.localhost";
+    assert!(server.visit(site, "/").await.ok().text().contains("<h1>shop</h1>"));
+    for path in ["/Dockerfile", "/Dockerfile.dev", "/README.md", "/test/site.test.js"] {
+        assert_eq!(server.visit(site, path).await.status, 404, "{path} is public");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs images of its own, and minutes: tests/images/build bun deno"]
+async fn next_svelte_bun_and_deno_reload_in_development() {
+    let server = server(&MORE).await;
+    let (local, home) = (server.local(), tempfile::tempdir().unwrap());
+    let parts = ["-c", "nextjs", "-c", "sveltekit", "-c", "bun", "-c", "deno", "-a", "postgres#15"];
+    let folder = generate(&server, home.path(), &parts).await;
+    local.create_project("shop", &upload()).await;
+    local.post("/api/v1/projects/shop/deployments", &json!({ "name": "dev", "stage": "development" })).await.ok();
+    server.cli(&["deploy", folder.to_str().unwrap(), "-p", "shop", "-d", "dev", "--detach"]).await.ok();
+    let release: Release = local.read(&format!("{}/releases/1", at("shop", "dev"))).await;
+    let release = local.ended_within(BUILD, &release).await;
+    local.must_be_live(release).await;
+    let names = ["nextjs", "sveltekit", "bun", "deno"];
+    let hosts = names.map(|name| format!("{name}-dev-shop.localhost"));
+    count_on(&server, &hosts.each_ref().map(String::as_str), "PostgreSQL").await;
+    let text = |path: &str, says: &str| {
+        (path.to_owned(), format!("export function {says} {{ return 'Edited.'; }}\n").into_bytes())
+    };
+    let edited = tar_gz(&[
+        text("nextjs/lib/sentence.js", "sentence()"),
+        text("sveltekit/src/lib/sentence.js", "sentence()"),
+        text("bun/src/page.js", "page()"),
+        text("deno/src/page.js", "page()"),
+    ]);
+    let code = format!("{}/code", at("shop", "dev"));
+    local.send(http::Method::PUT, &code, Some(("application/gzip", edited))).await.ok();
+    for host in &hosts {
+        wait_for(seconds(30), &format!("{host} shows the edit"), || async {
+            server.visit(host, "/").await.text().contains("Edited.").then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs an image of its own: tests/images/build ghost"]
+async fn ghost_has_its_tables_before_it_is_live() {
+    let server = server(&["ghost:6", "mariadb:10.11"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let manifest =
+        "components: [{identifier: blog, package: ghost}]\naddons: [{identifier: mariadb, package: 'mariadb#10.11'}]\n";
+    std::fs::write(home.path().join("boathouse.yaml"), manifest).unwrap();
+    deploy(&server, home.path()).await;
+    let site = server.visit("shop.localhost", "/ghost/api/admin/site/").await.ok().text();
+    assert!(site.contains("\"title\":\"Ghost\""), "{site}");
+    server.visit("shop.localhost", "/").await.ok();
 }
 
 /// What Analyze proposes is written into a folder and deployed as it is.

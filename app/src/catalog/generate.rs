@@ -12,6 +12,7 @@ use crate::stack::package_manifest::NO_GROUP;
 
 /// The generated manifest's name.
 pub const MANIFEST: &str = "boathouse.yaml";
+const README: &str = "README.md";
 
 /// Parts of one new project.
 const MAX_PARTS: usize = 20;
@@ -47,14 +48,14 @@ pub fn generate(choice: &StackChoice, catalog: &Catalog) -> Result<StackPreview>
             .hint("Give one of the two another identifier."));
     }
     let manifest = manifest(&choice.name, &components, &addons);
-    let mut files = BTreeMap::from([
+    let mut files: BTreeMap<String, String> =
+        components.iter().flat_map(|part| starter(&choice.name, part, &addons)).collect();
+    let readme = readme(&choice.name, &components, &addons, |path| files.contains_key(path));
+    files.extend([
         (MANIFEST.to_owned(), manifest.clone()),
-        ("README.md".to_owned(), readme(&choice.name, &components, &addons)),
+        (README.to_owned(), readme),
         (".gitignore".to_owned(), ".env\n".to_owned()),
     ]);
-    for part in &components {
-        files.extend(starter(&choice.name, part, &addons));
-    }
     let files = files.into_iter().map(|(path, text)| StackFile { path, text }).collect();
     Ok(StackPreview { manifest, files })
 }
@@ -206,21 +207,27 @@ fn store(language: &str, addons: &[Part<'_>]) -> &'static str {
     addons.iter().filter_map(store_of).find(has).unwrap_or(NO_STORE)
 }
 
-fn readme(name: &ProjectName, components: &[Part<'_>], addons: &[Part<'_>]) -> String {
+fn readme(name: &ProjectName, components: &[Part<'_>], addons: &[Part<'_>], has: impl Fn(&str) -> bool) -> String {
     let mut text =
         format!("# {name}\n\nMade by `boathouse new`. [{MANIFEST}]({MANIFEST}) says what it consists of.\n\n");
     text.push_str("| part | what it is |\n|---|---|\n");
     for part in components.iter().chain(addons) {
-        line_of(
-            &mut text,
-            format_args!("| `{}` | {}: {} |", part.identifier, part.package.name, part.package.description),
-        );
+        let own = format!("{}/{README}", part.identifier);
+        let shown =
+            if has(&own) { format!("[`{}`]({own})", part.identifier) } else { format!("`{}`", part.identifier) };
+        line_of(&mut text, format_args!("| {shown} | {}: {} |", part.package.name, part.package.description));
     }
-    text.push_str("\nEach component is a folder with its code, its tests, a `Dockerfile` and a `Dockerfile.dev` with hot reload.\n");
-    text.push_str("A push to this repository deploys it.\n");
+    text.push_str("\nEach component that is built here is a folder with its code, its tests, a `Dockerfile` and a `Dockerfile.dev` for development.\n");
+    text.push_str("Its README says how it is run and tested.\n\n");
+    text.push_str(
+        "- A push to the repository that a project deploys from deploys it; `boathouse deploy` deploys a folder.\n",
+    );
+    text.push_str(
+        "- `boathouse dev` keeps a deployment for development like this folder: what is saved is there at once.\n",
+    );
     if !addons.is_empty() {
         text.push_str(
-            "\nAdd-ons give their variables to the components, as `env: include:` says; no password is in the code.\n",
+            "- Add-ons give their variables to the components, as `env: include:` says; no password is in the code.\n",
         );
     }
     text

@@ -26,6 +26,9 @@ fn every_component_has_a_starter_without_a_gap() {
             let is_built = matches!(entry.package.image, PackageImage::Dockerfile { .. });
             assert_eq!(files.contains_key(&format!("{name}/Dockerfile")), is_built, "{name}");
             assert_eq!(is_built, files.len() > 4, "{name}: {:?}", files.keys());
+            let says = format!("[`{name}`]({name}/README.md)");
+            assert_eq!(files["README.md"].contains(&says), is_built, "{}", files["README.md"]);
+            assert_eq!(files.contains_key(&format!("{name}/README.md")), is_built, "{name}");
             for (path, text) in &files {
                 for word in ["{{project}}", "{{part}}", "{{driver}}", "{{prepare}}"] {
                     assert!(!text.contains(word), "{path}: {word}");

@@ -46,7 +46,7 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
     let cache = entry.map_or_else(String::new, |entry| format!("RUN deno cache {entry}\n"));
     app.ignore = ".git\nnode_modules\n.env\n.env.*\n";
     app.dockerfile = Some(format!(
-        "FROM denoland/deno:debian-2.1.4\nENV PORT={port}\nWORKDIR /app\nCOPY . .\n{cache}EXPOSE {port}\nCMD {command}\n"
+        "FROM denoland/deno:debian-2.9.6\nENV PORT={port}\nWORKDIR /app\nCOPY . .\n{cache}EXPOSE {port}\nCMD {command}\n"
     ));
     Some(app)
 }
