@@ -119,7 +119,10 @@ async fn a_git_host_is_told_how_each_release_goes() {
     let remote = GitHttp::serve(&repo);
     project(&local, &remote.url()).await;
     let status = "/api/v1/projects/shop/commit-status";
-    Client::expect_error(&local.get(status).await, ErrorKind::NotFound, &["shop"]);
+    assert_eq!(local.read::<Option<CommitStatus>>(status).await, None);
+    let shown = server.cli(&["hook", "status", "-p", "shop"]).await;
+    assert!(shown.stdout.contains("No git host is told how releases of shop go"), "{}", shown.stdout);
+    Client::expect_error(&local.delete(status).await, ErrorKind::NotFound, &["shop"]);
     let api = format!("http://{}/api/v1", double.address);
     let set = |provider: &str| json!({ "provider": provider, "token": TOKEN, "api": api });
     let args = ["hook", "set-status", "-p", "shop", "--provider", "gitea", "--api", &api, "--json"];

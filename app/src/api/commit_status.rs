@@ -18,12 +18,8 @@ const MAX_TOKEN: usize = 4096;
 /// Characters of an address.
 const MAX_API: usize = 500;
 
-pub async fn show(app: Data<App>, name: Path<ProjectName>) -> Result<Json<CommitStatus>> {
-    read(&app, move |c, _| {
-        let row = project::by_name(c, &name)?;
-        commit_status::of_project(c, row.id)?.ok_or_else(|| absent(&row.name))
-    })
-    .await
+pub async fn show(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Option<CommitStatus>>> {
+    read(&app, move |c, _| commit_status::of_project(c, project::by_name(c, &name)?.id)).await
 }
 
 pub async fn set(

@@ -103,6 +103,7 @@ fn content(body: &Body, schemas: &mut Schemas) -> Result<Option<Value>> {
     Ok(Some(match body {
         Body::Empty => return Ok(None),
         Body::One(shape) => json!({ "application/json": { "schema": named(shape, schemas)? } }),
+        Body::Maybe(shape) => json!({ "application/json": { "schema": maybe(shape, schemas)? } }),
         Body::Many(shape) => json!({ "application/json": { "schema": list(shape, schemas)? } }),
         Body::StreamOne(shape) => json!({
             "application/json": { "schema": named(shape, schemas)? },
@@ -122,6 +123,10 @@ fn content(body: &Body, schemas: &mut Schemas) -> Result<Option<Value>> {
 fn named(shape: &Shape, schemas: &mut Schemas) -> Result<Value> {
     keep(schemas, shape)?;
     Ok(reference(&shape.name))
+}
+
+fn maybe(shape: &Shape, schemas: &mut Schemas) -> Result<Value> {
+    Ok(json!({ "oneOf": [named(shape, schemas)?, { "type": "null" }] }))
 }
 
 fn list(shape: &Shape, schemas: &mut Schemas) -> Result<Value> {

@@ -45,6 +45,8 @@ pub enum Body {
     Empty,
     /// One JSON value of that schema.
     One(Shape),
+    /// One JSON value of that schema, or `null` where there is none.
+    Maybe(Shape),
     /// A JSON array of them.
     Many(Shape),
     /// JSON array of them, or a stream of server-sent events that carry one each.
@@ -111,6 +113,11 @@ impl Route {
     /// It answers JSON of that type.
     pub fn answers<T: ToSchema>(self) -> Self {
         Self { answers: Body::One(Shape::of::<T>()), ..self }
+    }
+
+    /// It answers JSON of that type, or `null`.
+    pub fn answers_maybe<T: ToSchema>(self) -> Self {
+        Self { answers: Body::Maybe(Shape::of::<T>()), ..self }
     }
 
     /// It answers a JSON array.

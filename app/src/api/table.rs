@@ -125,7 +125,7 @@ fn hooks() -> Vec<Route> {
         route(POST, "/projects/{project}/hook/reveal", MEMBER, hook::reveal).says("The hook's secret in the clear; an event says who saw it").answers::<HookSecret>(),
         route(POST, "/projects/{project}/hook/token", MEMBER, hook::make_token).says("Make the deploy token, in place of the one before; it is shown this once").answers::<DeployToken>(),
         route(DELETE, "/projects/{project}/hook/token", MEMBER, hook::revoke_token).says("Revoke the deploy token").with_status(204),
-        route(GET, "/projects/{project}/commit-status", VIEWER, commit_status::show).says("Where a project posts commit statuses, and how that goes; the token is never returned").answers::<CommitStatus>(),
+        route(GET, "/projects/{project}/commit-status", VIEWER, commit_status::show).says("Where a project posts commit statuses, and how that goes; null where it posts none. The token is never returned").answers_maybe::<CommitStatus>(),
         route(PUT, "/projects/{project}/commit-status", MEMBER, commit_status::set).says("Post the state of each release to its commit at the git host, with this token").takes::<SetCommitStatus>().answers::<CommitStatus>(),
         route(DELETE, "/projects/{project}/commit-status", MEMBER, commit_status::remove).says("Post no commit statuses any more, and forget the token").with_status(204),
         route(GET, "/projects/{project}/deliveries", VIEWER, hook::deliveries).says("What hooks told and what became of it, newest first; kept for 30 days, at most 1000").query(&[("before", "Only ids below this."), ("limit", "At most so many; 30 where absent, at most 200.")]).answers_many::<Delivery>(),

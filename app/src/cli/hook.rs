@@ -104,8 +104,13 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             context.out.result(&made, || made.token.clone())
         }
         Action::Status => {
-            let status: CommitStatus = client.get(&format!("/projects/{project}/commit-status")).await?;
-            context.out.result(&status, || standing(&status))
+            let status: Option<CommitStatus> = client.get(&format!("/projects/{project}/commit-status")).await?;
+            context.out.result(&status, || {
+                status.as_ref().map_or_else(
+                    || format!("No git host is told how releases of {project} go: boathouse hook set-status"),
+                    standing,
+                )
+            })
         }
         Action::SetStatus { provider, api } => {
             let token = prompt::secret_or_line(&format!("Token for commit statuses at {}: ", provider.name()))?;

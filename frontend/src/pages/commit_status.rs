@@ -1,6 +1,6 @@
 //! Whether the git host is told how releases go, at their commits.
 
-use boathouse_types::{CommitStatus, ErrorKind, Provider, SetCommitStatus};
+use boathouse_types::{CommitStatus, Provider, SetCommitStatus};
 use leptos::prelude::*;
 
 use super::hooks::Hooked;
@@ -16,23 +16,21 @@ const HOSTS: [Provider; 5] =
 pub fn CommitStatusSection(hooked: Hooked) -> impl IntoView {
     let name = hooked.project.get_value();
     let path = format!("{}/commit-status", boathouse_types::path::project(&name));
-    let live = Live::<CommitStatus>::new(path, of_project(name.to_string()));
+    let live = Live::<Option<CommitStatus>>::new(path, of_project(name.to_string()));
     let open = RwSignal::new(false);
-    let standing = move || match (live.get(), live.problem()) {
-        // What was read last stays when it has been removed.
-        (_, Some(problem)) if problem.kind == ErrorKind::NotFound => {
-            view! { <p class="hint">"The git host is not told."</p> }.into_any()
-        }
-        (None, Some(problem)) => view! { <Problem problem/> }.into_any(),
-        (None, None) => view! { <Skeleton/> }.into_any(),
-        (Some(status), _) => view! { <Standing hooked status live/> }.into_any(),
+    let standing = move |status: Signal<Option<CommitStatus>>| {
+        let shown = move || match status.get() {
+            Some(status) => view! { <Standing hooked status live/> }.into_any(),
+            None => view! { <p class="hint">"The git host is not told."</p> }.into_any(),
+        };
+        view! { {shown} }.into_any()
     };
     view! {
         <section>
             <header class="section-title"><h2>"Commit statuses"</h2><Show when=may_change><button type="button" on:click=move |_| open.set(true)>"Set a token"</button></Show></header>
             <div class="stack">
                 <p class="hint">"The git host shows at each commit how its release goes, with a link to it."</p>
-                {standing}
+                {live.show(standing)}
             </div>
             <Dialog open title="Tell the git host how releases go"><SetForm hooked live open/></Dialog>
         </section>
@@ -40,14 +38,14 @@ pub fn CommitStatusSection(hooked: Hooked) -> impl IntoView {
 }
 
 #[component]
-fn Standing(hooked: Hooked, status: CommitStatus, live: Live<CommitStatus>) -> impl IntoView {
+fn Standing(hooked: Hooked, status: CommitStatus, live: Live<Option<CommitStatus>>) -> impl IntoView {
     let (api, attempt, removing) = (api(), Attempt::new(), RwSignal::new(false));
     let remove = Callback::new(move |()| {
         attempt.run(async move {
             let name = hooked.project.get_value();
             api.remove_commit_status(&name).await?;
             removing.try_set(false);
-            live.refresh();
+            live.put(None);
             Ok(())
         });
     });
@@ -68,7 +66,7 @@ fn Standing(hooked: Hooked, status: CommitStatus, live: Live<CommitStatus>) -> i
 }
 
 #[component]
-fn SetForm(hooked: Hooked, live: Live<CommitStatus>, open: RwSignal<bool>) -> impl IntoView {
+fn SetForm(hooked: Hooked, live: Live<Option<CommitStatus>>, open: RwSignal<bool>) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
     let (host, token, address) =
         (RwSignal::new("github".to_owned()), RwSignal::new(String::new()), RwSignal::new(String::new()));
@@ -79,8 +77,7 @@ fn SetForm(hooked: Hooked, live: Live<CommitStatus>, open: RwSignal<bool>) -> im
             SetCommitStatus { provider, token: token.get_untracked().trim().to_owned(), api: some_text(address) };
         attempt.run(async move {
             let name = hooked.project.get_value();
-            live.put(api.set_commit_status(&name, &body).await?);
-            live.refresh();
+            live.put(Some(api.set_commit_status(&name, &body).await?));
             token.try_set(String::new());
             open.try_set(false);
             Ok(())
