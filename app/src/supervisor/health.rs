@@ -43,6 +43,7 @@ impl Supervisor {
         let mut target = Target {
             address: watched.address,
             path: wanted.health.path.clone(),
+            addon: wanted.addon,
             port: wanted.health.port.or(wanted.port),
             exposed: about.exposed_ports,
             pid: about.pid,

@@ -33,6 +33,8 @@ pub(super) struct Target {
     pub address: IpAddr,
     /// Must answer 2xx or 3xx; where absent, any HTTP answer or an accepted connection will do.
     pub path: Option<String>,
+    /// Speaks a protocol of its own: a request would be a broken one to it, and a line in its log each time.
+    pub addon: bool,
     /// The declared port.
     pub port: Option<u16>,
     /// Ports that the image declares.
@@ -125,6 +127,7 @@ async fn look(target: &Target, port: u16) -> Result<(), Problem> {
         Ok(Ok(stream)) => stream,
     };
     match &target.path {
+        None if target.addon => Ok(()),
         None => {
             // Any answer will do, none too: the connection was accepted.
             tokio::time::timeout(GREETING_DEADLINE, ask(stream, "/")).await.ok();
@@ -284,6 +287,7 @@ mod tests {
         Target {
             address: Ipv4Addr::LOCALHOST.into(),
             path: path.map(str::to_owned),
+            addon: false,
             port: Some(port),
             exposed: vec![],
             pid: None,
@@ -323,6 +327,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_addon_without_a_path_is_sent_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let addon = Target { addon: true, ..target(port, None) };
+        assert_eq!(probe(&addon).await, Outcome::Healthy { port });
+        let (mut client, _) = listener.accept().await.unwrap();
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
     async fn a_closed_port_names_what_is_open_instead() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let Outcome::Failing { problem } = probe(&target(closed, None)).await else { panic!() };
@@ -352,6 +366,7 @@ mod tests {
         let target = |port, exposed: &[u16], pid| Target {
             address: Ipv4Addr::LOCALHOST.into(),
             path: None,
+            addon: false,
             port,
             exposed: exposed.to_vec(),
             pid,
