@@ -1,6 +1,6 @@
 //! Numbers, times and names in words for people.
 
-use boathouse_types::{DisplayName, Millis, Release, Source, Trigger};
+use boathouse_types::{DisplayName, Millis, Release, Source, Trigger, plural};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -15,7 +15,7 @@ pub fn relative(at: Millis, now: Millis) -> String {
         d if d < MINUTE => format!("{} s", d / SECOND),
         d if d < HOUR => format!("{} min", d / MINUTE),
         d if d < DAY => format!("{} h", d / HOUR),
-        d => plural(d / DAY, "day"),
+        d => plural((d / DAY) as u64, "day"),
     };
     if at <= now { format!("{amount} ago") } else { format!("in {amount}") }
 }
@@ -28,18 +28,13 @@ pub fn duration(ms: i64) -> String {
         d if d < MINUTE => format!("{} s", d / SECOND),
         d if d < HOUR => format!("{} min {} s", d / MINUTE, d % MINUTE / SECOND),
         d if d < DAY => format!("{} h {} min", d / HOUR, d % HOUR / MINUTE),
-        d => plural(d / DAY, "day"),
+        d => plural((d / DAY) as u64, "day"),
     }
 }
 
 /// What people call something: its display name, else the name that identifies it.
 pub fn called(display_name: Option<&DisplayName>, name: impl ToString) -> String {
     display_name.map(DisplayName::to_string).filter(|shown| !shown.is_empty()).unwrap_or_else(|| name.to_string())
-}
-
-/// "1 day", "2 days".
-pub fn plural(count: i64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Bytes in binary steps: "512 B", "3.4 GiB".

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -144,10 +145,8 @@ async fn call(app: &App, guard: &Throttle, asked: Asked, request: &HttpRequest, 
         release.deployment,
         release.number
     );
-    let is_ended = release.finished_at.is_some();
-    let status = if is_ended { HttpResponse::Ok() } else { HttpResponse::Accepted() };
-    let mut status = status;
-    Ok(status.json(CalledDeploy { release, url }))
+    let status = if release.finished_at.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(HttpResponse::build(status).json(CalledDeploy { release, url }))
 }
 
 /// The body wins over the query: JSON, whatever its type is called, or nothing.

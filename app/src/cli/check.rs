@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boathouse_types::DeploymentStage;
+use boathouse_types::{DeploymentStage, plural};
 use serde_json::json;
 
 use super::Context;
@@ -60,9 +60,9 @@ fn stage(word: &str) -> std::result::Result<DeploymentStage, String> {
 }
 
 fn summary(file: &Path, stack: &Stack, notes: &[String]) -> String {
-    let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
-    let components = count(stack.components.len(), "component");
-    let mut text = format!("{}: {components}, {}\n", file.display(), count(stack.addons.len(), "add-on"));
+    let count = |parts: &[Component], noun: &str| plural(parts.len() as u64, noun);
+    let components = count(&stack.components, "component");
+    let mut text = format!("{}: {components}, {}\n", file.display(), count(&stack.addons, "add-on"));
     for part in stack.components.iter().chain(&stack.addons) {
         text.push_str(&format!("  {}: {}\n", part.identifier, made_from(part)));
     }

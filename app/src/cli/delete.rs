@@ -1,6 +1,6 @@
 //! `boathouse delete`.
 
-use boathouse_types::{Deletion, DeploymentName, Loss, ProjectName};
+use boathouse_types::{Deletion, DeploymentName, Loss, ProjectName, plural};
 
 use super::failure::Result;
 use super::output::{size, time};
@@ -60,7 +60,7 @@ fn describe(loss: &Loss) -> String {
         let held = volume.size_bytes.map_or_else(String::new, |bytes| format!(" ({})", size(bytes)));
         lines.push(format!("  volume {}{held}", volume.identifier));
     }
-    lines.push(format!("  {} releases, {} variables", loss.releases, loss.variables));
+    lines.push(format!("  {}, {}", plural(loss.releases as u64, "release"), plural(loss.variables as u64, "variable")));
     lines.extend(loss.hosts.iter().map(|host| format!("  host {host}")));
     lines.join("\n")
 }

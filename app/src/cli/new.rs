@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use boathouse_types::{
     GitLogin, GitRef, GitUrl, Identifier, NewRelease, PartChoice, Project, ProjectName, PushStack, Release, Source,
-    StackChoice, StackPreview, StackRemote, Starter, System,
+    StackChoice, StackPreview, StackRemote, Starter, System, plural,
 };
 use reqwest::Method;
 
@@ -80,9 +80,9 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     if let Some(folder) = &args.into {
         let preview = generate(&choice)?;
         write(folder, &preview)?;
-        return context
-            .out
-            .result(&preview, || format!("Wrote {} files to {}.", preview.files.len(), folder.display()));
+        return context.out.result(&preview, || {
+            format!("Wrote {} to {}.", plural(preview.files.len() as u64, "file"), folder.display())
+        });
     }
     let client = context.client()?;
     let project: Project = match args.push {

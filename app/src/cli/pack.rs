@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use boathouse_types::{Proposal, Release};
+use boathouse_types::{Proposal, Release, plural};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -44,7 +44,7 @@ pub async fn send_folder(client: &Client, place: &Place, folder: &Path, out: Out
     // Where both failed, the folder is the cause: its failure cut the request short.
     match (packed, sent) {
         (Ok(packed), Ok(release)) => {
-            out.note(&format!("sent {} files, {} packed", packed.files, size(packed.bytes)));
+            out.note(&format!("sent {}, {} packed", plural(packed.files, "file"), size(packed.bytes)));
             Ok(release)
         }
         (Err(failure), Err(_)) if failure.body.kind == boathouse_types::ErrorKind::Invalid => Err(failure),

@@ -1,6 +1,6 @@
 //! What a push means to each deployment: a release, or a reason why not. When in doubt, a release, and the doubt is its reason.
 
-use boathouse_types::{DeployOn, Happening, HookEvent, Intent, ReleaseState, Source};
+use boathouse_types::{DeployOn, Happening, HookEvent, Intent, ReleaseState, Source, plural};
 
 use super::look::Seen;
 use crate::db::deployment::DeploymentRow;
@@ -116,11 +116,9 @@ async fn compared(
         )),
         None if changed.cut => Choice::Deploy(format!("more files {since} release #{number} than can be compared")),
         None => {
-            let count = changed.paths.len();
-            let files = if count == 1 { "1 file" } else { &format!("{count} files") };
+            let (words, files) = (watch.words(), plural(changed.paths.len() as u64, "file"));
             Choice::Leave(format!(
-                "no changed file matches the watch paths {} ({files} {since} release #{number})",
-                watch.words()
+                "no changed file matches the watch paths {words} ({files} {since} release #{number})"
             ))
         }
     })

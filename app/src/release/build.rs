@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boathouse_edge::site;
-use boathouse_types::{Identifier, ReleaseId, Serves};
+use boathouse_types::{Identifier, ReleaseId, Serves, plural};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
@@ -237,7 +237,7 @@ async fn keep_files(run: &Run, row: &ReleaseRow, part: &Component, from: PathBuf
     if !made.has_index {
         run.log.about(&part.identifier, "there is no index.html in the folder: `/` will answer 404");
     }
-    run.log.about(&part.identifier, format!("{} files, {}", made.files, made.digest));
+    run.log.about(&part.identifier, format!("{}, {}", plural(made.files as u64, "file"), made.digest));
     record(run, part, Serves::Files, made.digest).await?;
     fault::point("build.files_recorded");
     Ok(())

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boathouse_types::{GitRef, GitUrl, ProjectManifest, Source, Stage};
+use boathouse_types::{GitRef, GitUrl, ProjectManifest, Source, Stage, plural};
 
 use super::image_archive::ImageArchive;
 use super::kept;
@@ -195,7 +195,10 @@ async fn from_upload(run: &Run, upload: &str, work: &Path) -> Step<PathBuf> {
     let into = work.join("tree");
     let (root, told) = blocking::run(move |abandoned| {
         let unpacked = unpack::archive(&archive, &into, unpack::Links::Refuse, abandoned)?;
-        Ok((unpack::only_folder(&into)?, format!("{} files, {} KiB", unpacked.entries, unpacked.bytes / 1024)))
+        Ok((
+            unpack::only_folder(&into)?,
+            format!("{}, {} KiB", plural(unpacked.entries, "file"), unpacked.bytes / 1024),
+        ))
     })
     .await?;
     run.log.say(told);

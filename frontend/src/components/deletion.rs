@@ -1,6 +1,6 @@
 //! Deleting a project or a deployment: what is lost, the name typed again, and until when it can be undone.
 
-use boathouse_types::{Deletion, Loss};
+use boathouse_types::{Deletion, Loss, plural};
 use leptos::prelude::*;
 
 use super::{Attempt, ConfirmDelete, Glyph, Icon};
@@ -68,7 +68,7 @@ fn sentences(loss: &Loss) -> Vec<String> {
     let counted = counted
         .into_iter()
         .filter(|(count, ..)| *count > 0)
-        .map(|(count, noun, with)| format!("{}{with}", format::plural(count as i64, noun)));
+        .map(|(count, noun, with)| format!("{}{with}", plural(count as u64, noun)));
     let hosts = loss.hosts.iter().map(|host| format!("the address {host}"));
     volumes.chain(counted).chain(hosts).collect()
 }

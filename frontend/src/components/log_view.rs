@@ -1,5 +1,6 @@
 //! A log as a virtual list: only the lines in the viewport exist in the document, so 100,000 of them scroll smoothly.
 
+use boathouse_types::plural;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
@@ -68,8 +69,8 @@ fn LogTools(
     });
     let counts = move || {
         store.with(|buffer| match (buffer.len(), buffer.total()) {
-            (shown, all) if shown == all => format::plural(all as i64, "line"),
-            (shown, all) => format!("{shown} of {}", format::plural(all as i64, "line")),
+            (shown, all) if shown == all => plural(all as u64, "line"),
+            (shown, all) => format!("{shown} of {}", plural(all as u64, "line")),
         })
     };
     let dropped = move || match store.with(|buffer| buffer.dropped()) {

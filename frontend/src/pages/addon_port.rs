@@ -1,13 +1,12 @@
 //! A port of this host that leads to an add-on, for the networks that are named.
 
-use boathouse_types::{Cidr, PublicPort, SetPublicPort};
+use boathouse_types::{Cidr, PublicPort, SetPublicPort, plural};
 use leptos::prelude::*;
 
 use super::addons::One;
 use super::deployment::Here;
 use crate::api::api;
 use crate::components::*;
-use crate::format;
 use crate::session::may_change;
 
 #[component]
@@ -44,7 +43,7 @@ fn Port(port: PublicPort) -> impl IntoView {
     let allow = port.allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let counts = format!(
         "{} open now, {} forwarded, {} refused",
-        format::plural(port.connections as i64, "connection"),
+        plural(port.connections, "connection"),
         port.forwarded,
         port.refused
     );

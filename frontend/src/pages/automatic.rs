@@ -1,12 +1,11 @@
 //! What each component and add-on gets by itself: every variable with its source and what that replaces, and ways to reach it.
 
-use boathouse_types::{ConnectionString, Environment, Identifier, PartEnvironment, Variable, VariableSource};
+use boathouse_types::{ConnectionString, Environment, Identifier, PartEnvironment, Variable, VariableSource, plural};
 use leptos::prelude::*;
 
 use super::deployment::Here;
 use super::reveal::Reveal;
 use crate::components::*;
-use crate::format;
 
 /// More parts than this are closed at first.
 const OPEN_UP_TO: usize = 3;
@@ -41,7 +40,7 @@ fn Part(environment: Signal<Environment>, name: Identifier, open: bool) -> impl 
     let count = move || part.with(|part| part.as_ref().map_or(0, |part| part.automatic.len()));
     let words = move || {
         let kind = if part.with(|part| part.as_ref().is_some_and(|part| part.addon)) { "add-on, " } else { "" };
-        format!("{kind}{}", format::plural(count() as i64, "variable"))
+        format!("{kind}{}", plural(count() as u64, "variable"))
     };
     let rows = move || {
         let PartEnvironment { identifier, automatic, custom, .. } = part.get()?;

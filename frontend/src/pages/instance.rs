@@ -1,6 +1,6 @@
 //! The instance: what it runs on, its background tasks, its CA, its backup.
 
-use boathouse_types::{System, TaskStatus};
+use boathouse_types::{System, TaskStatus, plural};
 use leptos::prelude::*;
 
 use crate::api::{api, at};
@@ -51,15 +51,18 @@ fn engine(system: &System) -> String {
 
 #[component]
 fn TaskRow(task: TaskStatus) -> impl IntoView {
-    let good = task.last_result.as_deref().is_none_or(|result| result == "ok");
-    let (glyph, class) = if good { (Glyph::HEALTHY, "mark good") } else { (Glyph::DEGRADED, "mark warn") };
+    let (glyph, class) = match task.last_result.as_deref() {
+        None => (Glyph::OFF, "mark"),
+        Some("ok") => (Glyph::HEALTHY, "mark good"),
+        Some(_) => (Glyph::DEGRADED, "mark warn"),
+    };
     let took = task.last_duration_ms.map(|ms| format!(" in {}", format::duration(ms as i64)));
     let last = task.last_started_at.map(|at| view! { <Moment at/>{took} });
     view! {
         <li>
             <span class="main"><strong>{task.name}</strong>" "<span class="hint">{task.description}</span></span>
             <span class=class><Icon glyph/><span>{task.last_result.unwrap_or_else(|| "has not run yet".to_owned())}</span></span>
-            <span class="hint">{last}" · "{format::plural(task.runs as i64, "run")}</span>
+            <span class="hint">{last}" · "{plural(task.runs, "run")}</span>
         </li>
     }
 }
