@@ -16,6 +16,7 @@ mod parts;
 mod resources;
 mod pictures;
 mod plan;
+mod rough;
 mod sources;
 mod stack;
 mod status;

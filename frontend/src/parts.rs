@@ -73,6 +73,11 @@ pub fn logs() -> Loaded {
     Ok(|| view! { <pages::Logs/> }.into_any())
 }
 
+#[wasm_split(release, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn container() -> Loaded {
+    Ok(|| view! { <pages::Container/> }.into_any())
+}
+
 #[wasm_split(environment, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn environment() -> Loaded {
     Ok(|| view! { <pages::Environment/> }.into_any())
@@ -93,7 +98,12 @@ pub fn options() -> Loaded {
     Ok(|| view! { <pages::Options/> }.into_any())
 }
 
-/// The view of a route, or of a tab: shows the page of a part once the part is here.
+#[wasm_split(configure, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn plan_manifest() -> Loaded {
+    Ok(|| view! { <pages::PlanManifest/> }.into_any())
+}
+
+/// The view of a route, of a tab, or of what is opened on one: shows the page of a part once the part is here.
 pub fn page<F: Future<Output = Loaded> + 'static>(fetch: fn() -> F) -> AnyView {
     let (api, loaded) = (api(), RwSignal::new(None::<Option<Page>>));
     let start = move || {

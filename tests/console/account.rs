@@ -1,6 +1,6 @@
 //! People: their own password, and what an administrator lets them do.
 
-use boathouse_types::{Role, Session};
+use boathouse_types::{Role, Session, Token};
 
 use super::signed_in;
 use crate::harness::{PASSWORD, Server};
@@ -47,5 +47,29 @@ async fn an_administrator_changes_what_somebody_may_do() {
     browser.sees("member").await;
     assert_eq!(viewer.read::<Session>("/api/v1/session").await.role, Role::Member);
     browser.must_be_quiet(&[]).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_administrator_makes_a_token_for_somebody_else() {
+    let server = Server::start().await;
+    let browser = signed_in(&server, 360).await;
+    let member = server.member().await;
+    browser.go("/settings/tokens").await;
+    browser.press("Make a token").await;
+    browser.fill("Name", "ci").await;
+    browser.select("For", "member").await;
+    browser.sees("It never has more rights than its user").await;
+    browser.select("May", "admin").await;
+    browser.submit_dialog().await;
+    browser.sees("cannot have more rights than its user").await;
+    browser.select("May", "deploy").await;
+    browser.submit_dialog().await;
+    browser.sees("Copy it now").await;
+    browser.sees("of member").await;
+    let tokens: Vec<Token> = member.read("/api/v1/tokens").await;
+    assert_eq!(tokens.iter().map(|token| token.user.as_str()).collect::<Vec<_>>(), ["member"]);
+    browser.must_not_scroll_sideways().await;
+    browser.must_be_quiet(&[403]).await;
     browser.close().await;
 }

@@ -44,6 +44,11 @@ async fn an_add_on_shows_how_it_is_reached_and_opens_a_port_for_those_who_are_na
         browser.sees("cut at once").await;
         browser.run("document.querySelector('dialog[open] button.danger').click()").await;
         browser.sees("Not reachable from outside").await;
+        // What visitors cannot reach is not offered to them; and of one component nobody is asked which.
+        browser.press("Domains").await;
+        browser.press("Add a domain").await;
+        browser.sees("Certificate").await;
+        browser.sees_no_more("Component").await;
         browser.must_be_quiet(&[]).await;
         browser.close().await;
     }

@@ -1,6 +1,6 @@
 //! A repository without a manifest: looked at, shown, and deployed by what it could have, once somebody says so.
 
-use boathouse_types::Project;
+use boathouse_types::{Project, Source};
 
 use super::{LIVE, WIDTHS, signed_in};
 use crate::harness::{GitRepo, Server};
@@ -39,6 +39,33 @@ async fn a_repository_is_looked_at_first_and_the_proposal_used_when_told() {
         browser.must_be_quiet(&[]).await;
         browser.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_project_is_looked_at_on_any_branch_and_a_proposal_is_of_its_own() {
+    let server = Server::start().await;
+    let repo = GitRepo::new(&[("pages/index.html".to_owned(), b"pages".to_vec())]);
+    let source = Source::Git { url: repo.url().parse().unwrap(), branch: Some("main".parse().unwrap()), folder: None };
+    server.local().create_project("shop", &source).await;
+    repo.git(&["checkout", "--quiet", "-b", "feature/docs"]);
+    repo.git(&["mv", "pages", "guide"]);
+    repo.commit(&[], "guide");
+    let browser = signed_in(&server, 360).await;
+    browser.go("/projects/shop").await;
+    browser.press("Analyze").await;
+    browser.sees("pages/index.html").await;
+    browser.sees("Use the proposal").await;
+    browser.fill("Branch, tag or commit", "feature/docs").await;
+    browser.sees_no_more("pages/index.html").await;
+    browser.press("Read it").await;
+    browser.sees("guide/index.html").await;
+    browser.must_not_scroll_sideways().await;
+    assert!(!browser.text().await.contains("Use the proposal"), "it would be the proposal of other code");
+    browser.fill("Branch, tag or commit", "nowhere").await;
+    browser.press("Read it").await;
+    browser.sees("\"nowhere\"").await;
+    browser.must_be_quiet(&[400, 404, 422]).await;
+    browser.close().await;
 }
 
 #[tokio::test]

@@ -128,6 +128,28 @@ async fn a_console_that_could_not_be_loaded_whole_loads_itself() {
 }
 
 #[tokio::test]
+async fn a_style_sheet_that_was_cut_again_and_again_comes_once_it_can() {
+    let server = Server::start().await;
+    let browser = signed_in(&server, 360).await;
+    browser.block(&["*/app-*.css*"]).await;
+    browser.go("/settings?bare").await;
+    browser.sees("Background tasks").await;
+    let sheet = "document.querySelector('link[rel=stylesheet]')";
+    wait_for(seconds(30), "it was asked for several times", || async {
+        (browser.run(&format!("return {sheet}.href.endsWith('?3')")).await == true).then_some(())
+    })
+    .await;
+    browser.remember_this_page().await;
+    browser.block(&[]).await;
+    wait_for(SOON, "the page is dressed", || async {
+        (browser.run(&format!("return !!{sheet}.sheet")).await == true).then_some(())
+    })
+    .await;
+    browser.must_not_have_reloaded().await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn who_is_not_signed_in_waits_at_the_door() {
     let mut server = Server::start().await;
     server.admin().await;

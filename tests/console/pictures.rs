@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::signed_in;
 use crate::browser::Browser;
-use crate::harness::{Client, Engine, GitRepo, Server, app, at, seconds, tar_gz, upload, wait_for};
+use crate::harness::{Client, Engine, GitHost, GitRepo, Server, app, at, decided, seconds, tar_gz, upload, wait_for};
 
 /// Wide and high, as the windows of people are.
 const SIZES: [(u32, u32); 2] = [(1440, 900), (360, 800)];
 const THEMES: [&str; 2] = ["light", "dark"];
-const PAGES: [(&str, &str); 26] = [
+const PAGES: [(&str, &str); 28] = [
     ("home", "/"),
     ("project", "/projects/shop"),
     ("deployment", "/projects/shop/production"),
@@ -29,6 +29,8 @@ const PAGES: [(&str, &str); 26] = [
     ("addons", "/projects/shop/production/addons"),
     ("variables", "/variables/shop"),
     ("domains", "/projects/shop/production/domains"),
+    ("hooks", "/hooks/blog"),
+    ("hooks-empty", "/hooks/shop"),
     ("new", "/new"),
     ("stack", "/new/stack"),
     ("catalog", "/catalog"),
@@ -45,7 +47,7 @@ const PAGES: [(&str, &str); 26] = [
 ];
 
 /// (name, page, the button that opens it, words that it shows).
-const DIALOGS: [(&str, &str, &str, &str); 17] = [
+const DIALOGS: [(&str, &str, &str, &str); 19] = [
     ("deploy", "/projects/shop/production", "Deploy another version", "Branch, tag or commit"),
     ("promote", "/projects/shop/production", "Promote", "the very same images"),
     ("describe", "/projects/shop/production", "Describe api", "Capabilities"),
@@ -60,6 +62,8 @@ const DIALOGS: [(&str, &str, &str, &str); 17] = [
     ("add-deployment", "/projects/shop", "Add a deployment", "One more full instance"),
     ("source", "/projects/shop", "Change", "The next release uses it"),
     ("login", "/projects/shop", "Set a login", "Token"),
+    ("new-secret", "/hooks/blog", "New secret", "The old one ends at once"),
+    ("commit-status", "/hooks/blog", "Set a token", "Address of its API"),
     ("token", "/settings/tokens", "Make a token", "Days until it ends"),
     ("backup", "/settings", "Make a backup", "Passphrase"),
     ("package-source", "/catalog", "Add a source", "Source"),
@@ -196,8 +200,8 @@ impl Shots {
     async fn size_is_right(&self) {
         let size =
             json!({ "width": self.width, "height": self.height, "deviceScaleFactor": 1, "mobile": self.width < 600 });
-        self.browser.devtools("Emulation.setDeviceMetricsOverride", &size).await;
         self.browser.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true })).await;
+        self.browser.devtools("Emulation.setDeviceMetricsOverride", &size).await;
     }
 
     /// Everything has been read and nothing moves.
@@ -319,8 +323,26 @@ async fn blog(admin: &Client) -> GitRepo {
     let source = Source::Git { url: repo.url().parse().unwrap(), branch: None, folder: None };
     admin.create_project("blog", &source).await;
     released(admin, "blog", "production").await;
+    told(admin, &repo).await;
     moved(admin, "blog", "https://git.example.com/ada/blog.git").await;
     repo
+}
+
+/// Of a push by somebody who does not know the secret, of one that deploys, and of the same again.
+async fn told(admin: &Client, repo: &GitRepo) {
+    let host = GitHost::with_hook(admin, "blog", &repo.url()).await;
+    let sha = repo.commit(&[("about.html".to_owned(), b"<!doctype html><title>About</title>".to_vec())], "About us");
+    let stranger = GitHost::with_hook(admin, "blog", &repo.url()).await;
+    host.push("1", "main", &sha).await;
+    stranger.push("2", "main", &sha).await.ok();
+    let decided = decided(admin, "blog").await;
+    if let Some(number) = decided.decisions.iter().find_map(|decision| decision.release) {
+        let path = format!("{}/releases/{number}", at("blog", "production"));
+        let release: Release = admin.read(&path).await;
+        admin.ended(&release).await;
+    }
+    stranger.push("3", "main", &sha).await.ok();
+    admin.post("/api/v1/projects/blog/hook/token", &()).await.ok();
 }
 
 /// Stopped by hand.

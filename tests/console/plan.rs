@@ -3,7 +3,7 @@
 use boathouse_types::Source;
 
 use super::{WIDTHS, signed_in};
-use crate::harness::{GitRepo, Server, upload};
+use crate::harness::{GitRepo, Server, seconds, upload, wait_for};
 
 const WEB: &str = "components:\n  - {identifier: web, static: ., folder: web}\n";
 
@@ -54,7 +54,7 @@ async fn a_branch_is_planned_on_the_overview_and_where_it_is_deployed() {
 }
 
 #[tokio::test]
-async fn an_archive_has_no_other_version_to_plan() {
+async fn an_archive_has_no_other_version_to_plan_but_another_manifest() {
     let server = Server::start().await;
     let local = server.local();
     local.create_project("shop", &upload()).await;
@@ -65,5 +65,25 @@ async fn an_archive_has_no_other_version_to_plan() {
     browser.sees("Live release").await;
     browser.sees("Endpoints").await;
     assert!(!browser.text().await.contains("Plan another version"));
+    browser.run("document.querySelector('.another-manifest summary').click()").await;
+    browser.press("See what it would change").await;
+    browser.sees("Paste a manifest").await;
+    let file = server.data().join("other.yaml");
+    std::fs::write(&file, "components:\n  - {identifier: docs, static: .}\n").unwrap();
+    browser.attach(&file).await;
+    wait_for(seconds(10), "the file is in the field", || async {
+        let text = browser.run("return document.querySelector('.another-manifest textarea').value").await;
+        text.as_str()?.contains("docs").then_some(())
+    })
+    .await;
+    browser.press("See what it would change").await;
+    browser.sees("the component docs").await;
+    browser.must_not_scroll_sideways().await;
+    browser.fill("Manifest", "components: 7").await;
+    browser.sees_no_more("the component docs").await;
+    browser.press("See what it would change").await;
+    browser.sees("boathouse.yaml").await;
+    assert_eq!(local.deployment("shop", "production").await.pending, None, "a plan makes nothing");
+    browser.must_be_quiet(&[400, 422]).await;
     browser.close().await;
 }

@@ -126,10 +126,20 @@ fn boot_module(js: &str, wasm: &str) -> String {
     BOOT.replace("%js%", js).replace("%wasm%", wasm)
 }
 
-/// Only what the network does is tried again (a `TypeError`); a module that was fetched and failed once more needs another address.
+/// Only what the network does is tried again (a `TypeError`); what was fetched in vain needs another address the next time.
 /// Where the server is back with another console, only a new page knows the names of its files.
 const BOOT: &str = "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url), note = document.getElementById('boot');
-for (const sheet of document.querySelectorAll('link[rel=stylesheet]')) if (!sheet.sheet) sheet.href += '?1';
+const later = async (url, tried, again) => {
+  const answer = await fetch(url, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+  setTimeout(answer?.status === 404 ? () => location.reload() : again, Math.min(250 * 2 ** tried, 3000));
+};
+const dress = (sheet, tried) => later(sheet.href, tried, () => {
+  const again = sheet.cloneNode();
+  again.href = sheet.href.split('?')[0] + '?' + (tried + 1);
+  again.onerror = () => dress(again, tried + 1);
+  sheet.replaceWith(again);
+});
+for (const sheet of document.querySelectorAll('link[rel=stylesheet]')) if (!sheet.sheet) dress(sheet, 0);
 const start = async (tried) => {
   try {
     const { default: init } = await import(tried ? js + '?' + tried : js);
@@ -138,8 +148,7 @@ const start = async (tried) => {
   } catch (error) {
     if (!(error instanceof TypeError)) return note.textContent = 'The console cannot start: ' + error.message;
     note.firstChild.data = 'The server does not answer. Trying again… ';
-    const answer = await fetch(new URL(js, import.meta.url), { method: 'HEAD', cache: 'no-store' }).catch(() => null);
-    setTimeout(answer?.status === 404 ? () => location.reload() : () => start(tried + 1), Math.min(250 << tried, 3000));
+    later(new URL(js, import.meta.url), tried, () => start(tried + 1));
   }
 };
 start(0);

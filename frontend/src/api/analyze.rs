@@ -17,8 +17,8 @@ impl Api {
         self.send_file(&at("/analyze/upload"), &file, progress).await
     }
 
-    pub async fn analyze_project(self, name: &ProjectName) -> Answer<Proposal> {
-        self.look(&format!("{}/analyze", path::project(name)), Some(json(&AnalyzeProject::default())?)).await
+    pub async fn analyze_project(self, name: &ProjectName, asked: &AnalyzeProject) -> Answer<Proposal> {
+        self.look(&format!("{}/analyze", path::project(name)), Some(json(asked)?)).await
     }
 
     /// Commits a proposal where the repository lives on this server; else the project keeps it.

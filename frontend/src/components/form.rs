@@ -37,6 +37,9 @@ pub fn Confirm(
     says: &'static str,
     /// "Remove", "Revoke".
     verb: &'static str,
+    /// The way out.
+    #[prop(default = "Keep it")]
+    otherwise: &'static str,
     #[prop(default = Glyph::TRASH)] glyph: Glyph,
     attempt: Attempt,
     #[prop(into)] on_confirm: Callback<()>,
@@ -47,7 +50,7 @@ pub fn Confirm(
                 <p>{says}</p>
                 <AttemptProblem attempt/>
                 <div class="actions">
-                    <button type="button" on:click=move |_| open.set(false)>"Keep it"</button>
+                    <button type="button" on:click=move |_| open.set(false)>{otherwise}</button>
                     <Button attempt label=verb glyph class="danger" on_press=on_confirm/>
                 </div>
             </div>

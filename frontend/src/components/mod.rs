@@ -27,6 +27,7 @@ mod recycled;
 mod release_line;
 mod shell;
 mod tabs;
+mod text_file;
 
 pub use attempt::*;
 pub use brand::*;
@@ -55,3 +56,4 @@ pub use recycled::*;
 pub use release_line::*;
 pub use shell::*;
 pub use tabs::*;
+pub use text_file::*;

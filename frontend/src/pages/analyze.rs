@@ -1,6 +1,6 @@
 //! Looking at a source: of a project that is being made, and of one that is there.
 
-use boathouse_types::{Analyze, Project, ProjectManifest, UsedProposal};
+use boathouse_types::{Analyze, AnalyzeProject, GitRef, Project, ProjectManifest, Source, UsedProposal};
 use leptos::prelude::*;
 
 use super::new_project::SourceForm;
@@ -56,7 +56,6 @@ enum Asked {
 }
 
 fn asked(form: SourceForm, file: ChosenFile) -> Result<Asked, String> {
-    use boathouse_types::Source;
     match form.source()? {
         Source::Git { url, branch, folder } => Ok(Asked::Remote(Analyze { url, reference: branch, folder })),
         _ => archive(file).map(Asked::Archive),
@@ -86,11 +85,26 @@ pub fn AnalyzeSource(project: Signal<Project>) -> impl IntoView {
 fn Analysis(project: Signal<Project>) -> impl IntoView {
     let (api, looking, using) = (api(), Attempt::new(), Attempt::new());
     let (found, used) = (Found::new(), RwSignal::new(None::<UsedProposal>));
-    let name = StoredValue::new(project.with_untracked(|project| project.name.clone()));
-    looking.run(async move {
-        found.put(api.analyze_project(&name.get_value()).await?);
-        Ok(())
+    let (name, source) = project.with_untracked(|project| (project.name.clone(), project.source.clone()));
+    let (name, reference) = (StoredValue::new(name), RwSignal::new(String::new()));
+    let look = Callback::new(move |()| {
+        let wanted = match some_text(reference).map(|typed| typed.parse::<GitRef>()).transpose() {
+            Ok(reference) => AnalyzeProject { reference },
+            Err(problem) => return looking.refuse(format!("{problem}.")),
+        };
+        found.proposal.set(None);
+        looking.run(async move {
+            found.put(api.analyze_project(&name.get_value(), &wanted).await?);
+            Ok(())
+        });
     });
+    look.run(());
+    // What was found elsewhere is not what a proposal of the project's own branch would be.
+    Effect::new(move |_| {
+        reference.track();
+        found.proposal.set(None);
+    });
+    let can_be_used = move || found.can_be_used() && reference.with(|typed| typed.trim().is_empty());
     let take = Callback::new(move |()| {
         let Some(chosen) = found.chosen() else { return };
         using.run(async move {
@@ -98,14 +112,27 @@ fn Analysis(project: Signal<Project>) -> impl IntoView {
             Ok(())
         });
     });
+    let version = match source {
+        Source::Git { branch, .. } => {
+            let placeholder = branch.map_or_else(|| "main, v1.2.0, 4f2a91c…".to_owned(), |branch| branch.to_string());
+            Some(view! {
+                <div class="ask">
+                    <Field label="Branch, tag or commit" value=reference placeholder/>
+                    <Button attempt=looking label="Read it" glyph=Glyph::SEARCH on_press=look/>
+                </div>
+            })
+        }
+        _ => None,
+    };
     view! {
+        {version}
         <Show when=move || looking.busy.get()><p class="mark busy" role="status"><Icon glyph=Glyph::SPINNER class="turning"/>"Reading the source…"</p></Show>
         <AttemptProblem attempt=looking/>
         <ProposalView found/>
         <AttemptProblem attempt=using/>
         {move || match used.get() {
             Some(used) => view! { <p class="mark good" role="status"><Icon glyph=Glyph::HEALTHY/><span>{outcome(&used)}</span></p> }.into_any(),
-            None if found.can_be_used() => view! { <div class="actions"><Button attempt=using label="Use the proposal" glyph=Glyph::CHECK class="primary" on_press=take/></div> }.into_any(),
+            None if can_be_used() => view! { <div class="actions"><Button attempt=using label="Use the proposal" glyph=Glyph::CHECK class="primary" on_press=take/></div> }.into_any(),
             None => ().into_any(),
         }}
     }

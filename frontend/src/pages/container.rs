@@ -7,25 +7,35 @@ use super::deployment::Here;
 use crate::components::*;
 use crate::format;
 use crate::live::{Live, of_project};
+use crate::parts::{self, page};
 
 /// (what, value).
 type Fact = (&'static str, String);
 
+/// What a dialog is about, for the part that fills it.
+#[derive(Clone, Copy)]
+struct About(StoredValue<Identifier>);
+
 #[component]
 pub fn ContainerDialog(open: RwSignal<bool>, component: StoredValue<Identifier>) -> impl IntoView {
-    let here: Here = expect_context();
-    let place = StoredValue::new(here.place);
     let title = format!("Configuration of {}", component.with_value(Identifier::to_string));
     view! {
         <Dialog open title class="wide">
             {move || {
-                let place = place.get_value();
-                let path = place.below(&format!("containers/{}", component.with_value(Identifier::to_string)));
-                let live = Live::<ContainerDescription>::new(path, of_project(place.project.to_string()));
-                live.show(|described| view! { <Description described/> }.into_any())
+                provide_context(About(component));
+                page(parts::container)
             }}
         </Dialog>
     }
+}
+
+/// What fills the dialog.
+#[component]
+pub fn Container() -> impl IntoView {
+    let (Here { place, .. }, About(component)) = (expect_context(), expect_context());
+    let path = place.below(&format!("containers/{}", component.with_value(Identifier::to_string)));
+    let live = Live::<ContainerDescription>::new(path, of_project(place.project.to_string()));
+    live.show(|described| view! { <Description described/> }.into_any())
 }
 
 #[component]

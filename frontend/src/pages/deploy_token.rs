@@ -15,21 +15,15 @@ pub fn DeployTokenSection(hooked: Hooked, hook: Signal<Hook>) -> impl IntoView {
     let at = Memo::new(move |_| hook.with(|hook| (hook.token_at, hook.token_used_at)));
     let address = StoredValue::new(hook.with_untracked(|hook| hook.deploy_url.clone()));
     let make = Callback::new(move |()| {
-        attempt.run(async move {
-            let name = hooked.project.get_value();
-            made.try_set(Some(api.make_deploy_token(&name).await?));
-            renewing.try_set(false);
-            hooked.live.refresh();
+        hooked.change(attempt, renewing, async move {
+            made.try_set(Some(api.make_deploy_token(&hooked.project.get_value()).await?));
             Ok(())
         });
     });
     let revoke = Callback::new(move |()| {
-        attempt.run(async move {
-            let name = hooked.project.get_value();
-            api.revoke_deploy_token(&name).await?;
+        hooked.change(attempt, revoking, async move {
+            api.revoke_deploy_token(&hooked.project.get_value()).await?;
             made.try_set(None);
-            revoking.try_set(false);
-            hooked.live.refresh();
             Ok(())
         });
     });
@@ -66,7 +60,7 @@ pub fn DeployTokenSection(hooked: Hooked, hook: Signal<Hook>) -> impl IntoView {
                 <Show when=may_change>{standing}</Show>
                 <AttemptProblem attempt/>
             </div>
-            <Confirm open=renewing title="A new deploy token?" verb="Make a new one" glyph=Glyph::KEY attempt on_confirm=make says="The old one ends at once."/>
+            <Confirm open=renewing title="A new deploy token?" verb="Make a new one" otherwise="Not now" glyph=Glyph::KEY attempt on_confirm=make says="The old one ends at once."/>
             <Confirm open=revoking title="Revoke the deploy token?" verb="Revoke" attempt on_confirm=revoke says="What uses it cannot deploy any more, at once."/>
         </section>
     }

@@ -1,13 +1,13 @@
 //! The domains of a deployment and the state of their certificates.
 
-use boathouse_types::{Deployment, Host, NewHost, TlsMode};
+use boathouse_types::{Addon, Deployment, Host, NewHost, TlsMode};
 use leptos::prelude::*;
 
 use super::deployment::Here;
 use crate::api::{Place, api};
 use crate::components::*;
 use crate::format;
-use crate::live::{Live, of_project};
+use crate::live::{Live, of_nothing, of_project};
 use crate::session::may_change;
 
 #[component]
@@ -116,6 +116,8 @@ fn AddHost(
     open: RwSignal<bool>,
 ) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
+    let known = Live::<Vec<Addon>>::new(place.with_value(|place| place.below("addons")), of_nothing);
+    let addons = Signal::derive(move || known.get().unwrap_or_default());
     let text = || RwSignal::new(String::new());
     let (name, component, path, port, tls) = (text(), text(), text(), text(), text());
     let modes = [
@@ -151,7 +153,7 @@ fn AddHost(
     view! {
         <Form attempt label="Add" glyph=Glyph::PLUS on_submit=add>
             <Field label="Domain" value=name placeholder="shop.example.com" required=true focus=true/>
-            <ComponentChoice label="Component" value=component deployment otherwise="The only component"/>
+            <ComponentChoice label="Component" value=component deployment addons/>
             <Field label="Path" value=path placeholder="/" hint="Only requests below it; empty for all."/>
             <Field label="Port" value=port placeholder="the component's" hint="Of its container, where that listens on several."/>
             <Choice label="Certificate" value=tls options=Signal::stored(modes)/>

@@ -9,7 +9,7 @@ use super::deploy_token::DeployTokenSection;
 use super::hook_setup::SetUp;
 use super::not_found::of_named_project;
 use super::reveal::hide_later;
-use crate::api::api;
+use crate::api::{Answer, api};
 use crate::components::*;
 use crate::live::{Live, of_project};
 use crate::session::may_change;
@@ -19,6 +19,18 @@ use crate::session::may_change;
 pub struct Hooked {
     pub project: StoredValue<ProjectName>,
     pub live: Live<Hook>,
+}
+
+impl Hooked {
+    /// Changes it, which answers the question that is `open`, and reads it anew.
+    pub fn change(self, attempt: Attempt, open: RwSignal<bool>, change: impl Future<Output = Answer<()>> + 'static) {
+        attempt.run(async move {
+            change.await?;
+            open.try_set(false);
+            self.live.refresh();
+            Ok(())
+        });
+    }
 }
 
 #[component]
@@ -77,12 +89,9 @@ fn Secret(hooked: Hooked, hook: Signal<Hook>) -> impl IntoView {
     let (renewing, removing) = (RwSignal::new(false), RwSignal::new(false));
     let made_at = Memo::new(move |_| hook.with(|hook| hook.secret_at));
     let make = Callback::new(move |()| {
-        attempt.run(async move {
-            let name = hooked.project.get_value();
-            shown.try_set(Some(api.make_hook(&name).await?.secret));
+        hooked.change(attempt, renewing, async move {
+            shown.try_set(Some(api.make_hook(&hooked.project.get_value()).await?.secret));
             hide_later(shown);
-            renewing.try_set(false);
-            hooked.live.refresh();
             Ok(())
         });
     });
@@ -95,12 +104,9 @@ fn Secret(hooked: Hooked, hook: Signal<Hook>) -> impl IntoView {
         });
     };
     let remove = Callback::new(move |()| {
-        attempt.run(async move {
-            let name = hooked.project.get_value();
-            api.remove_hook(&name).await?;
+        hooked.change(attempt, removing, async move {
+            api.remove_hook(&hooked.project.get_value()).await?;
             shown.try_set(None);
-            removing.try_set(false);
-            hooked.live.refresh();
             Ok(())
         });
     });
@@ -126,7 +132,7 @@ fn Secret(hooked: Hooked, hook: Signal<Hook>) -> impl IntoView {
         {move || shown.get().map(|text| view! { <CopyText text label="secret"/> })}
         <Show when=may_change fallback=|| view! { <p class="hint">"Members can make the hook and see its secret."</p> }>{actions}</Show>
         <AttemptProblem attempt/>
-        <Confirm open=renewing title="A new secret for the hook?" verb="Make a new one" glyph=Glyph::KEY attempt on_confirm=make
+        <Confirm open=renewing title="A new secret for the hook?" verb="Make a new one" otherwise="Not now" glyph=Glyph::KEY attempt on_confirm=make
             says="The old one ends at once: what the git host sends is refused until it has the new one."/>
         <Confirm open=removing title="Remove the hook?" verb="Remove" attempt on_confirm=remove
             says="Nothing that calls it is believed any more. It can be made again, with another secret."/>

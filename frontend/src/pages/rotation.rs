@@ -44,7 +44,7 @@ fn Rotate(one: One) -> impl IntoView {
     });
     view! {
         <button type="button" aria-label=format!("Rotate the credentials of {name}") on:click=move |_| open.set(true)><Icon glyph=Glyph::ROLL_BACK/><span>"Rotate credentials"</span></button>
-        <Confirm open title=format!("New credentials for {name}?") verb="Rotate" glyph=Glyph::KEY attempt on_confirm=rotate
+        <Confirm open title=format!("New credentials for {name}?") verb="Rotate" otherwise="Not now" glyph=Glyph::KEY attempt on_confirm=rotate
             says="A release brings them to every component that uses it, without building anything; until the last one has them, the old ones are valid, too. Programs outside that know the old ones stop working then."/>
     }
 }

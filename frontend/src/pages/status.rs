@@ -131,7 +131,7 @@ fn RestartAll(tree: Signal<StatusTree>) -> impl IntoView {
         <Show when=move || several.get() && may_change()>
             <button type="button" class="quiet" on:click=move |_| open.set(true)><Icon glyph=Glyph::ROLL_BACK/><span>"Restart all"</span></button>
         </Show>
-        <Confirm open title="Restart all containers?" verb="Restart all" glyph=Glyph::ROLL_BACK attempt on_confirm=restart
+        <Confirm open title="Restart all containers?" verb="Restart all" otherwise="Not now" glyph=Glyph::ROLL_BACK attempt on_confirm=restart
             says="One after the other, add-ons first: each finishes the requests it has, is stopped, and the next one waits until it answers again. Until then new requests to it are held for a moment or refused."/>
     }
 }
@@ -155,7 +155,7 @@ fn RestartDialog(open: RwSignal<bool>, component: StoredValue<Identifier>) -> im
     };
     let title = format!("Restart {}?", component.with_value(Identifier::to_string));
     view! {
-        <Confirm open title verb="Restart" glyph=Glyph::ROLL_BACK attempt on_confirm=Callback::new(restart)
+        <Confirm open title verb="Restart" otherwise="Not now" glyph=Glyph::ROLL_BACK attempt on_confirm=Callback::new(restart)
             says="Its container finishes the requests it has, is stopped, and is started again with the same configuration. Until it answers, new requests to it are refused."/>
     }
 }

@@ -1,12 +1,12 @@
 //! API tokens: for the command line on another machine and for CI. A token's secret is shown once.
 
-use boathouse_types::{NewToken, Scope, Token};
+use boathouse_types::{NewToken, Scope, Token, User};
 use leptos::prelude::*;
 
 use crate::api::{api, at};
 use crate::components::*;
-use crate::live::{Live, of_all};
-use crate::session::account;
+use crate::live::{Live, of_all, of_nothing};
+use crate::session::{account, is_admin};
 
 #[component]
 pub fn Tokens() -> impl IntoView {
@@ -64,13 +64,14 @@ fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
         (Scope::Admin, "Admin: everything"),
     ];
     let scopes = Signal::stored(scopes.map(|(scope, words)| (scope.as_str().to_owned(), words.to_owned())).to_vec());
+    let user = RwSignal::new(account().name());
     let make = move || {
         let token = match (name.get_untracked().parse(), days.get_untracked().trim().parse()) {
             (Ok(name), Ok(days)) => NewToken {
                 name,
                 scope: Scope::parse(&scope.get_untracked()).unwrap_or(Scope::Read),
                 expires_in_days: Some(days),
-                user: None,
+                user: user.get_untracked().parse().ok(),
             },
             (Err(problem), _) => return attempt.refuse(format!("{problem}.")),
             (_, Err(_)) => return attempt.refuse("The days until it ends must be a number from 1 to 3650."),
@@ -81,17 +82,31 @@ fn AddToken(live: Live<Vec<Token>>) -> impl IntoView {
             Ok(())
         });
     };
+    let whose = is_admin().then(|| Live::<Vec<User>>::new(at("/users"), of_nothing));
+    let whose = move || whose.map(|users| users.beside(move |users| view! { <Whose user users/> }.into_any()));
     move || {
         match secret.get() {
         Some(secret) => view! { <div class="stack"><p>"Copy it now: it is shown only this once."</p><CopyText text=secret label="token"/></div> }.into_any(),
         None => view! {
             <Form attempt label="Make" glyph=Glyph::KEY on_submit=make>
                 <Field label="Name" value=name placeholder="laptop, CI of the shop" required=true focus=true/>
+                {whose()}
                 <Choice label="May" value=scope options=scopes/>
                 <Field label="Days until it ends" value=days kind="number" required=true/>
             </Form>
         }
         .into_any(),
     }
+    }
+}
+
+/// Administrators make tokens for others, too: for a CI that has a user of its own.
+#[component]
+fn Whose(user: RwSignal<String>, users: Signal<Vec<User>>) -> impl IntoView {
+    let words = |user: User| (user.name.to_string(), format!("{}, {}", user.name, user.role.as_str()));
+    let options = Signal::derive(move || users.get().into_iter().map(words).collect::<Vec<_>>());
+    view! {
+        <Choice label="For" value=user options/>
+        <Show when=move || user.get() != account().name()><p class="hint">"It never has more rights than its user."</p></Show>
     }
 }

@@ -2,8 +2,6 @@
 
 use boathouse_types::{EnvVar, SetEnvVar, dotenv};
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
 
 use super::reveal::Reveal;
 use crate::api::api;
@@ -181,23 +179,8 @@ fn PasteForm(targets: Vec<Target>, open: RwSignal<bool>, changed: Callback<()>) 
             <label class="field"><span>"Content of the file"</span>
                 <textarea rows="10" class="code" spellcheck="false" autocapitalize="off" autocomplete="off" autofocus=true bind:value=text></textarea><small>{words}</small>
             </label>
-            <FileChoice attempt text/>
+            <TextFile attempt text/>
             <Switch label="All are secrets" on=secret/>
         </Form>
     }
-}
-
-/// Reads a file of this machine into the text.
-#[component]
-fn FileChoice(attempt: Attempt, text: RwSignal<String>) -> impl IntoView {
-    let pick = move |event: web_sys::Event| {
-        let input = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlInputElement>().ok());
-        let Some(file) = input.and_then(|input| input.files()).and_then(|files| files.get(0)) else { return };
-        attempt.run(async move {
-            let read = JsFuture::from(file.text()).await.ok().and_then(|read| read.as_string());
-            text.try_set(read.ok_or_else(|| invalid(format!("{} cannot be read as text.", file.name())))?);
-            Ok(())
-        });
-    };
-    view! { <label class="field"><span>"Or choose the file"</span><input type="file" on:change=pick/></label> }
 }
