@@ -88,13 +88,18 @@ fn Analysis(project: Signal<Project>) -> impl IntoView {
     let (name, source) = project.with_untracked(|project| (project.name.clone(), project.source.clone()));
     let (name, reference) = (StoredValue::new(name), RwSignal::new(String::new()));
     let look = Callback::new(move |()| {
+        let typed = reference.get_untracked();
         let wanted = match some_text(reference).map(|typed| typed.parse::<GitRef>()).transpose() {
             Ok(reference) => AnalyzeProject { reference },
             Err(problem) => return looking.refuse(format!("{problem}.")),
         };
         found.proposal.set(None);
         looking.run(async move {
-            found.put(api.analyze_project(&name.get_value(), &wanted).await?);
+            let proposal = api.analyze_project(&name.get_value(), &wanted).await?;
+            // Another one may be asked for by now, or the page has gone.
+            if reference.try_with_untracked(|now| *now == typed) == Some(true) {
+                found.put(proposal);
+            }
             Ok(())
         });
     });
