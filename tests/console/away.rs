@@ -132,6 +132,7 @@ async fn a_style_sheet_that_was_cut_again_and_again_comes_once_it_can() {
     let server = Server::start().await;
     let browser = signed_in(&server, 360).await;
     browser.block(&["*/app-*.css*"]).await;
+    browser.devtools("Network.setCacheDisabled", &serde_json::json!({ "cacheDisabled": true })).await;
     browser.go("/settings?bare").await;
     browser.sees("Background tasks").await;
     let sheet = "document.querySelector('link[rel=stylesheet]')";

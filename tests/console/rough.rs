@@ -43,14 +43,13 @@ async fn back_and_forward_lead_where_one_was() {
     let server = Server::start().await;
     server.local().create_project("shop", &upload()).await;
     let browser = signed_in(&server, 360).await;
-    let way =
-        [("shop", "Add a deployment"), ("production", "Nothing has been deployed yet"), ("Options", "Danger zone")];
+    let way = [("shop", "Add a deployment"), ("See and set up", "Nothing was delivered yet")];
     browser.remember_this_page().await;
     for (press, words) in way {
         browser.press(press).await;
         browser.sees(words).await;
     }
-    for words in ["Nothing has been deployed yet", "Add a deployment", "New project"] {
+    for words in ["Add a deployment", "New project"] {
         browser.run("history.back()").await;
         browser.sees(words).await;
     }
@@ -71,7 +70,6 @@ async fn what_is_deleted_while_one_looks_at_it_says_so() {
         let local = server.local();
         local.create_project("shop", &upload()).await;
         browser.sees_page(page).await;
-        browser.sees("shop").await;
         local.delete("/api/v1/projects/shop?confirm=shop&now=true").await.ok();
         browser.sees("There is no project").await;
         browser.must_not_scroll_sideways().await;
