@@ -63,7 +63,8 @@ impl Catalog {
 
     /// All entries, the binary's first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        all().chain(&self.added)
+        // What lives as long as the program is taken for as long as this catalog does: a chain is of one kind.
+        all().map(|entry| -> &Entry { entry }).chain(&self.added)
     }
 
     /// The entry of that identifier or alias.
