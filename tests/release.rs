@@ -352,7 +352,7 @@ async fn cancelling_ends_every_stage_and_leaves_nothing() {
         world.request(None, Some(name.clone())).await.unwrap();
         world.reaches(number, "it runs", |row| row.state == state).await;
         if state == ReleaseState::Building {
-            wait_for(seconds(20), "the build runs", || async { world.log(number).await.contains("RUN").then_some(()) })
+            wait_for(seconds(60), "the build runs", || async { world.log(number).await.contains("RUN").then_some(()) })
                 .await;
         }
         let begun = std::time::Instant::now();
