@@ -127,19 +127,21 @@ fn boot_module(js: &str, wasm: &str) -> String {
 }
 
 /// Only what the network does is tried again (a `TypeError`); what was fetched in vain needs another address the next time.
-/// Where the server is back with another console, only a new page knows the names of its files.
+/// Where the server is back with another console, only a new page knows the names of its files. A style sheet that was cut has an
+/// object like any other; that it is whole shows in what it ends with.
 const BOOT: &str = "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url), note = document.getElementById('boot');
 const later = async (url, tried, again) => {
   const answer = await fetch(url, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
   setTimeout(answer?.status === 404 ? () => location.reload() : again, Math.min(250 * 2 ** tried, 3000));
 };
+const isDressed = () => getComputedStyle(document.documentElement).getPropertyValue('--whole') !== '';
 const dress = (sheet, tried) => later(sheet.href, tried, () => {
   const again = sheet.cloneNode();
   again.href = sheet.href.split('?')[0] + '?' + (tried + 1);
-  again.onerror = () => dress(again, tried + 1);
+  again.onload = again.onerror = () => isDressed() || dress(again, tried + 1);
   sheet.replaceWith(again);
 });
-for (const sheet of document.querySelectorAll('link[rel=stylesheet]')) if (!sheet.sheet) dress(sheet, 0);
+if (!isDressed()) dress(document.querySelector('link[rel=stylesheet]'), 0);
 const start = async (tried) => {
   try {
     const { default: init } = await import(tried ? js + '?' + tried : js);
