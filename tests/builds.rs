@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use boathouse_types::{Release, ReleaseState, Source, Stage};
 use futures_util::TryStreamExt;
+use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::engine_support::probe_binary;
-use crate::harness::{Engine, GitHttp, GitRepo, Server, TestApp, app, tar_gz, upload};
+use crate::harness::{Engine, GitHttp, GitRepo, Server, TestApp, app, at, tar_gz, upload};
 
 const TOKEN: &str = "npm_t0ken-of-the-build";
 const PLAIN: &str = "pip-index-user-not-marked";
@@ -207,4 +208,45 @@ async fn a_packages_dockerfile_is_used_where_the_folder_has_none_and_its_own_win
     assert_eq!(server.visit("own-production-shop.localhost", "/").await.text(), "of its own");
     let log = local.release_log(&release).await;
     assert!(log.contains("the package's Dockerfile in bare") && !log.contains("Dockerfile in own"), "{log}");
+}
+
+/// A component that is built, and one whose files are built and then served by the edge.
+fn pair(version: &str, page: &str) -> TestApp {
+    let site = format!("FROM scratch\nCOPY {page} /site/index.html\n");
+    let manifest =
+        "components:\n  - {identifier: web, folder: /}\n  - {identifier: site, folder: site, static: /site}\n";
+    app(version)
+        .manifest(manifest)
+        .file(".dockerignore", "site")
+        .file("site/Dockerfile", site)
+        .file(&format!("site/{page}"), page)
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_built_again() {
+    let server = Server::start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    let again = "has changed since release #1";
+    let first = local.deploy_archive("shop", pair("v1", "a").archive()).await;
+    assert!(!local.release_log(&first).await.contains("has changed"));
+
+    let same = local.deploy_archive("shop", pair("v1", "a").archive()).await;
+    let log = local.release_log(&same).await;
+    assert_eq!(log.matches(again).count(), 2, "{log}");
+    assert!(!log.contains("building"), "{log}");
+    let digests = |release: &Release| release.components.iter().map(|part| part.digest.clone()).collect::<Vec<_>>();
+    assert_eq!(digests(&same), digests(&first));
+
+    let other = local.deploy_archive("shop", pair("v1", "b").archive()).await;
+    let log = local.release_log(&other).await;
+    assert!(log.contains("building site") && !log.contains("building web"), "{log}");
+    assert_eq!(server.visit("site-production-shop.localhost", "/").await.text(), "b");
+
+    let path = format!("{}/releases/upload?no_cache=true", at("shop", "production"));
+    let anew: Release =
+        local.send(Method::POST, &path, Some(("application/gzip", pair("v1", "b").archive()))).await.json();
+    let log = local.release_log(&local.must_be_live(local.ended(&anew).await).await).await;
+    assert!(log.contains("building site") && log.contains("building web"), "{log}");
+    assert_eq!(server.visit("shop.localhost", "/").await.text(), "v1");
 }

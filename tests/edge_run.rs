@@ -42,8 +42,14 @@ fn go_live(app: &App, id: DeploymentId, backend: &Backend, digest: &str) -> (Rel
         addons: Vec::new(),
     };
     let trigger: Trigger = serde_json::from_value(serde_json::json!({"kind": "manual"})).unwrap();
-    let new =
-        release::NewRow { trigger: &trigger, actor: "test", source: &Source::Upload, reference: None, upload: None };
+    let new = release::NewRow {
+        trigger: &trigger,
+        actor: "test",
+        source: &Source::Upload,
+        reference: None,
+        upload: None,
+        no_cache: false,
+    };
     let release = app.db.write_blocking(|tx| {
         let release = release::create(tx, id, &new)?;
         release::transition(tx, release, ReleaseState::Queued, ReleaseState::Building)?;

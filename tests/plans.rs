@@ -95,8 +95,14 @@ pub fn live(desk: &Desk) -> (DeploymentId, ReleaseId) {
     let origin = Origin::Image { image: "web:1".parse().unwrap() };
     let stack = Stack { name: None, components: vec![Component::new(web.clone(), origin)], addons: Vec::new() };
     let trigger: Trigger = serde_json::from_value(serde_json::json!({"kind": "manual"})).unwrap();
-    let new =
-        release::NewRow { trigger: &trigger, actor: "test", source: &Source::Upload, reference: None, upload: None };
+    let new = release::NewRow {
+        trigger: &trigger,
+        actor: "test",
+        source: &Source::Upload,
+        reference: None,
+        upload: None,
+        no_cache: false,
+    };
     let made = desk.app.db.write_blocking(|tx| {
         let id = project::create(tx, &"shop".parse().unwrap(), &Source::Upload)?;
         let id = deployment::create(tx, id, &"production".parse().unwrap(), DeploymentStage::Production, None)?;

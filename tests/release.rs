@@ -91,6 +91,7 @@ impl World {
                     actor: "anna",
                     reference: reference.as_deref(),
                     upload: upload.as_deref(),
+                    no_cache: false,
                 };
                 let id = releases::request(tx, &asked)?;
                 release::by_id(tx, id)

@@ -117,6 +117,7 @@ impl Stage {
                 source: &Source::Upload,
                 reference: None,
                 upload: None,
+                no_cache: false,
             };
             let id = release::create(tx, deployment, &new)?;
             let number = release::by_id(tx, id)?.number;

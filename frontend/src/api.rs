@@ -157,8 +157,8 @@ impl Api {
         self.post(&at.below(&format!("containers/{component}/restart"))).await
     }
 
-    pub async fn deploy(self, at: &Place, reference: Option<String>) -> Answer<Release> {
-        self.send("POST", &at.below("releases"), &NewRelease { reference }).await
+    pub async fn deploy(self, at: &Place, new: &NewRelease) -> Answer<Release> {
+        self.send("POST", &at.below("releases"), new).await
     }
 
     pub async fn cancel(self, at: &Place, number: i64) -> Answer<Release> {

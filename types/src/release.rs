@@ -280,6 +280,9 @@ pub struct NewRelease {
     /// A branch, tag or commit (git), or an image reference (image); the deployment's own where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Each step of the build is done anew, also what has not changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_cache: bool,
 }
 
 /// `POST …/releases/promote`.

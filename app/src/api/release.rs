@@ -59,8 +59,13 @@ pub async fn get(app: Data<App>, at: Path<AtRelease>) -> Result<Json<Release>> {
 pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRelease>) -> Result<HttpResponse> {
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
-        let asked =
-            Request { deployment: &deployment, actor: &actor, reference: body.reference.as_deref(), upload: None };
+        let asked = Request {
+            deployment: &deployment,
+            actor: &actor,
+            reference: body.reference.as_deref(),
+            upload: None,
+            no_cache: body.no_cache,
+        };
         by_id(tx, release::request(tx, &asked)?)
     })
     .await?;

@@ -14,12 +14,14 @@ use crate::release::upload::Holds;
 use crate::release::{self, Request};
 use crate::state::App;
 
-/// `?name=`: what the archive was called where it came from; `?image=true`: it is an image.
+/// `?name=`: what the archive was called where it came from; `?image=true`: it is an image; `?no_cache=true`: builds do each step anew.
 #[derive(Deserialize)]
 pub struct Named {
     name: Option<String>,
     #[serde(default)]
     image: bool,
+    #[serde(default)]
+    no_cache: bool,
 }
 
 pub async fn create(
@@ -35,11 +37,17 @@ pub async fn create(
     release::upload::refuse_announced(&app, announced)?;
     let (looked, at) = (at.clone(), at.into_inner());
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
-    let Named { name, image } = query.into_inner();
+    let Named { name, image, no_cache } = query.into_inner();
     let file = release::upload::store(&app, body, if image { Holds::Image } else { Holds::Anything }).await?;
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
-        let asked = Request { deployment: &deployment, actor: &actor, reference: name.as_deref(), upload: Some(&file) };
+        let asked = Request {
+            deployment: &deployment,
+            actor: &actor,
+            reference: name.as_deref(),
+            upload: Some(&file),
+            no_cache,
+        };
         by_id(tx, release::request(tx, &asked)?)
     })
     .await?;

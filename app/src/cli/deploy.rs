@@ -30,6 +30,9 @@ pub struct Args {
     /// A branch, tag or commit, for a project from git
     #[arg(long = "ref", value_name = "GITREF", id = "git_ref")]
     git_ref: Option<GitRef>,
+    /// Do each step of the build anew, also what has not changed
+    #[arg(long)]
+    no_cache: bool,
     #[command(flatten)]
     place: PlaceArgs,
     /// Create the project where it does not exist
@@ -103,13 +106,20 @@ async fn create(client: &Client, name: &ProjectName, args: &Args, context: &Cont
 async fn send(args: &Args, client: &Client, place: &Place, source: &Source, context: &Context) -> Result<Release> {
     let reference = args.image.as_ref().map(ToString::to_string).or(args.git_ref.as_ref().map(ToString::to_string));
     if let Some(archive) = &args.archive {
-        return pack::send_archive(client, place, archive).await;
+        return pack::send_archive(client, place, archive, args.no_cache).await;
     }
     if let Some(image) = &args.image_tar {
         return pack::send_image(client, place, image).await;
     }
     if args.folder.is_some() || (reference.is_none() && *source == Source::Upload) {
-        return pack::send_folder(client, place, args.folder.as_deref().unwrap_or(Path::new(".")), context.out).await;
+        return pack::send_folder(
+            client,
+            place,
+            args.folder.as_deref().unwrap_or(Path::new(".")),
+            args.no_cache,
+            context.out,
+        )
+        .await;
     }
-    client.call(Method::POST, &place.below("releases"), &NewRelease { reference }).await
+    client.call(Method::POST, &place.below("releases"), &NewRelease { reference, no_cache: args.no_cache }).await
 }

@@ -114,7 +114,7 @@ async fn find_or_make(client: &Client, place: &Place, context: &Context) -> Resu
 }
 
 async fn release(client: &Client, place: &Place, folder: &Path, context: &Context) -> Result<()> {
-    let release = pack::send_folder(client, place, folder, context.out).await?;
+    let release = pack::send_folder(client, place, folder, false, context.out).await?;
     follow::verdict(&follow::until_finished(client, place, release.number, context.out).await?)
 }
 

@@ -27,7 +27,13 @@ const IN_FLIGHT: usize = 8;
 const CHUNK: usize = 256 * 1024;
 
 /// Packs a folder and sends it.
-pub async fn send_folder(client: &Client, place: &Place, folder: &Path, out: Output) -> Result<Release> {
+pub async fn send_folder(
+    client: &Client,
+    place: &Place,
+    folder: &Path,
+    no_cache: bool,
+    out: Output,
+) -> Result<Release> {
     let folder = folder
         .canonicalize()
         .map_err(|error| Failure::invalid(format!("the folder {} cannot be read: {error}", folder.display())))?;
@@ -39,7 +45,8 @@ pub async fn send_folder(client: &Client, place: &Place, folder: &Path, out: Out
     let name = folder.file_name().map_or_else(|| "folder".to_owned(), |name| name.to_string_lossy().into_owned());
     let (chunks, body) = mpsc::channel::<io::Result<Bytes>>(IN_FLIGHT);
     let packing = tokio::task::spawn_blocking(move || pack(&folder, chunks));
-    let sent = send(client, place, &name, "application/gzip", Body::wrap_stream(ReceiverStream::new(body))).await;
+    let path = upload_path(place, &name, no_cache);
+    let sent = send(client, &path, "application/gzip", Body::wrap_stream(ReceiverStream::new(body))).await;
     let packed = packing.await.map_err(|error| Failure::internal(format!("packing was cut short: {error}")))?;
     // Where both failed, the folder is the cause: its failure cut the request short.
     match (packed, sent) {
@@ -54,15 +61,15 @@ pub async fn send_folder(client: &Client, place: &Place, folder: &Path, out: Out
 }
 
 /// Sends an archive as it is.
-pub async fn send_archive(client: &Client, place: &Place, archive: &Path) -> Result<Release> {
+pub async fn send_archive(client: &Client, place: &Place, archive: &Path, no_cache: bool) -> Result<Release> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    send_file(client, &upload_path(place, &name), &name, archive).await
+    send_file(client, &upload_path(place, &name, no_cache), &name, archive).await
 }
 
 /// Sends an image as `docker save` or an OCI layout has it in a file.
 pub async fn send_image(client: &Client, place: &Place, image: &Path) -> Result<Release> {
     let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    send_file(client, &format!("{}&image=true", upload_path(place, &name)), &name, image).await
+    send_file(client, &format!("{}&image=true", upload_path(place, &name, false)), &name, image).await
 }
 
 /// Sends an archive to be looked at.
@@ -86,18 +93,18 @@ async fn send_file<T: DeserializeOwned>(client: &Client, path: &str, name: &str,
     answer.json().await.map_err(|error| Failure::internal(format!("the server's answer cannot be read: {error}")))
 }
 
-async fn send(client: &Client, place: &Place, name: &str, media_type: &str, body: Body) -> Result<Release> {
-    let path = upload_path(place, name);
+async fn send(client: &Client, path: &str, media_type: &str, body: Body) -> Result<Release> {
     let answer =
-        client.raw(Method::POST, &path, |request| request.header("content-type", media_type).body(body)).await?;
+        client.raw(Method::POST, path, |request| request.header("content-type", media_type).body(body)).await?;
     answer.json().await.map_err(|error| Failure::internal(format!("the server's answer cannot be read: {error}")))
 }
 
-fn upload_path(place: &Place, name: &str) -> String {
+fn upload_path(place: &Place, name: &str, no_cache: bool) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let encoded =
         name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
-    format!("{}?name={}", place.below("releases/upload"), encoded.collect::<String>())
+    let anew = if no_cache { "&no_cache=true" } else { "" };
+    format!("{}?name={}{anew}", place.below("releases/upload"), encoded.collect::<String>())
 }
 
 fn media_type(name: &str) -> Result<&'static str> {

@@ -40,6 +40,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0030_resources", include_str!("../../../migrations/0030_resources.sql")),
     ("0031_hooks", include_str!("../../../migrations/0031_hooks.sql")),
     ("0032_commit_statuses", include_str!("../../../migrations/0032_commit_statuses.sql")),
+    ("0033_build_inputs", include_str!("../../../migrations/0033_build_inputs.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -41,7 +41,7 @@ pub fn call(tx: &Transaction<'_>, called: &Called<'_>) -> Result<ReleaseId> {
     };
     let row = deployment::by_name(tx, &project.name, &wanted)?;
     let reference = called.wanted.reference.as_deref();
-    let asked = Request { deployment: &row, actor: ACTOR, reference, upload: None };
+    let asked = Request { deployment: &row, actor: ACTOR, reference, upload: None, no_cache: false };
     let id = release::triggered(tx, &asked, &Trigger::Call, None)?;
     let number = crate::db::release::by_id(tx, id)?.number;
     note(tx, project.id, &wanted, reference, number)?;

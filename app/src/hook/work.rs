@@ -213,7 +213,7 @@ fn carried_out(
     let told = waiting.happening.as_ref().ok_or_else(|| internal("a delivery that waits tells nothing"))?;
     let reference = told.reference.as_deref().filter(|_| told.event == HookEvent::Tag);
     let actor = actor(waiting.provider, told);
-    let asked = Request { deployment: row, actor: &actor, reference, upload: None };
+    let asked = Request { deployment: row, actor: &actor, reference, upload: None, no_cache: false };
     // What is developed has a branch, not a commit.
     let commit = commit.filter(|_| row.stage != DeploymentStage::Development);
     match release::triggered(tx, &asked, &trigger(waiting.provider, waiting.id), commit) {

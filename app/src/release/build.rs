@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use super::pipeline::Run;
 use super::source::{Tree, subfolder};
 use super::stop::Step;
-use super::{blocking, build_secret, environment, load, login, pull, sites, unpack};
-use crate::db::object;
+use super::{blocking, build_secret, environment, load, login, pull, reuse, sites, unpack};
 use crate::db::release::{self, ReleaseRow};
+use crate::db::{Transaction, object};
 use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
 use crate::error::{Result, conflict, invalid};
 use crate::fault;
@@ -73,10 +73,10 @@ async fn one(
             let folder = subfolder(root, folder, &format!("the folder of component \"{}\"", part.identifier))?;
             let files = part.files.as_ref().map_or(".", |files| files.path.as_str());
             let from = subfolder(&folder, files, &format!("the static folder of component \"{}\"", part.identifier))?;
-            keep_files(run, row, part, from, root.to_owned()).await?;
+            keep_files(run, row, part, from, root.to_owned(), None).await?;
             return Ok(Vec::new());
         }
-        Origin::Build { .. } => build(run, row, tree, part, secrets).await?,
+        Origin::Build { .. } => return built(run, row, part, &request(run, row, tree, part, secrets).await?).await,
         Origin::Image { image } => match &tree.image {
             Some(sent) => load::image(run, row, part, sent).await?,
             None => pull::image(run, row, part, image).await?,
@@ -84,25 +84,63 @@ async fn one(
     };
     match &part.files {
         Some(files) => {
-            let from = copy_out(run, part, &image, files).await?;
-            keep_files(run, row, part, from.clone(), from).await?;
-            // The image was only a step on the way; the layer cache keeps what the next build can use.
-            run.engine.remove_image(&image_name(&run.app.instance, row, &part.identifier)).await?;
+            files_of(run, row, part, &image, files, None).await?;
             Ok(Vec::new())
         }
         None => {
-            record(run, part, Serves::Container, image.id.clone()).await?;
+            record(run, part, Serves::Container, image.id.clone(), None).await?;
             fault::point("build.image_recorded");
             Ok(image.exposed_ports)
         }
     }
 }
 
+/// A component with a Dockerfile: built, or what was built from the same before.
+async fn built(run: &Run, row: &ReleaseRow, part: &Component, request: &BuildRequest) -> Step<Vec<u16>> {
+    let input = reuse::input(run, part, request).await?;
+    let Some(files) = &part.files else {
+        let image = match reuse::image(run, row, part, &input).await? {
+            Some(image) => image,
+            None => build(run, part, request).await?,
+        };
+        record(run, part, Serves::Container, image.id.clone(), Some(input)).await?;
+        fault::point("build.image_recorded");
+        return Ok(image.exposed_ports);
+    };
+    {
+        // Between the look and the record, clean-up must not look.
+        let _using = run.files.read().await;
+        if let Some(digest) = reuse::files(run, row, part, &input).await? {
+            record(run, part, Serves::Files, digest, Some(input)).await?;
+            return Ok(Vec::new());
+        }
+    }
+    let image = build(run, part, request).await?;
+    files_of(run, row, part, &image, files, Some(input)).await?;
+    Ok(Vec::new())
+}
+
+/// The tree of files in an image.
+async fn files_of(
+    run: &Run,
+    row: &ReleaseRow,
+    part: &Component,
+    image: &ImageInfo,
+    files: &Files,
+    made_from: Option<String>,
+) -> Step<()> {
+    let from = copy_out(run, part, image, files).await?;
+    keep_files(run, row, part, from.clone(), from, made_from).await?;
+    // The image was only a step on the way; the layer cache keeps what the next build can use.
+    run.engine.remove_image(&image_name(&run.app.instance, row, &part.identifier)).await?;
+    Ok(())
+}
+
 /// A ready image alone; the ports that it exposes.
 pub async fn ready_image(run: &Run, row: &ReleaseRow, part: &Component) -> Step<Vec<u16>> {
     let Origin::Image { image } = &part.origin else { return Err(invalid("this add-on is not a ready image").into()) };
     let image = pull::image(run, row, part, image).await?;
-    record(run, part, Serves::Container, image.id.clone()).await?;
+    record(run, part, Serves::Container, image.id.clone(), None).await?;
     Ok(image.exposed_ports)
 }
 
@@ -110,15 +148,16 @@ fn source_root(tree: &Tree) -> Result<&Path> {
     tree.root.as_deref().ok_or_else(|| invalid("a ready image has no source folder to build from"))
 }
 
-async fn build(
+/// What is to be built.
+async fn request(
     run: &Run,
     row: &ReleaseRow,
     tree: &Tree,
     part: &Component,
     secrets: &build_secret::Values,
-) -> Step<ImageInfo> {
+) -> Result<BuildRequest> {
     let Origin::Build { folder, dockerfile, target, .. } = &part.origin else {
-        return Err(invalid("this component is not built").into());
+        return Err(invalid("this component is not built"));
     };
     let root = source_root(tree)?;
     let what = format!("the folder of component \"{}\"", part.identifier);
@@ -126,7 +165,6 @@ async fn build(
         let folders = error.hint.clone().unwrap_or_default();
         error.hint(format!("Set the component's `folder:` to where its {dockerfile} is. {folders}"))
     })?;
-    run.log.about(&part.identifier, format!("building {} from {folder}/{dockerfile}", part.identifier));
     let config = &run.app.config;
     let proxy = Proxy {
         http: config.proxy.clone(),
@@ -140,7 +178,7 @@ async fn build(
         })?),
         None => None,
     };
-    let request = BuildRequest {
+    Ok(BuildRequest {
         context,
         dockerfile: dockerfile.into(),
         target: target.clone(),
@@ -162,10 +200,17 @@ async fn build(
         proxy,
         ca_bundle,
         logins: login::all(run).await?,
+        no_cache: row.no_cache,
         ..Default::default()
-    };
+    })
+}
+
+async fn build(run: &Run, part: &Component, request: &BuildRequest) -> Step<ImageInfo> {
+    if let Origin::Build { folder, dockerfile, .. } = &part.origin {
+        run.log.about(&part.identifier, format!("building {} from {folder}/{dockerfile}", part.identifier));
+    }
     let (sender, receiver) = mpsc::channel(LINES);
-    let (built, ()) = tokio::join!(run.engine.build(&request, sender), write_lines(run, part, receiver));
+    let (built, ()) = tokio::join!(run.engine.build(request, sender), write_lines(run, part, receiver));
     let image = built?;
     fault::point("build.image_built");
     run.log.about(&part.identifier, format!("built {}", image.id));
@@ -223,7 +268,14 @@ async fn copy_out(run: &Run, part: &Component, image: &ImageInfo, files: &Files)
     Ok(unpack::only_folder(&from)?)
 }
 
-async fn keep_files(run: &Run, row: &ReleaseRow, part: &Component, from: PathBuf, limit: PathBuf) -> Step<()> {
+async fn keep_files(
+    run: &Run,
+    row: &ReleaseRow,
+    part: &Component,
+    from: PathBuf,
+    limit: PathBuf,
+    made_from: Option<String>,
+) -> Step<()> {
     run.log.about(&part.identifier, "preparing the static files");
     // Until the row names the digest, clean-up must not look.
     let _making = run.files.read().await;
@@ -238,14 +290,18 @@ async fn keep_files(run: &Run, row: &ReleaseRow, part: &Component, from: PathBuf
         run.log.about(&part.identifier, "there is no index.html in the folder: `/` will answer 404");
     }
     run.log.about(&part.identifier, format!("{}, {}", plural(made.files as u64, "file"), made.digest));
-    record(run, part, Serves::Files, made.digest).await?;
+    record(run, part, Serves::Files, made.digest, made_from).await?;
     fault::point("build.files_recorded");
     Ok(())
 }
 
-async fn record(run: &Run, part: &Component, serves: Serves, digest: String) -> Result<()> {
+async fn record(run: &Run, part: &Component, serves: Serves, digest: String, made_from: Option<String>) -> Result<()> {
     let (id, identifier) = (run.id, part.identifier.clone());
-    run.app.db.write(move |tx| release::set_digest(tx, id, &identifier, serves, &digest)).await
+    let record = move |tx: &Transaction<'_>| {
+        release::set_digest(tx, id, &identifier, serves, &digest)?;
+        made_from.map_or(Ok(()), |input| release::set_made_from(tx, id, &identifier, &input))
+    };
+    run.app.db.write(record).await
 }
 
 /// A rollback or a promotion builds nothing: everything must be here, which is found out before anything changes. Then names the images for

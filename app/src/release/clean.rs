@@ -239,6 +239,7 @@ mod tests {
             reference: None,
             commit: None,
             upload: None,
+            no_cache: false,
             manifest: None,
             env_sealed: None,
             failure: None,

@@ -24,6 +24,7 @@ mod record;
 pub mod remote;
 mod request;
 pub mod resources;
+mod reuse;
 mod sites;
 mod source;
 mod start;

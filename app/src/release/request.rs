@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub reference: Option<&'a str>,
     /// The archive that was stored for it, by its file name.
     pub upload: Option<&'a str>,
+    /// Every step of its builds is done anew, also what has not changed.
+    pub no_cache: bool,
 }
 
 /// Queues a release and supersedes those that still wait. The caller pokes `pokes.release` and `pokes.events`.
@@ -50,8 +52,14 @@ pub fn triggered(
         (_, upload) => upload.map(str::to_owned),
     };
     check_reference(&source, asked.reference)?;
-    let new =
-        NewRow { trigger, actor: asked.actor, source: &source, reference: asked.reference, upload: upload.as_deref() };
+    let new = NewRow {
+        trigger,
+        actor: asked.actor,
+        source: &source,
+        reference: asked.reference,
+        upload: upload.as_deref(),
+        no_cache: asked.no_cache,
+    };
     let id = insert(tx, asked.deployment, &new)?;
     if let Some(commit) = commit {
         release::set_commit(tx, id, commit)?;
@@ -245,8 +253,14 @@ pub(super) fn repeat(
             .hint("Deploy the commit of that release again instead."));
         }
     }
-    let new =
-        NewRow { trigger, actor, source: &of.source, reference: of.reference.as_deref(), upload: of.upload.as_deref() };
+    let new = NewRow {
+        trigger,
+        actor,
+        source: &of.source,
+        reference: of.reference.as_deref(),
+        upload: of.upload.as_deref(),
+        no_cache: false,
+    };
     let id = insert(tx, deployment, &new)?;
     copy(tx, deployment, of, id, trigger)?;
     Ok(id)

@@ -47,6 +47,8 @@ pub struct PartLinks<'a> {
     pub imports: BTreeMap<EnvKey, (&'a Identifier, EnvKey)>,
     /// What others may import.
     pub exports: BTreeSet<EnvKey>,
+    /// What a rotation changes.
+    pub rotating: BTreeSet<&'a EnvKey>,
 }
 
 impl<'a> Links<'a> {
@@ -94,7 +96,7 @@ impl<'a> PartLinks<'a> {
             part.parameters.iter().map(|parameter| (&parameter.key, parameter)).collect();
         let mut exports: BTreeSet<EnvKey> = statics.keys().chain(parameters.keys()).map(|key| (*key).clone()).collect();
         exports.extend(endpoints(&part.hosts).map(|(key, _)| key));
-        Self { part, statics, parameters, imports: BTreeMap::new(), exports }
+        Self { part, statics, parameters, imports: BTreeMap::new(), exports, rotating: part.rotating() }
     }
 }
 

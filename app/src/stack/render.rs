@@ -1,6 +1,6 @@
 //! Values: which source gives a variable its value, and templates filled in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use boathouse_types::{EnvKey, Identifier, VariableSource};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,7 +20,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const OWN_NAMES: [&str; 2] = ["IDENTIFIER", "DIPLOI_NAMESPACE"];
 
 /// Who gives a variable its value; the later wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Boathouse.
     Automatic,
@@ -58,7 +58,7 @@ pub struct Resolver<'a> {
     layers: &'a [Layer],
     supply: &'a mut dyn Supply,
     automatic: BTreeMap<&'a Identifier, BTreeMap<EnvKey, String>>,
-    known: BTreeMap<(Identifier, EnvKey, Level), Value>,
+    known: HashMap<(Identifier, EnvKey, Level), Value>,
     depth: usize,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Resolver<'a> {
         supply: &'a mut dyn Supply,
     ) -> Self {
         let automatic = stack.components.iter().map(|part| (&part.identifier, automatic(stack, part, facts))).collect();
-        Self { links, facts, layers, supply, automatic, known: BTreeMap::new(), depth: 0 }
+        Self { links, facts, layers, supply, automatic, known: HashMap::new(), depth: 0 }
     }
 
     /// All variables that a part has.
@@ -164,7 +164,11 @@ impl<'a> Resolver<'a> {
                 let value = self.fill(part, key, level, &parameter.value)?;
                 let secret = value.secret || parameter.kind == ParameterKind::Secret;
                 // A login name changes with its password, so a repeated release must not bring back the old one.
-                Ok(Value { secret, generated: value.generated || part.rotating().contains(key), ..value })
+                Ok(Value {
+                    secret,
+                    generated: value.generated || own.is_some_and(|own| own.rotating.contains(key)),
+                    ..value
+                })
             }
             Level::Import => {
                 let Some((from, theirs)) = own.and_then(|own| own.imports.get(key)) else {

@@ -11,9 +11,15 @@ use crate::format;
 
 impl Api {
     /// Deploys an archive.
-    pub async fn upload(self, at: &Place, file: web_sys::File, progress: RwSignal<Option<f64>>) -> Answer<Release> {
+    pub async fn upload(
+        self,
+        at: &Place,
+        file: web_sys::File,
+        no_cache: bool,
+        progress: RwSignal<Option<f64>>,
+    ) -> Answer<Release> {
         let name = js_sys::encode_uri_component(&file.name());
-        self.send_file(&at.below(&format!("releases/upload?name={name}")), &file, progress).await
+        self.send_file(&at.below(&format!("releases/upload?name={name}&no_cache={no_cache}")), &file, progress).await
     }
 
     /// Sends an archive and tells how far it has come: `fetch` cannot report the progress of a request's body.

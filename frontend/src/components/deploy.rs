@@ -1,12 +1,12 @@
 //! Deploying: one press where the source says what to take, else a dialog that asks.
 
-use boathouse_types::Source;
+use boathouse_types::{NewRelease, Source};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use super::{
-    Attempt, AttemptProblem, Button, ChosenFile, Dialog, DropZone, Field, Form, Glyph, Icon, PlanAhead, archive,
-    some_text,
+    Attempt, AttemptProblem, Button, ChosenFile, Dialog, DropZone, Field, Form, Glyph, Icon, PlanAhead, Switch,
+    archive, some_text,
 };
 use crate::api::{Place, api};
 
@@ -15,7 +15,7 @@ use crate::api::{Place, api};
 pub fn DeployButton(place: Place, source: Source) -> impl IntoView {
     let (attempt, open) = (Attempt::new(), RwSignal::new(false));
     let is_upload = source == Source::Upload;
-    let deploy = deploy_action(place.clone(), attempt, || None);
+    let deploy = deploy_action(place.clone(), attempt, NewRelease::default);
     let press = move |()| if is_upload { open.set(true) } else { deploy() };
     let (place, source) = (StoredValue::new(place), StoredValue::new(source));
     view! {
@@ -41,13 +41,13 @@ pub fn DeployButton(place: Place, source: Source) -> impl IntoView {
 fn deploy_action(
     place: Place,
     attempt: Attempt,
-    reference: impl Fn() -> Option<String> + Clone + 'static,
+    new: impl Fn() -> NewRelease + Clone + 'static,
 ) -> impl Fn() + Clone + 'static {
     let (api, navigate) = (api(), use_navigate());
     move || {
-        let (place, navigate, reference) = (place.clone(), navigate.clone(), reference());
+        let (place, navigate, new) = (place.clone(), navigate.clone(), new());
         attempt.run(async move {
-            let release = api.deploy(&place, reference).await?;
+            let release = api.deploy(&place, &new).await?;
             navigate(&place.release_page(release.number), Default::default());
             Ok(())
         });
@@ -56,10 +56,13 @@ fn deploy_action(
 
 #[component]
 fn DeployVersion(place: Place, source: Source) -> impl IntoView {
-    let (attempt, reference) = (Attempt::new(), RwSignal::new(String::new()));
+    let (attempt, reference, no_cache) = (Attempt::new(), RwSignal::new(String::new()), RwSignal::new(false));
     let is_git = matches!(source, Source::Git { .. });
     let ahead = is_git.then(|| view! { <div class="ask"><PlanAhead place=place.clone() reference/></div> });
-    let deploy = deploy_action(place, attempt, move || some_text(reference));
+    let deploy = deploy_action(place, attempt, move || NewRelease {
+        reference: some_text(reference),
+        no_cache: no_cache.get_untracked(),
+    });
     let (label, placeholder, hint) = match source {
         Source::Image { image } => ("Image", image.to_string(), "Empty: the project's own image."),
         _ => (
@@ -71,6 +74,7 @@ fn DeployVersion(place: Place, source: Source) -> impl IntoView {
     view! {
         <Form attempt label="Deploy" glyph=Glyph::DEPLOY on_submit=deploy>
             <Field label value=reference placeholder hint focus=true/>
+            {is_git.then(|| view! { <BuildAnew on=no_cache/> })}
             {ahead}
         </Form>
     }
@@ -80,6 +84,7 @@ fn DeployVersion(place: Place, source: Source) -> impl IntoView {
 fn DeployArchive(place: Place) -> impl IntoView {
     let (api, navigate, attempt) = (api(), use_navigate(), Attempt::new());
     let (file, progress): (ChosenFile, _) = (RwSignal::new_local(None), RwSignal::new(None));
+    let no_cache = RwSignal::new(false);
     let deploy = move || {
         let file = match archive(file) {
             Ok(file) => file,
@@ -88,7 +93,7 @@ fn DeployArchive(place: Place) -> impl IntoView {
         let (place, navigate) = (place.clone(), navigate.clone());
         attempt.run(async move {
             progress.set(Some(0.0));
-            let sent = api.upload(&place, file, progress).await;
+            let sent = api.upload(&place, file, no_cache.get_untracked(), progress).await;
             progress.try_set(None);
             navigate(&place.release_page(sent?.number), Default::default());
             Ok(())
@@ -97,6 +102,13 @@ fn DeployArchive(place: Place) -> impl IntoView {
     view! {
         <Form attempt label="Deploy" glyph=Glyph::DEPLOY on_submit=deploy>
             <DropZone file progress/>
+            <BuildAnew on=no_cache/>
         </Form>
     }
+}
+
+/// What has not changed is built from the cache, or not at all; sometimes that is not wanted.
+#[component]
+fn BuildAnew(on: RwSignal<bool>) -> impl IntoView {
+    view! { <Switch label="Build without cache: each step anew, also what has not changed" on/> }
 }

@@ -1,6 +1,6 @@
 //! From a choice of packages to an address: its code goes to where it shall live, and the project is deployed.
 
-use boathouse_types::{NewProject, Project, PushStack, StackChoice, StackRemote};
+use boathouse_types::{NewProject, NewRelease, Project, PushStack, StackChoice, StackRemote};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
@@ -35,7 +35,7 @@ pub fn Launch(builder: Builder) -> impl IntoView {
             let Some(project) = put else { return Ok(()) };
             made.try_set(Some(project.clone()));
             let Some(place) = project.deployments.first().map(Place::of) else { return Ok(()) };
-            let release = api.deploy(&place, None).await?;
+            let release = api.deploy(&place, &NewRelease::default()).await?;
             navigate(&place.release_page(release.number), Default::default());
             Ok(())
         });

@@ -1,6 +1,6 @@
 //! A new project: where its code comes from, its name, and then straight to its first release.
 
-use boathouse_types::{NewProject, Project, Source};
+use boathouse_types::{NewProject, NewRelease, Project, Source};
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
@@ -149,8 +149,8 @@ fn NewProjectForm(
             }
             let Some(place) = project.deployments.first().map(Place::of) else { return Ok(()) };
             let release = match archive {
-                Some(file) => api.upload(&place, file, progress).await,
-                None => api.deploy(&place, None).await,
+                Some(file) => api.upload(&place, file, false, progress).await,
+                None => api.deploy(&place, &NewRelease::default()).await,
             };
             progress.try_set(None);
             navigate(&place.release_page(release?.number), Default::default());
@@ -240,7 +240,7 @@ fn GiveKey(project: Project) -> impl IntoView {
     let deploy = move |()| {
         let (Some(place), navigate) = (place.clone(), navigate.clone()) else { return };
         attempt.run(async move {
-            let release = api.deploy(&place, None).await?;
+            let release = api.deploy(&place, &NewRelease::default()).await?;
             navigate(&place.release_page(release.number), Default::default());
             Ok(())
         });

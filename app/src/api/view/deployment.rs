@@ -138,8 +138,14 @@ mod tests {
     fn live(tx: &Transaction<'_>, project: boathouse_types::ProjectId, name: &str) -> Result<()> {
         let web: boathouse_types::Identifier = "web".parse()?;
         let id = deployment::create(tx, project, &name.parse()?, DeploymentStage::Staging, None)?;
-        let new =
-            NewRow { trigger: &Trigger::Manual, actor: "ada", source: &Source::Upload, reference: None, upload: None };
+        let new = NewRow {
+            trigger: &Trigger::Manual,
+            actor: "ada",
+            source: &Source::Upload,
+            reference: None,
+            upload: None,
+            no_cache: false,
+        };
         let release = releases::create(tx, id, &new)?;
         let origin = Origin::Image { image: "web:1".parse()? };
         let stack = Stack { name: None, components: vec![Component::new(web.clone(), origin)], addons: Vec::new() };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use boathouse_types::{Identifier, ReleaseComponent, ReleaseId, Serves};
+use boathouse_types::{DeploymentId, Identifier, ReleaseComponent, ReleaseId, Serves};
 use rusqlite::params;
 
-use super::{Connection, Result, Transaction, parsed};
+use super::{Connection, OptionalExtension, Result, Transaction, parsed};
 use crate::db::among;
 
 /// Stores what a component became. An image's digest is kept from clean-up while the release is.
@@ -27,6 +27,30 @@ pub fn set_digest(
         )?;
     }
     Ok(())
+}
+
+/// Stores what a component was made from, as one digest.
+pub fn set_made_from(tx: &Transaction<'_>, id: ReleaseId, component: &Identifier, input: &str) -> Result<()> {
+    tx.execute(
+        "update release_component set made_from = ?3 where release_id = ?1 and identifier = ?2",
+        params![id.0, component.as_str(), input],
+    )?;
+    Ok(())
+}
+
+/// What the newest release of this deployment made of the same input for that component: its number and the digest.
+pub fn made_from(
+    connection: &Connection,
+    deployment: DeploymentId,
+    component: &Identifier,
+    serves: Serves,
+    input: &str,
+) -> Result<Option<(i64, String)>> {
+    let sql = "select r.number, c.digest from release_component c join release r on r.id = c.release_id
+      where r.deployment_id = ?1 and c.identifier = ?2 and c.serves = ?3 and c.made_from = ?4
+        and c.digest is not null and r.discarded_at is null order by r.number desc limit 1";
+    let values = params![deployment.0, component.as_str(), serves_str(serves), input];
+    Ok(connection.query_row(sql, values, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 /// What a component became is found out anew.

@@ -9,7 +9,7 @@ use boathouse_types::{
 };
 use rusqlite::{Row, params};
 
-pub use self::component::{clear_digest, components, components_of, set_digest, set_port};
+pub use self::component::{clear_digest, components, components_of, made_from, set_digest, set_made_from, set_port};
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed, volume};
 use crate::clock;
@@ -47,6 +47,8 @@ pub struct ReleaseRow {
     pub commit: Option<Commit>,
     /// The uploaded archive's file name under `uploads/`.
     pub upload: Option<String>,
+    /// Every step of its builds is done anew.
+    pub no_cache: bool,
     /// The stack, once parsed.
     pub manifest: Option<Stack>,
     /// The sealed environment snapshot: JSON of component → key → value.
@@ -78,6 +80,8 @@ pub struct NewRow<'a> {
     pub reference: Option<&'a str>,
     /// The uploaded archive's file name.
     pub upload: Option<&'a str>,
+    /// Every step of its builds is done anew.
+    pub no_cache: bool,
 }
 
 const SELECT: &str = "select r.*, d.name as deployment, d.slug, p.name as project
@@ -91,8 +95,8 @@ pub fn env_aad(id: ReleaseId) -> String {
 /// Inserts a queued release.
 pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) -> Result<ReleaseId> {
     tx.execute(
-        "insert into release (deployment_id, number, state, trigger, actor, source, reference, upload, created_at)
-         values (?1, (select coalesce(max(number), 0) + 1 from release where deployment_id = ?1), 'queued', ?2, ?3, ?4, ?5, ?6, ?7)",
+        "insert into release (deployment_id, number, state, trigger, actor, source, reference, upload, no_cache, created_at)
+         values (?1, (select coalesce(max(number), 0) + 1 from release where deployment_id = ?1), 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             deployment.0,
             serde_json::to_string(new.trigger)?,
@@ -100,6 +104,7 @@ pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) 
             serde_json::to_string(new.source)?,
             new.reference,
             new.upload,
+            new.no_cache,
             clock::now()
         ],
     )?;
@@ -420,6 +425,7 @@ fn from_row(row: &Row<'_>) -> Result<ReleaseRow> {
         reference: brief.reference,
         commit: brief.commit,
         upload: row.get("upload")?,
+        no_cache: row.get("no_cache")?,
         manifest: manifest.map(|text| serde_json::from_str(&text)).transpose()?,
         env_sealed: row.get("env_sealed")?,
         failure: brief.failure,

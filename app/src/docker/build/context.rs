@@ -1,11 +1,12 @@
 //! The folder that is built, as a tar stream: nothing is held in memory, links are sent as links and never followed.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,7 +36,7 @@ pub(super) fn stream(
     let failure = sent.clone();
     tokio::task::spawn_blocking(move || {
         let chunks = Chunks::new(sender.clone());
-        let mut walk = Walk { tar: tar::Builder::new(chunks), root: context, ignore, dockerfile };
+        let mut walk = Walk { tar: tar::Builder::new(chunks), root: context, ignore, dockerfile, times: true };
         if let Err(error) = walk.send(&text) {
             failure.0.set((error.kind(), error.to_string())).ok();
             // The receiver may be gone: that is how a build is cancelled.
@@ -45,14 +46,38 @@ pub(super) fn stream(
     (ReceiverStream::new(receiver), sent)
 }
 
-struct Walk {
-    tar: tar::Builder<Chunks>,
+/// The digest of what [`stream`] would send, without the times of the files: a checkout makes them anew, and no build looks at them.
+pub(super) fn digest(context: PathBuf, ignore: IgnoreFile, dockerfile: PathBuf, text: &[u8]) -> io::Result<String> {
+    let sum = Sum(digest::Context::new(&digest::SHA256));
+    let mut walk = Walk { tar: tar::Builder::new(sum), root: context, ignore, dockerfile, times: false };
+    walk.send(text)?;
+    let sum = walk.tar.into_inner()?.0.finish();
+    Ok(sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Writes nothing, and knows what it was.
+struct Sum(digest::Context);
+
+impl io::Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Walk<W: io::Write> {
+    tar: tar::Builder<W>,
     root: PathBuf,
     ignore: IgnoreFile,
     dockerfile: PathBuf,
+    times: bool,
 }
 
-impl Walk {
+impl<W: io::Write> Walk<W> {
     fn send(&mut self, dockerfile: &[u8]) -> io::Result<()> {
         let mut header = tar::Header::new_gnu();
         header.set_size(dockerfile.len() as u64);
@@ -63,7 +88,7 @@ impl Walk {
         self.folder(Path::new(""))?;
         self.tar.append_data(&mut header, &self.dockerfile, dockerfile)?;
         self.tar.finish()?;
-        self.tar.get_mut().flush()
+        io::Write::flush(self.tar.get_mut())
     }
 
     fn folder(&mut self, relative: &Path) -> io::Result<()> {
@@ -99,7 +124,7 @@ impl Walk {
             return Ok(());
         }
         if about.is_symlink() {
-            let mut header = header(&about);
+            let mut header = self.header(&about);
             let target = fs::read_link(&path)?;
             return self.tar.append_link(&mut header, relative, target).map_err(|error| named(&path, &error));
         }
@@ -112,10 +137,26 @@ impl Walk {
     }
 
     fn append(&mut self, relative: &Path, about: &fs::Metadata, content: &mut dyn Read) -> io::Result<()> {
-        let mut header = header(about);
+        let mut header = self.header(about);
         // A file that grows meanwhile is cut, one that shrinks is filled up: the archive stays readable.
         let content = content.chain(io::repeat(0)).take(header.size()?);
         self.tar.append_data(&mut header, relative, content).map_err(|error| named(relative, &error))
+    }
+
+    /// Owner and group are the build's, not those of this machine.
+    fn header(&self, about: &fs::Metadata) -> tar::Header {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(if about.is_dir() {
+            tar::EntryType::Directory
+        } else if about.is_symlink() {
+            tar::EntryType::Symlink
+        } else {
+            tar::EntryType::Regular
+        });
+        header.set_mode(about.mode() & 0o7777);
+        header.set_mtime(if self.times { u64::try_from(about.mtime()).unwrap_or(0) } else { 0 });
+        header.set_size(if about.is_file() { about.len() } else { 0 });
+        header
     }
 }
 
@@ -124,22 +165,6 @@ fn open_file(path: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     let file = openat(CWD, path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty());
     Ok(File::from(file.map_err(|error| named(path, &error.into()))?))
-}
-
-/// Owner and group are the build's, not those of this machine.
-fn header(about: &fs::Metadata) -> tar::Header {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(if about.is_dir() {
-        tar::EntryType::Directory
-    } else if about.is_symlink() {
-        tar::EntryType::Symlink
-    } else {
-        tar::EntryType::Regular
-    });
-    header.set_mode(about.mode() & 0o7777);
-    header.set_mtime(u64::try_from(about.mtime()).unwrap_or(0));
-    header.set_size(if about.is_file() { about.len() } else { 0 });
-    header
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -217,6 +242,23 @@ mod tests {
             names(folder.path(), "*\n!src/deep/b").await,
             [".dockerignore=x", "src/deep/b=b", "Dockerfile=FROM changed"]
         );
+    }
+
+    #[test]
+    fn the_digest_changes_with_what_a_build_can_see_and_with_nothing_else() {
+        let folder = folder();
+        let path = folder.path();
+        let sum = |ignore: &str, text: &[u8]| {
+            digest(path.to_owned(), IgnoreFile::parse(ignore).unwrap(), "Dockerfile".into(), text).unwrap()
+        };
+        let first = sum("src/deep", b"FROM a");
+        fs::write(path.join("src/deep/b"), "another").unwrap();
+        File::open(path.join("src/a")).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(sum("src/deep", b"FROM a"), first);
+        assert_ne!(sum("", b"FROM a"), first);
+        assert_ne!(sum("src/deep", b"FROM b"), first);
+        fs::set_permissions(path.join("src/a"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert_ne!(sum("src/deep", b"FROM a"), first);
     }
 
     #[tokio::test]

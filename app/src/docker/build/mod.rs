@@ -9,6 +9,7 @@ mod classic;
 mod context;
 mod dockerfile;
 mod ignorefile;
+mod input;
 mod progress;
 mod request;
 mod session;

@@ -126,7 +126,10 @@ fn begin(
         releases::promote(tx, app, target, live, actor)?;
     } else {
         let upload = live.upload.as_deref();
-        releases::request(tx, &releases::Request { deployment: target, actor, reference: None, upload })?;
+        releases::request(
+            tx,
+            &releases::Request { deployment: target, actor, reference: None, upload, no_cache: false },
+        )?;
     }
     Ok(())
 }
