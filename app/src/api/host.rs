@@ -143,7 +143,7 @@ fn choose(wanted: Option<&Identifier>, known: Option<Vec<Identifier>>) -> Result
         (None, Some(known)) if known.len() == 1 => Ok(known[0].clone()),
         (None, Some(known)) => Err(invalid("the component that answers must be named").hint(one_of(&known))),
         (None, None) => Err(invalid("the component that answers must be named as long as nothing is live")
-            .hint("Name it, or deploy first.")),
+            .hint("Name it (`--component NAME`), or deploy first.")),
     }
 }
 
