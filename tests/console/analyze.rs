@@ -55,6 +55,8 @@ async fn a_project_is_looked_at_on_any_branch_and_a_proposal_is_of_its_own() {
     browser.press("Analyze").await;
     browser.sees("pages/index.html").await;
     browser.sees("Use the proposal").await;
+    browser.press("Show what the project keeps").await;
+    browser.sees("The project keeps no manifest").await;
     browser.fill("Branch, tag or commit", "feature/docs").await;
     browser.sees_no_more("pages/index.html").await;
     browser.press("Read it").await;

@@ -33,6 +33,8 @@ async fn a_hook_is_set_up_and_every_push_has_its_reason() {
     browser.sees("whsec_").await;
     browser.select("Set it up at", "gitlab").await;
     browser.sees("Signing token").await;
+    let numbers = "return getComputedStyle(document.querySelector('.steps')).listStyleType";
+    assert_eq!(browser.run(numbers).await, "decimal");
     let revealed: HookSecret = local.send(Method::POST, "/api/v1/projects/shop/hook/reveal", None).await.json();
     // Another secret, made elsewhere: the one from before is refused.
     let refused = GitHost::with_hook(&local, "shop", &remote.url()).await.secret(&revealed.secret);
@@ -60,6 +62,8 @@ async fn a_hook_is_set_up_and_every_push_has_its_reason() {
         browser.sees_page("/hooks/shop").await;
         browser.sees("Deliveries").await;
         browser.must_not_scroll_sideways().await;
+        let crumbs = "return [...document.querySelectorAll('.crumbs a')].map(a => a.textContent).join(' / ')";
+        assert_eq!(browser.run(crumbs).await, "shop / Hooks");
         browser.must_be_quiet(&[]).await;
         browser.close().await;
     }

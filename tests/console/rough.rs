@@ -120,6 +120,21 @@ async fn names_that_are_too_long_are_refused_and_stay_in_their_fields() {
     }
 }
 
+/// In full, on a phone, too: of two long names each could be the one that was meant.
+#[tokio::test]
+async fn where_one_is_can_be_read_whatever_it_is_called() {
+    let server = Server::start().await;
+    let name = "documentation-of-the-public-interface-v2";
+    server.local().create_project(name, &upload()).await;
+    let browser = signed_in(&server, 360).await;
+    browser.sees_page(&format!("/projects/{name}/production")).await;
+    let cut = "return [...document.querySelectorAll('.crumbs a')].filter(a => a.scrollWidth > a.clientWidth).length";
+    assert_eq!(browser.run(cut).await, 0);
+    browser.must_not_scroll_sideways().await;
+    browser.must_be_quiet(&[]).await;
+    browser.close().await;
+}
+
 #[tokio::test]
 async fn thousands_of_lines_are_all_there_and_few_of_them_drawn() {
     let server = Server::start().await;

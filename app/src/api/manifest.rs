@@ -13,8 +13,8 @@ use crate::error::{Error, Result, not_found};
 use crate::release::kept;
 use crate::state::App;
 
-pub async fn show(app: Data<App>, name: Path<ProjectName>) -> Result<Json<ProjectManifest>> {
-    read(&app, move |c, _| manifest::of_project(c, project::by_name(c, &name)?.id)?.ok_or_else(|| absent(&name))).await
+pub async fn show(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Option<ProjectManifest>>> {
+    read(&app, move |c, _| manifest::of_project(c, project::by_name(c, &name)?.id)).await
 }
 
 pub async fn set(

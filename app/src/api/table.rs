@@ -83,7 +83,7 @@ fn building() -> Vec<Route> {
         route(POST, "/analyze/upload", MEMBER, analyze::archive).says("The same of an archive").takes_bytes(ARCHIVES).answers::<Proposal>(),
         route(POST, "/projects/{project}/analyze", MEMBER, analyze::project).says("The same of a project's own source").takes::<AnalyzeProject>().answers::<Proposal>(),
         route(POST, "/projects/{project}/proposal", MEMBER, manifest::use_proposal).says("Use a proposal: committed in your name where the repository lives on this server, which deploys as a push does; else the project keeps it").takes::<UseProposal>().answers::<UsedProposal>(),
-        route(GET, "/projects/{project}/manifest", VIEWER, manifest::show).says("The manifest that the project keeps for a source that has none").answers::<ProjectManifest>(),
+        route(GET, "/projects/{project}/manifest", VIEWER, manifest::show).says("The manifest that the project keeps for a source that has none; null where it keeps none").answers_maybe::<ProjectManifest>(),
         route(PUT, "/projects/{project}/manifest", MEMBER, manifest::set).says("Keep a manifest and Dockerfiles for the project's source; what the source has of its own wins").takes::<UseProposal>().answers::<ProjectManifest>(),
         route(DELETE, "/projects/{project}/manifest", MEMBER, manifest::remove).says("Keep no manifest any more").with_status(204),
         route(POST, "/stacks/preview", VIEWER, stack::preview).says("The code that a choice of packages becomes; nothing is made").takes::<StackChoice>().answers::<StackPreview>(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use boathouse_types::{ErrorKind, ProjectManifest, ProjectName, UseProposal};
+use boathouse_types::{ProjectManifest, ProjectName, UseProposal};
 use reqwest::Method;
 
 use super::failure::{Failure, Result};
@@ -28,16 +28,22 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         return context.out.result(&(), || format!("{} keeps no manifest any more.", args.name));
     }
     let Some(file) = args.set else {
-        let kept: ProjectManifest = client.get(&path).await?;
-        return context.out.result(&kept, || text(&kept));
+        let kept: Option<ProjectManifest> = client.get(&path).await?;
+        return context.out.result(&kept, || {
+            kept.as_ref().map_or_else(
+                || {
+                    format!(
+                        "{} keeps no manifest: its source has one, or needs none. `boathouse analyze` proposes one.",
+                        args.name
+                    )
+                },
+                text,
+            )
+        });
     };
     // What is wrong with the file is told here, with its name as it was given.
     check::read(&file)?;
-    let files = match client.get::<ProjectManifest>(&path).await {
-        Ok(kept) => kept.files,
-        Err(failure) if failure.body.kind == ErrorKind::NotFound => Vec::new(),
-        Err(failure) => return Err(failure),
-    };
+    let files = client.get::<Option<ProjectManifest>>(&path).await?.map_or_else(Vec::new, |kept| kept.files);
     let manifest = std::fs::read_to_string(&file)
         .map_err(|error| Failure::invalid(format!("{} cannot be read: {error}", file.display())))?;
     let kept: ProjectManifest = client.call(Method::PUT, &path, &UseProposal { manifest, files }).await?;

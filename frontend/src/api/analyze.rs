@@ -26,7 +26,7 @@ impl Api {
         self.send("POST", &format!("{}/proposal", path::project(name)), proposal).await
     }
 
-    pub async fn kept_manifest(self, name: &ProjectName) -> Answer<ProjectManifest> {
+    pub async fn kept_manifest(self, name: &ProjectName) -> Answer<Option<ProjectManifest>> {
         self.get(&format!("{}/manifest", path::project(name))).await
     }
 

@@ -60,15 +60,19 @@ fn crumbs(path: &str) -> Vec<(String, String)> {
             }
             crumbs
         }
-        ["variables", project] => {
-            vec![((*project).to_owned(), format!("/projects/{project}")), ("Variables".to_owned(), path.to_owned())]
-        }
+        ["variables", project] => below(project, "Variables", path),
+        ["hooks", project] => below(project, "Hooks", path),
         ["catalog", ..] => vec![("Catalog".to_owned(), "/catalog".to_owned())],
         ["settings", ..] => vec![("Settings".to_owned(), "/settings".to_owned())],
         ["new"] => vec![("New project".to_owned(), "/new".to_owned())],
         ["new", "stack"] => vec![("New stack".to_owned(), "/new/stack".to_owned())],
         _ => Vec::new(),
     }
+}
+
+/// A page of a project whose address does not begin with the project's.
+fn below(project: &str, words: &str, path: &str) -> Vec<(String, String)> {
+    vec![(project.to_owned(), format!("/projects/{project}")), (words.to_owned(), path.to_owned())]
 }
 
 #[component]
@@ -212,6 +216,7 @@ mod tests {
         assert_eq!(words("/projects/shop/production/logs"), ["shop", "production"]);
         assert_eq!(words("/settings/tokens"), ["Settings"]);
         assert_eq!(words("/variables/shop"), ["shop", "Variables"]);
+        assert_eq!(words("/hooks/shop"), ["shop", "Hooks"]);
     }
 
     #[test]
@@ -220,6 +225,7 @@ mod tests {
         assert_eq!(shortcut("p", "/projects/shop/staging").as_deref(), Some("/projects/shop"));
         assert_eq!(shortcut("l", "/settings"), None);
         assert_eq!(shortcut("p", "/variables/shop").as_deref(), Some("/projects/shop"));
+        assert_eq!(shortcut("p", "/hooks/shop").as_deref(), Some("/projects/shop"));
         assert_eq!((shortcut("l", "/variables/shop"), shortcut("p", "/settings")), (None, None));
     }
 }

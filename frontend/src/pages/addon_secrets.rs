@@ -48,7 +48,7 @@ pub fn Access(one: One) -> impl IntoView {
 
 #[component]
 fn Way(way: AddonConnection) -> impl IntoView {
-    view! { <div class="way"><p><strong>{way.name.clone()}</strong>" "<span class="hint">{way.description}</span></p><CopyText text=way.value label=way.name/></div> }
+    view! { <div class="way"><p><strong>{way.name.clone()}</strong>" "<span class="hint">{way.description.map(|text| view! { <Prose text/> })}</span></p><CopyText text=way.value label=way.name/></div> }
 }
 
 #[component]

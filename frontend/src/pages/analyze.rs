@@ -160,7 +160,8 @@ fn outcome(used: &UsedProposal) -> String {
 /// The manifest that the project keeps, for who wants to see it.
 #[component]
 fn Kept(project: Signal<Project>) -> impl IntoView {
-    let (api, attempt, kept) = (api(), Attempt::new(), RwSignal::new(None::<ProjectManifest>));
+    // Asked for or not; kept or not.
+    let (api, attempt, kept) = (api(), Attempt::new(), RwSignal::new(None::<Option<ProjectManifest>>));
     let name = StoredValue::new(project.with_untracked(|project| project.name.clone()));
     let show = Callback::new(move |()| {
         attempt.run(async move {
@@ -180,7 +181,8 @@ fn Kept(project: Signal<Project>) -> impl IntoView {
             <AttemptProblem attempt/>
             {move || match kept.get() {
                 None => view! { <Button attempt label="Show what the project keeps" glyph=Glyph::ARCHIVE class="quiet" on_press=show/> }.into_any(),
-                Some(kept) => view! {
+                Some(None) => view! { <p class="hint" role="status">"The project keeps no manifest: its source has one, or what was found here is all that it needs."</p> }.into_any(),
+                Some(Some(kept)) => view! {
                     <h3>"The project keeps, for a source without a manifest"</h3>
                     <p class="hint">{kept.updated_by}" · "<Moment at=kept.updated_at/></p>
                     <pre class="readme" tabindex="0">{kept.manifest}</pre>

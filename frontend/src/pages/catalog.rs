@@ -46,7 +46,7 @@ fn Card(package: CatalogPackage, open: RwSignal<Option<CatalogPackage>>) -> impl
     view! {
         <button type="button" class="card" on:click=move |_| open.set(Some(package.clone()))>
             <img src=icon alt="" width="28" height="28"/>
-            <span><strong>{name}</strong><small>{description}</small>{versions.map(|versions| view! { <small class="versions">{versions}</small> })}</span>
+            <span><strong>{name}</strong><small><Prose text=description/></small>{versions.map(|versions| view! { <small class="versions">{versions}</small> })}</span>
         </button>
     }
 }
@@ -86,11 +86,11 @@ fn Package(package: CatalogPackage) -> impl IntoView {
         <ul class="rows compact">{package.parameters.into_iter().map(|parameter| view! { <Parameter parameter/> }).collect_view()}</ul>
     });
     let readme = (!package.readme.is_empty()).then(|| view! {
-        <details class="needs"><summary>"Its own words"</summary><pre class="readme" tabindex="0">{package.readme}</pre></details>
+        <details class="needs"><summary>"Its own words"</summary><pre class="readme" tabindex="0"><Prose text=package.readme/></pre></details>
     });
     view! {
         <div class="description">
-            <p>{package.description}</p>
+            <p><Prose text=package.description/></p>
             <p class="hint">"In a manifest:"</p>
             <CopyText text=short label="package line"/>
             <dl class="facts">{all.into_iter().map(fact).collect_view()}</dl>
@@ -103,7 +103,7 @@ fn Package(package: CatalogPackage) -> impl IntoView {
 #[component]
 fn Parameter(parameter: CatalogParameter) -> impl IntoView {
     let words = parameter.description.unwrap_or(parameter.name);
-    view! { <li><code class="main">{parameter.key.to_string()}</code><code class="value">{parameter.value}</code><span class="hint">{words}</span></li> }
+    view! { <li><code class="main">{parameter.key.to_string()}</code><code class="value">{parameter.value}</code><span class="hint"><Prose text=words/></span></li> }
 }
 
 /// The source that is not the binary, and the commit that pins it.

@@ -106,7 +106,7 @@ fn Starters(builder: Builder) -> impl IntoView {
         let label = format!("Begin with {name}");
         let begin =
             move |_| builder.catalog.with_untracked(|catalog| builder.chosen.set(Chosen::of(&starter, catalog)));
-        view! { <button type="button" class="card" aria-label=label on:click=begin><span><strong>{name}</strong><small>{description}</small></span></button> }
+        view! { <button type="button" class="card" aria-label=label on:click=begin><span><strong>{name}</strong><small><Prose text=description/></small></span></button> }
     };
     live.beside(move |starters| {
         view! { <h2>"Starters: begin with a whole stack, then change it"</h2><div class="shelf">{move || starters.get().into_iter().map(card).collect_view()}</div> }.into_any()
@@ -128,7 +128,7 @@ fn Card(builder: Builder, package: CatalogPackage) -> impl IntoView {
     view! {
         <button type="button" class="card" class:chosen=move || { count.get() > 0 } aria-label=label on:click=add>
             <img src=package.icon alt="" width="28" height="28"/>
-            <span><strong>{package.name}</strong><small>{package.description}</small></span>
+            <span><strong>{package.name}</strong><small><Prose text=package.description/></small></span>
             {move || match count.get() { 0 => view! { <Icon glyph=Glyph::PLUS/> }.into_any(), count => view! { <span class="count">{count}</span> }.into_any() }}
         </button>
     }
