@@ -1,10 +1,11 @@
-//! The one setting for proxy and extra CA certificates, where it leaves the server: git and builds. The CA's side of it is in
-//! `edge_acme`.
+//! The one setting for proxy and extra CA certificates, where it leaves the server: git, builds, and containers for development.
+//! The CA's side of it is in `edge_acme`.
 
-use boathouse_types::{NewRelease, Release, ReleaseState, Source};
+use boathouse_types::{Environment, NewRelease, Release, ReleaseState, Source, VariableSource};
+use serde_json::json;
 
 use crate::harness::proxy::Proxy;
-use crate::harness::{GitHttp, GitRepo, Server, TlsFront, app, at};
+use crate::harness::{Engine, GitHttp, GitRepo, Server, TlsFront, app, at, upload};
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY app /app\nARG HTTPS_PROXY\nARG NO_PROXY\nENV SEEN=$HTTPS_PROXY,$NO_PROXY\nEXPOSE 8080\nENTRYPOINT [\"/app\"]\n";
 
@@ -51,4 +52,53 @@ async fn proxy_and_certificates_reach_git_and_builds_and_nothing_goes_through_wh
     assert!(seen.iter().all(|one| *one == front.target()), "{seen:?}");
     let told = server.visit("shop.localhost", "/env?SEEN").await.text();
     assert_eq!(told, format!("{},one.internal,two.internal", proxy.url()));
+}
+
+/// Packages are installed there, by whoever develops.
+#[tokio::test]
+async fn containers_for_development_know_the_way_out_and_those_of_production_do_not() {
+    let front = TlsFront::start("git.internal", "127.0.0.1:1".parse().unwrap()).await;
+    let secret = "http://user:pr0xy-passw0rd@proxy.internal:3128";
+    let options = Server::options().flag("--proxy", secret).flag("--ca-bundle", front.ca().display());
+    let server = options.start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    local.post("/api/v1/projects/shop/deployments", &json!({ "name": "dev", "stage": "development" })).await.ok();
+    let own = json!({ "variables": [{ "key": "PIP_CERT", "value": "/my/own", "secret": false }] });
+    local.put(&format!("{}/env", at("shop", "dev")), &own).await.ok();
+    let dockerfile = "FROM scratch\nWORKDIR /code\nCOPY app /app\nEXPOSE 8080\nENTRYPOINT [\"/app\"]\n";
+    let archive = || app("v1").file("Dockerfile.dev", dockerfile).archive();
+    for deployment in ["dev", "production"] {
+        let path = format!("{}/releases/upload", at("shop", deployment));
+        let asked: Release = local.send(http::Method::POST, &path, Some(("application/gzip", archive()))).await.json();
+        local.must_be_live(local.ended(&asked).await).await;
+    }
+    let read = async |host: &str, key: &str| server.visit(host, &format!("/env?{key}")).await.ok().text();
+    let dev = "web-dev-shop.localhost";
+    assert_eq!(read(dev, "https_proxy").await, secret);
+    assert_eq!(read(dev, "NO_PROXY").await, "localhost,127.0.0.1,::1,web,app.web");
+    assert_eq!(read(dev, "PIP_CERT").await, "/my/own");
+    let file = read(dev, "NODE_EXTRA_CA_CERTS").await;
+    let names = Engine::connect().await.container_names(&server.instance()).await;
+    let home = tempfile::tempdir().unwrap();
+    let copy = |name: &str| {
+        let mut docker = std::process::Command::new("docker");
+        docker
+            .args(["cp", &format!("{name}:{file}")])
+            .arg(home.path().join("ca.pem"))
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    assert!(names.iter().any(|name| name.contains("dev") && copy(name)), "{file} in {names:?}");
+    let trusted = std::fs::read_to_string(home.path().join("ca.pem")).unwrap();
+    assert!(trusted.contains(std::fs::read_to_string(front.ca()).unwrap().trim()));
+    for key in ["HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"] {
+        assert_eq!(read("shop.localhost", key).await, "", "{key} in production");
+    }
+    let shown: Environment = local.read(&format!("{}/environment", at("shop", "dev"))).await;
+    let of = |key: &str| shown.parts[0].automatic.iter().find(|variable| variable.key.as_str() == key).unwrap();
+    assert_eq!(of("HTTPS_PROXY").source, VariableSource::Setting { setting: "--proxy".to_owned() });
+    assert!(!serde_json::to_string(&shown).unwrap().contains("pr0xy-passw0rd"), "a password is a secret");
 }

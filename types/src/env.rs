@@ -62,6 +62,11 @@ impl std::fmt::Debug for SetEnvVar {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum VariableSource {
+    /// A setting of the server: in development the way out, so that packages can be installed.
+    Setting {
+        /// As it is written on its command line.
+        setting: String,
+    },
     /// Boathouse: `PORT`, `STAGE`, `APP_PUBLIC_URL`, addresses.
     Automatic,
     /// The package of the component or add-on.
@@ -90,6 +95,7 @@ pub enum VariableSource {
 impl std::fmt::Display for VariableSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Setting { setting } => write!(f, "the server's {setting}"),
             Self::Automatic => f.write_str("automatic"),
             Self::Package { package } => write!(f, "package {package}"),
             Self::Import { from, key } => write!(f, "imported from {from}.{key}"),

@@ -20,6 +20,7 @@ mod logs;
 mod network;
 mod spec;
 pub mod subnet;
+pub mod trust;
 mod volume;
 
 use std::time::Duration;

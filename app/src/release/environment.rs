@@ -6,6 +6,7 @@ use boathouse_types::{self as types, DeploymentId, EnvKey, ErrorKind, Identifier
 
 use super::build::Exposed;
 use super::hosts::{self, Names, Planned};
+use super::outward;
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, Transaction, env, host};
@@ -101,6 +102,7 @@ pub fn facts(
         endpoints: plan.iter().map(endpoint).collect(),
         exposed,
         issued_at: deployment.created_at,
+        outward: outward::of(&app.config, deployment.stage, stack),
     })
 }
 

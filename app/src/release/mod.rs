@@ -16,6 +16,7 @@ mod log;
 pub mod look;
 mod migrate;
 mod login;
+mod outward;
 pub mod packages;
 mod pipeline;
 pub mod plan;

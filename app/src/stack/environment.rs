@@ -1,6 +1,6 @@
 //! The variables of every part, each with its source. Pure: what is stored or made at random is handed in.
 //!
-//! Order, later wins: automatic (`PORT`, `STAGE`, `APP_PUBLIC_URL`, `<HOST>_ENDPOINT`), the package's parameters, imports, the
+//! Order, later wins: the server's settings (the way out, in development), automatic (`PORT`, `STAGE`, `APP_PUBLIC_URL`, `<HOST>_ENDPOINT`), the package's parameters, imports, the
 //! manifest's static variables, then the layers: shared variables and the deployment's own. Add-ons get no automatic
 //! variables, and of the layers only what names them.
 
@@ -31,6 +31,21 @@ pub struct Facts {
     pub exposed: BTreeMap<Identifier, Vec<u16>>,
     /// When tokens of this deployment count as issued.
     pub issued_at: Millis,
+    /// The way out that programs of components need.
+    pub outward: Vec<Outward>,
+}
+
+/// A variable that leads programs out of a closed network.
+#[derive(Clone)]
+pub struct Outward {
+    /// Its key.
+    pub key: EnvKey,
+    /// Its value.
+    pub value: String,
+    /// Whether there is a password in it.
+    pub secret: bool,
+    /// The setting of the server that says so.
+    pub setting: &'static str,
 }
 
 /// The address of a host.
@@ -207,6 +222,12 @@ impl Supply for Unfilled {
 impl std::fmt::Debug for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Layer").field("key", &self.key).field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Outward {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outward").field("key", &self.key).field("setting", &self.setting).finish_non_exhaustive()
     }
 }
 

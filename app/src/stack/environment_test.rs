@@ -34,6 +34,7 @@ fn facts(stage: DeploymentStage) -> Facts {
         endpoints: vec![endpoint("web-app", "web-app", "https://a.test"), endpoint("api", "app", "https://api.test")],
         exposed: BTreeMap::from([("api".parse().unwrap(), vec![3000])]),
         issued_at: 1_000_000,
+        outward: Vec::new(),
     }
 }
 
@@ -250,6 +251,39 @@ fn builds_get_static_values_and_never_secrets() {
 
 fn leaky(name: &str, value: &str) -> Package {
     Package { parameters: vec![parameter(name, value, ParameterKind::String)], ..postgres() }
+}
+
+#[test]
+fn settings_of_the_server_reach_components_and_everybody_may_say_otherwise() {
+    let outward = |key: &str, value: &str, setting| Outward {
+        key: key.parse().unwrap(),
+        value: value.into(),
+        secret: value.contains('@'),
+        setting,
+    };
+    let mut facts = facts(DeploymentStage::Development);
+    let proxy = "http://user:password@proxy.test:3128";
+    facts.outward = vec![outward("HTTPS_PROXY", proxy, "--proxy"), outward("PIP_CERT", "/ca", "--ca-bundle")];
+    let text = "components:\n  - {identifier: web, env: {include: [{name: PIP_CERT, value: /mine}, api.HTTPS_PROXY:NEVER]}}\n  - {identifier: api}\n";
+    let stack = parse("m", &text.replace(", api.HTTPS_PROXY:NEVER", "")).unwrap();
+    let layers = [layer(VariableSource::Custom, Some("api"), "HTTPS_PROXY", "")];
+    let made = resolve(&stack, &facts, &layers, &mut Telling).unwrap();
+    let of = |part: &str, key: &str| made[&part.parse().unwrap()][&key.parse().unwrap()].clone();
+    let setting = |setting: &str| VariableSource::Setting { setting: setting.into() };
+    let proxied = of("web", "HTTPS_PROXY");
+    assert_eq!((proxied.value.as_str(), proxied.secret, proxied.source), (proxy, true, setting("--proxy")));
+    let own = of("web", "PIP_CERT");
+    assert_eq!(
+        (own.value.as_str(), own.source, own.overridden),
+        ("/mine", VariableSource::Manifest, vec![setting("--ca-bundle")])
+    );
+    assert_eq!((of("api", "HTTPS_PROXY").value.as_str(), of("api", "PIP_CERT").secret), ("", false));
+    let stack = parse("m", "components: [{identifier: web}]\naddons: [{identifier: db, image: x}]\n").unwrap();
+    let made = resolve(&stack, &facts, &[], &mut Telling).unwrap();
+    assert!(made[&"db".parse().unwrap()].is_empty(), "an add-on needs no way out");
+    // What the server gives to one part is nothing that another could import.
+    let exported = parse("m", text).and_then(|stack| resolve(&stack, &facts, &[], &mut Telling));
+    assert!(exported.is_err());
 }
 
 proptest! {

@@ -31,7 +31,7 @@ pub fn outlook(stack: &Stack, stage: DeploymentStage) -> Result<Outlook> {
     });
     let endpoints: Vec<Endpoint> = endpoints.collect();
     let public_url = endpoints.first().map(|endpoint| endpoint.url.clone());
-    let facts = Facts { stage, public_url, endpoints, exposed: BTreeMap::new(), issued_at: 0 };
+    let facts = Facts { stage, public_url, endpoints, exposed: BTreeMap::new(), issued_at: 0, outward: Vec::new() };
     let mut open = Open { notes: Vec::new() };
     for part in stack.in_start_order() {
         if let Some(package) = part.package.as_ref().filter(|package| package.name.is_none()) {

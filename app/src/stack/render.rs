@@ -6,7 +6,7 @@ use boathouse_types::{EnvKey, Identifier, VariableSource};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::circles::MAX_DEPTH;
-use super::environment::{DEFAULT_PORT, Facts, Layer, Supply};
+use super::environment::{DEFAULT_PORT, Facts, Layer, Outward, Supply};
 use super::links::{self, Links, PartLinks};
 use super::package::ParameterKind;
 use super::template::{Piece, Template};
@@ -22,6 +22,8 @@ const OWN_NAMES: [&str; 2] = ["IDENTIFIER", "DIPLOI_NAMESPACE"];
 /// Who gives a variable its value; the later wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
+    /// The server's settings.
+    Setting,
     /// Boathouse.
     Automatic,
     /// The part's package.
@@ -83,8 +85,18 @@ impl<'a> Resolver<'a> {
             keys.extend(own.statics.keys().chain(own.parameters.keys()).map(|key| (*key).clone()));
             keys.extend(own.imports.keys().cloned());
         }
+        keys.extend(self.outward(part).iter().map(|outward| outward.key.clone()));
         keys.extend(self.layers.iter().filter(|layer| self.reaches(layer, part)).map(|layer| layer.key.clone()));
         keys
+    }
+
+    /// Packages are installed in components; an add-on is complete.
+    fn outward(&self, part: &Component) -> &'a [Outward] {
+        if self.automatic.contains_key(&part.identifier) { &self.facts.outward } else { &[] }
+    }
+
+    fn setting(&self, part: &Component, key: &EnvKey) -> Option<&'a Outward> {
+        self.outward(part).iter().find(|outward| outward.key == *key)
     }
 
     /// Add-ons get only what names them: a database is no place for the variables of apps.
@@ -109,12 +121,17 @@ impl<'a> Resolver<'a> {
         }
         let automatic = self.automatic.get(&part.identifier);
         levels.extend(automatic.is_some_and(|own| own.contains_key(key)).then_some(Level::Automatic));
+        levels.extend(self.setting(part, key).map(|_| Level::Setting));
         levels
     }
 
     /// What a level is called to people.
     pub fn source(&self, part: &Component, key: &EnvKey, level: Level) -> VariableSource {
         match level {
+            Level::Setting => match self.setting(part, key) {
+                Some(outward) => VariableSource::Setting { setting: outward.setting.to_owned() },
+                None => VariableSource::Automatic,
+            },
             Level::Automatic => VariableSource::Automatic,
             Level::Package => {
                 let package = part.package.as_ref();
@@ -154,6 +171,10 @@ impl<'a> Resolver<'a> {
     fn work_out(&mut self, part: &Component, key: &EnvKey, level: Level) -> Result<Value> {
         let own = self.links.part(&part.identifier);
         match level {
+            Level::Setting => Ok(self.setting(part, key).map_or_else(
+                || Value::shown(""),
+                |outward| Value { secret: outward.secret, ..Value::shown(&outward.value) },
+            )),
             Level::Automatic => Ok(Value::shown(
                 self.automatic.get(&part.identifier).and_then(|own| own.get(key)).cloned().unwrap_or_default(),
             )),
@@ -194,7 +215,7 @@ impl<'a> Resolver<'a> {
 
     /// What a part gives to others: what it has itself, whatever it imports under that name.
     fn exported(&mut self, from: &PartLinks<'a>, key: &EnvKey) -> Result<Value> {
-        let own = |level: &Level| !matches!(level, Level::Import | Level::Automatic);
+        let own = |level: &Level| !matches!(level, Level::Import | Level::Automatic | Level::Setting);
         if let Some(level) = self.levels(from.part, key).into_iter().find(own) {
             return self.value(from.part, key, level);
         }

@@ -87,6 +87,7 @@ fn note(variable: &Variable) -> String {
 
 fn source_words(source: &VariableSource) -> String {
     match source {
+        VariableSource::Setting { setting } => format!("the server's {setting}"),
         VariableSource::Automatic => "from Boathouse".to_owned(),
         VariableSource::Package { package } => format!("from the package {package}"),
         VariableSource::Import { from, key } => format!("imported: {from}.{key}"),
@@ -99,7 +100,7 @@ fn source_words(source: &VariableSource) -> String {
 #[component]
 fn Connection(string: ConnectionString) -> impl IntoView {
     let ConnectionString { name, value, description } = string;
-    view! { <div class="way"><p><strong>{name.clone()}</strong>" "<span class="hint">{description}</span></p><CopyText text=value label=name/></div> }
+    view! { <div class="way"><p><strong>{name.clone()}</strong>" "<span class="hint">{description.map(|text| view! { <Prose text/> })}</span></p><CopyText text=value label=name/></div> }
 }
 
 #[cfg(test)]

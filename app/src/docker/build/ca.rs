@@ -3,33 +3,18 @@
 //! The text that is sent differs from the file in two ways. Each `RUN` gets a secret mount with the certificates at
 //! a path below `/dev`, which is a file system of its own, so nothing of it reaches a layer. Each stage gets `ARG`s
 //! that point the common programs to that path; unlike `ENV`, they end with the build, and an `ENV` of the Dockerfile
-//! or of its base image still wins. The bundle holds the host's own certificates, too, because most of these variables
-//! replace a program's list instead of adding to it.
+//! or of its base image still wins.
 
 use std::fmt::Write as _;
 
 use super::dockerfile;
+use crate::docker::trust::VARIABLES;
 
 /// Id of the secret in the build session.
 pub(super) const SECRET_ID: &str = "boathouse-ca";
 const PATH: &str = "/dev/boathouse-ca.pem";
 /// What is put between `RUN` and the rest; left out again where a step is named to people.
 pub(super) const MOUNT: &str = " --mount=type=secret,id=boathouse-ca,target=/dev/boathouse-ca.pem,mode=0444";
-/// Node, OpenSSL (and with it Ruby, PHP, Rust, Go), curl, git, requests and pip, npm, AWS and gcloud tools.
-const VARIABLES: [&str; 8] = [
-    "NODE_EXTRA_CA_CERTS",
-    "SSL_CERT_FILE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "REQUESTS_CA_BUNDLE",
-    "PIP_CERT",
-    "AWS_CA_BUNDLE",
-    "CARGO_HTTP_CAINFO",
-];
-/// Where distributions keep the host's certificates.
-const HOST_BUNDLES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-
 /// The Dockerfile that is sent. One that is not UTF-8 is sent as it is: BuildKit says what it thinks of it.
 pub(super) fn trust_in_every_run(dockerfile: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(dockerfile) else { return dockerfile.to_vec() };
@@ -57,18 +42,6 @@ pub(super) fn trust_in_every_run(dockerfile: &[u8]) -> Vec<u8> {
     }
     out.push_str(&text[copied..]);
     out.into_bytes()
-}
-
-/// The host's certificates and the extra ones.
-pub(super) async fn with_host_certificates(extra: &[u8]) -> Vec<u8> {
-    for path in HOST_BUNDLES {
-        if let Ok(mut bundle) = tokio::fs::read(path).await {
-            bundle.push(b'\n');
-            bundle.extend_from_slice(extra);
-            return bundle;
-        }
-    }
-    extra.to_vec()
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ async fn say(lines: &mpsc::Sender<Line>, text: &str) {
 
 fn common_options(request: &BuildRequest, mark: Option<&Mark>) -> BuildImageOptionsBuilder {
     let labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
-    let mut args: HashMap<String, String> = request.proxy.build_args();
+    let mut args: HashMap<String, String> = request.proxy.variables();
     args.extend(request.args.clone());
     if let Some(mark) = mark {
         mark.put_into(&mut args);

@@ -30,7 +30,7 @@ impl BuildLimits {
     }
 }
 
-/// The way out of a closed network. Passed as BuildKit's predefined arguments, which never reach the image's history.
+/// The way out of a closed network. Passed to builds as BuildKit's predefined arguments, which never reach the image's history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxy {
     /// For `http://` addresses.
@@ -42,7 +42,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    pub(super) fn build_args(&self) -> HashMap<String, String> {
+    /// As the variables that programs look at.
+    pub fn variables(&self) -> HashMap<String, String> {
         let variables = [("HTTP_PROXY", &self.http), ("HTTPS_PROXY", &self.https), ("NO_PROXY", &self.exceptions)];
         let set = variables.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
         // Programs disagree about the case.
@@ -239,7 +240,7 @@ mod tests {
     #[test]
     fn proxies_are_given_in_both_cases() {
         let proxy = Proxy { https: Some("http://p:3128".into()), ..Default::default() };
-        let args = proxy.build_args();
+        let args = proxy.variables();
         assert_eq!(args.len(), 2);
         assert_eq!(args["HTTPS_PROXY"], args["https_proxy"]);
     }

@@ -35,7 +35,7 @@ use tonic::{Response, Status};
 
 use super::{BuildRequest, ca};
 use crate::docker::connection::Engine;
-use crate::docker::{Credentials, DockerError, ErrorKind, Result};
+use crate::docker::{Credentials, DockerError, ErrorKind, Result, trust};
 
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes between the socket and the gRPC server.
@@ -63,7 +63,7 @@ impl Session {
             .map_err(|failure| failure.explain(request))?;
         let mut secrets = request.secrets.clone();
         if let Some(extra) = &request.ca_bundle {
-            secrets.insert(ca::SECRET_ID.to_owned(), ca::with_host_certificates(extra).await);
+            secrets.insert(ca::SECRET_ID.to_owned(), trust::with_host_certificates(extra).await);
         }
         Ok(Self {
             id,
