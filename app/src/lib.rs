@@ -14,6 +14,7 @@ pub mod catalog;
 pub mod folder;
 pub mod snapshot;
 pub mod git;
+mod chunks;
 pub mod docker;
 pub mod addon;
 pub mod release;

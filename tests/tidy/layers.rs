@@ -29,14 +29,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("snapshot", &["db", "docker", "secret", "stack"]),
     // What is in Git LFS is asked for over HTTP.
     ("git", &["config", "outgoing", "secret", "stack"]),
-    ("docker", &["config"]),
+    ("chunks", &[]),
+    ("docker", &["chunks", "config"]),
     ("logs", &["config", "db", "docker", "observed", "secret", "snapshot", "state", "task"]),
     ("addon", &["db", "docker", "fault", "logs", "observed", "release", "secret", "snapshot", "stack", "state"]),
     (
         "release",
         &[
-            "catalog", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "secret", "snapshot",
-            "stack", "state", "task",
+            "catalog", "chunks", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "secret",
+            "snapshot", "stack", "state", "task",
         ],
     ),
     // What a push means is decided by the code: by git, and by what runs.
@@ -77,7 +78,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ui", &["api", "state"]),
     // What runs without a server: starting one, the edge alone, restoring, the set-up token's file, the API's document.
     // The stack builder is a function of the catalog, Analyze one of a folder's files.
-    ("cli", &["api", "auth", "backup", "catalog", "config", "edge", "folder", "serve", "stack"]),
+    ("cli", &["api", "auth", "backup", "catalog", "chunks", "config", "edge", "folder", "serve", "stack"]),
     (
         "serve",
         &[

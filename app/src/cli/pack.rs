@@ -17,13 +17,13 @@ use super::Client;
 use super::failure::{Failure, Result};
 use super::output::{Output, size};
 use super::place::Place;
+use crate::chunks::{Chunks, IN_FLIGHT};
 
 /// More to leave out than .gitignore says, or with `!` to take along after all.
 const IGNORE: &str = ".boathouseignore";
 /// Never of use to a build, and often large.
 const NEVER: &str = ".git";
-/// Chunks on their way; bounds the memory.
-const IN_FLIGHT: usize = 8;
+/// Bytes of a file that are read at once.
 const CHUNK: usize = 256 * 1024;
 
 /// Packs a folder and sends it.
@@ -130,8 +130,8 @@ struct Packed {
 
 fn pack(folder: &Path, chunks: mpsc::Sender<io::Result<Bytes>>) -> Result<Packed> {
     let failed = chunks.clone();
-    let mut out = Chunks { chunks, buffer: Vec::with_capacity(CHUNK), bytes: 0 };
-    let packed = write_archive(folder, &mut out).map(|files| Packed { files, bytes: out.bytes });
+    let mut out = Chunks::new(chunks);
+    let packed = write_archive(folder, &mut out).map(|files| Packed { files, bytes: out.sent() });
     if let Err(failure) = &packed {
         // The server must not take half a folder for a whole one: the request ends in an error.
         _ = failed.blocking_send(Err(io::Error::other(failure.body.message.clone())));
@@ -189,34 +189,6 @@ fn write_archive(folder: &Path, out: &mut Chunks) -> Result<u64> {
     let compressed = archive.into_inner()?;
     compressed.finish()?.flush()?;
     Ok(files)
-}
-
-/// Hands what is written to the request, chunk by chunk.
-struct Chunks {
-    chunks: mpsc::Sender<io::Result<Bytes>>,
-    buffer: Vec<u8>,
-    bytes: u64,
-}
-
-impl Write for Chunks {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(data);
-        if self.buffer.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.bytes += self.buffer.len() as u64;
-        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
-        self.chunks
-            .blocking_send(Ok(chunk))
-            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the server stopped reading"))
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 mod archive;
 pub mod build;
-mod chunks;
 mod config;
 mod connection;
 mod engine;
@@ -33,7 +32,6 @@ use tokio::sync::mpsc;
 
 pub use archive::Owner;
 pub use build::{BuildLimits, BuildRequest, Builder, Proxy};
-pub use chunks::{CHUNKS_IN_FLIGHT, Chunks};
 pub use connection::{Engine, EngineInfo};
 pub use error::{BuildFailure, DockerError, ErrorKind};
 pub use events::{EngineEvent, EventAction, EventObject};

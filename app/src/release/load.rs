@@ -11,8 +11,9 @@ use super::pipeline::Run;
 use super::source::upload_path;
 use super::stop::Step;
 use super::{blocking, upload};
+use crate::chunks::{Chunks, IN_FLIGHT};
 use crate::db::release::ReleaseRow;
-use crate::docker::{CHUNKS_IN_FLIGHT, Chunks, Containers, ImageInfo};
+use crate::docker::{Containers, ImageInfo};
 use crate::error::{Error, internal};
 use crate::fault;
 use crate::stack::Component;
@@ -51,7 +52,7 @@ pub async fn image(run: &Run, row: &ReleaseRow, part: &Component, archive: &Arc<
 }
 
 async fn into_engine(engine: &dyn Containers, archive: Arc<ImageArchive>, name: String) -> Step<String> {
-    let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     let writing = blocking::run(move |abandoned| {
         let written = archive.write(&name, Chunks::new(sender.clone()), abandoned);
         if let Err(error) = &written {

@@ -1,10 +1,13 @@
 #!/bin/sh
-# What the official image's entry point does for the variables that our package sets.
+# What the official images' entry points do for the variables that our packages set: that of Redis, and of Valkey, too.
 set -eu
-if [ "$1" = redis-server ] && [ "$(id -u)" = 0 ]; then
-  find . \! -user redis -exec chown redis:redis {} +
-  exec setpriv --reuid=redis --regid=redis --init-groups "$0" "$@"
+name=${1%-server}
+if [ "$1" = "$name-server" ]; then
+  if [ "$(id -u)" = 0 ]; then
+    find . \! -user "$name" -exec chown "$name:$name" {} +
+    exec setpriv --reuid="$name" --regid="$name" --init-groups "$0" "$@"
+  fi
+  # As the official image: reachable from other containers although no address is configured.
+  set -- "$@" --protected-mode no --bind '* -::*'
 fi
-# As the official image: reachable from other containers although no address is configured.
-[ "$1" != redis-server ] || set -- "$@" --protected-mode no --bind '* -::*'
 exec "$@"

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::ignorefile::IgnoreFile;
-use crate::docker::chunks::{CHUNKS_IN_FLIGHT, Chunks};
+use crate::chunks::{Chunks, IN_FLIGHT};
 
 /// Why the context could not be sent to its end, if it could not.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +31,7 @@ pub(super) fn stream(
     dockerfile: PathBuf,
     text: Vec<u8>,
 ) -> (ReceiverStream<io::Result<Bytes>>, Sent) {
-    let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     let sent = Sent::default();
     let failure = sent.clone();
     tokio::task::spawn_blocking(move || {
