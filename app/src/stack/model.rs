@@ -218,6 +218,9 @@ pub struct Files {
 pub struct HealthCheck {
     /// HTTP path that must answer 2xx or 3xx; where absent any HTTP answer, else an accepted connection.
     pub path: Option<String>,
+    /// The package says so of code that others write: an app that has no such path, or keeps it to itself, is healthy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presumed: bool,
     /// Port to probe; the component's where absent.
     pub port: Option<u16>,
     /// Seconds that a new container has to become healthy.
@@ -229,7 +232,7 @@ pub const HEALTH_TIMEOUT_S: u32 = 120;
 
 impl Default for HealthCheck {
     fn default() -> Self {
-        Self { path: None, port: None, timeout_s: HEALTH_TIMEOUT_S }
+        Self { path: None, presumed: false, port: None, timeout_s: HEALTH_TIMEOUT_S }
     }
 }
 

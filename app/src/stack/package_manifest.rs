@@ -231,6 +231,7 @@ impl<'a> Reader<'a> {
         given.finish()?;
         Ok(HealthCheck {
             path: path.map(|(path, _)| path),
+            presumed: false,
             port: health_port,
             timeout_s: timeout.unwrap_or(HEALTH_TIMEOUT_S),
         })

@@ -230,6 +230,8 @@ fn instantiate(component: &mut Component, package: &Package, kind: PackageKind) 
     package.name.clone_into(&mut component.name);
     component.port = package.port;
     component.health = package.health.clone();
+    component.health.presumed =
+        package.health.path.is_some() && matches!(package.image, PackageImage::Dockerfile { .. });
     component.parameters.clone_from(&package.parameters);
     component.connection_strings.clone_from(&package.connection_strings);
     component.commands = package.commands.clone();
@@ -281,6 +283,7 @@ fn write_health(check: &mut HealthCheck, part: &Part) {
     let Some(health) = &part.health else { return };
     if let Some(path) = &health.path {
         check.path = Some(path.clone());
+        check.presumed = false;
     }
     check.port = health.port.or(check.port);
     check.timeout_s = health.timeout_s.unwrap_or(check.timeout_s);

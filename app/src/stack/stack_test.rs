@@ -62,7 +62,10 @@ fn the_documented_manifest_is_read() {
     assert_eq!(args["B"], "2");
     assert_eq!(api.build_secrets().map(EnvKey::as_str).collect::<Vec<_>>(), ["NPM_TOKEN", "PIP_TOKEN"]);
     assert_eq!(site.build_secrets().count(), 0);
-    assert_eq!(api.health, HealthCheck { path: Some("/healthz".into()), port: Some(8081), timeout_s: 60 });
+    assert_eq!(
+        api.health,
+        HealthCheck { path: Some("/healthz".into()), presumed: false, port: Some(8081), timeout_s: 60 }
+    );
     assert_eq!(api.env.values().next().unwrap(), "b $ \" c");
     assert_eq!(api.imports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["cache.*", "web.WEB_ENDPOINT:SITE"]);
     assert_eq!(api.development.env.keys().map(EnvKey::as_str).collect::<Vec<_>>(), ["DEBUG", "LOG"]);

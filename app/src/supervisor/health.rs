@@ -44,6 +44,7 @@ impl Supervisor {
         let mut target = Target {
             address: watched.address,
             path: wanted.health.path.clone(),
+            presumed: wanted.health.presumed,
             addon: wanted.addon,
             port: wanted.health.port.or(wanted.port),
             exposed: about.exposed_ports,

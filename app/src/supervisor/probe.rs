@@ -33,6 +33,8 @@ pub(super) struct Target {
     pub address: IpAddr,
     /// Must answer 2xx or 3xx; where absent, any HTTP answer or an accepted connection will do.
     pub path: Option<String>,
+    /// The path is what apps of this kind usually have: that there is none is an answer, too.
+    pub presumed: bool,
     /// Speaks a protocol of its own: a request would be a broken one to it, and a line in its log each time.
     pub addon: bool,
     /// The declared port.
@@ -138,6 +140,8 @@ async fn look(target: &Target, port: u16) -> Result<(), Problem> {
                 Err(Problem::Other(format!("GET {path} was not answered within {} s", ANSWER_DEADLINE.as_secs())))
             }
             Ok(Err(error)) => Err(Problem::Other(format!("GET {path} was not answered with HTTP: {error}"))),
+            // The app answered: it has no such path, or not for strangers.
+            Ok(Ok(Answer { status: 401 | 403 | 404 | 405, .. })) if target.presumed => Ok(()),
             Ok(Ok(answer)) => judge(path, answer),
         },
     }
@@ -287,6 +291,7 @@ mod tests {
         Target {
             address: Ipv4Addr::LOCALHOST.into(),
             path: path.map(str::to_owned),
+            presumed: false,
             addon: false,
             port: Some(port),
             exposed: vec![],
@@ -316,6 +321,21 @@ mod tests {
         assert!(locked.contains("needs no sign-in"), "{locked}");
         let redis = problem(Some("-ERR unknown command\r\n")).await;
         assert!(redis.contains("not answered with HTTP"), "{redis}");
+    }
+
+    #[tokio::test]
+    async fn an_app_need_not_have_the_path_that_its_package_presumes() {
+        let answers = [
+            ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", true),
+            ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", true),
+            ("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", false),
+            ("-ERR unknown command\r\n", false),
+        ];
+        for (answer, healthy) in answers {
+            let (port, _tasks) = server(Some(answer)).await;
+            let found = probe(&Target { presumed: true, ..target(port, Some("/healthz")) }).await;
+            assert_eq!(found == Outcome::Healthy { port }, healthy, "{answer}: {found:?}");
+        }
     }
 
     #[tokio::test]
@@ -366,6 +386,7 @@ mod tests {
         let target = |port, exposed: &[u16], pid| Target {
             address: Ipv4Addr::LOCALHOST.into(),
             path: None,
+            presumed: false,
             addon: false,
             port,
             exposed: exposed.to_vec(),
