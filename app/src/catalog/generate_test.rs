@@ -45,9 +45,13 @@ fn every_component_has_a_starter_without_a_gap() {
 
 #[test]
 fn a_starter_talks_to_the_add_on_that_was_chosen() {
-    for (component, visits) in
-        [("hono", "src/visits.js"), ("fastapi", "src/visits.py"), ("go", "visits.go"), ("rust", "src/visits.rs")]
-    {
+    for (component, visits) in [
+        ("hono", "src/visits.js"),
+        ("fastapi", "src/visits.py"),
+        ("go", "visits.go"),
+        ("rust", "src/visits.rs"),
+        ("laravel", "app/Visits.php"),
+    ] {
         let path = format!("{component}/{visits}");
         for (addon, word) in
             [("postgres", "PostgreSQL"), ("mariadb", "MariaDB"), ("redis", "Redis"), ("valkey", "Redis")]

@@ -6,7 +6,7 @@ use super::app::App;
 use super::folder::{Folder, version};
 
 const PORT: u16 = 8080;
-const DOTNET: &str = "9.0";
+const DOTNET: &str = "10.0";
 
 /// A folder with a project file.
 pub fn detect(folder: &Folder<'_>) -> Option<App> {

@@ -1,6 +1,6 @@
 <?php
 
-// The add-on's address says which database it is; without one the count lives as long as this container.
+// The add-on's address says which database it is; without one, and without Redis, the count lives as long as this container.
 $url = env('DATABASE_URL');
 $scheme = $url ? parse_url($url, PHP_URL_SCHEME) : null;
 
