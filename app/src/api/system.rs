@@ -42,7 +42,14 @@ pub async fn ca(app: Data<App>) -> Result<HttpResponse> {
 
 fn disk(app: &App) -> Result<Disk> {
     let stat = rustix::fs::statvfs(&app.paths.root).map_err(std::io::Error::from)?;
-    Ok(Disk { total_bytes: stat.f_blocks * stat.f_frsize, free_bytes: stat.f_bavail * stat.f_frsize })
+    Ok(counted(stat.f_blocks, stat.f_bfree, stat.f_bavail, stat.f_frsize))
+}
+
+/// As `df` counts: what is kept for others (the administrator's share, what the host lends elsewhere) is neither used nor free, so a
+/// disk is full when nothing is left for this process.
+fn counted(blocks: u64, free: u64, available: u64, block_bytes: u64) -> Disk {
+    let used = blocks.saturating_sub(free);
+    Disk { total_bytes: (used + available) * block_bytes, free_bytes: available * block_bytes }
 }
 
 /// The second number of /proc/self/statm: resident pages (proc(5)). 0 where there is no such file.
@@ -50,4 +57,18 @@ fn resident_memory() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * PAGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_for_others_is_not_in_the_count() {
+        for (blocks, free, available, total) in [(100, 40, 40, 100), (100, 40, 30, 90), (100, 0, 0, 100), (0, 0, 0, 0)]
+        {
+            let disk = counted(blocks, free, available, 4096);
+            assert_eq!((disk.total_bytes, disk.free_bytes), (total * 4096, available * 4096));
+        }
+    }
 }
