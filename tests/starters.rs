@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::harness::{Engine, Server, at, seconds, tar_gz, upload, wait_for};
 
-/// Packages of several components are downloaded and compiled on two cores, beside other builds.
-const BUILD: Duration = Duration::from_secs(900);
+/// Packages of several components are downloaded and compiled on two cores, beside other builds: Rust's take the longest.
+const BUILD: Duration = Duration::from_secs(1800);
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Where a base image is older than the catalog's usual one: what tests/images/build can make.
 const ARGUMENTS: [(&str, &str); 4] = [

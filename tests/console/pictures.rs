@@ -342,6 +342,8 @@ async fn told(admin: &Client, repo: &GitRepo) {
         admin.ended(&release).await;
     }
     stranger.push("3", "main", &sha).await.ok();
+    // While its repository is where it was.
+    crate::harness::decided(admin, "blog").await;
     admin.post("/api/v1/projects/blog/hook/token", &()).await.ok();
 }
 
