@@ -119,6 +119,11 @@ member POST /projects/{project}/deployments/{deployment}/env/{key}/reveal
 viewer GET /projects/{project}/deployments/{deployment}/environment
 viewer GET /projects/{project}/deployments/{deployment}/resources
 member PATCH /projects/{project}/deployments/{deployment}/resources
+viewer GET /projects/{project}/deployments/{deployment}/images
+member PUT /projects/{project}/deployments/{deployment}/images/{component}/watch
+member DELETE /projects/{project}/deployments/{deployment}/images/{component}/watch
+member POST /projects/{project}/deployments/{deployment}/images/{component}/look
+member POST /projects/{project}/deployments/{deployment}/images/{component}/deploy
 viewer GET /projects/{project}/deployments/{deployment}/plan
 viewer POST /projects/{project}/deployments/{deployment}/plan
 viewer GET /projects/{project}/env

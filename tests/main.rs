@@ -30,6 +30,7 @@ mod docker_build;
 mod faults;
 mod hooks;
 mod image_archives;
+mod image_watch;
 mod lfs;
 mod hooks_crash;
 mod engine_support;

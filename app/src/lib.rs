@@ -19,6 +19,7 @@ pub mod docker;
 pub mod addon;
 pub mod release;
 pub mod hook;
+mod images;
 pub mod outgoing;
 pub mod lifecycle;
 pub mod supervisor;

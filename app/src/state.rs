@@ -56,6 +56,8 @@ pub struct Pokes {
     pub release: Poke,
     /// Deliveries of hooks.
     pub hook: Poke,
+    /// Looks for newer images.
+    pub images: Poke,
     /// Changes of code.
     pub code: Poke,
     /// The copies of clones.

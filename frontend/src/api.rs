@@ -5,6 +5,7 @@ mod analyze;
 mod catalog;
 mod environment;
 mod hook;
+mod image;
 mod lifecycle;
 mod plan;
 mod project;

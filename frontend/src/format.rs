@@ -1,6 +1,6 @@
 //! Numbers, times and names in words for people.
 
-use boathouse_types::{DisplayName, Millis, Release, Source, Trigger, plural};
+use boathouse_types::{DisplayName, ImageRef, Millis, Release, Source, Trigger, plural};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -144,6 +144,13 @@ pub fn version(release: &Release) -> String {
         (_, _, Trigger::Promote { deployment, number }) => format!("as {deployment} #{number}"),
         _ => "newest version".to_owned(),
     }
+}
+
+/// An image with the first digits of its digest.
+pub fn short_image(image: &ImageRef) -> String {
+    let parts = image.parts();
+    let digest = parts.digest.map_or_else(String::new, |digest| format!("@{}", short_sha(digest)));
+    format!("{}:{}{digest}", parts.name, parts.tag.unwrap_or("latest"))
 }
 
 /// The first digits of a commit or digest.

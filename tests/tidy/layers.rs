@@ -42,6 +42,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // What a push means is decided by the code: by git, and by what runs.
     ("hook", &["db", "fault", "git", "outgoing", "release", "secret", "stack", "state"]),
+    // A registry's tags are asked for over HTTP, its digests through the engine.
+    ("images", &["db", "docker", "outgoing", "release", "secret", "stack", "state"]),
     ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),
     (
         "supervisor",
@@ -62,6 +64,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "fault",
             "git",
             "hook",
+            "images",
             "lifecycle",
             "logs",
             "observed",
@@ -91,6 +94,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "fault",
             "git",
             "hook",
+            "images",
             "lifecycle",
             "logs",
             "memory",
@@ -176,7 +180,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("actix_web", &["app/src/api/", "app/src/ui/", "app/src/ui.rs"]),
     (
         "reqwest",
-        &["app/src/cli/", "app/src/edge/acme/", "app/src/git/lfs.rs", "app/src/hook/status/", "app/src/outgoing.rs"],
+        &[
+            "app/src/cli/",
+            "app/src/edge/acme/",
+            "app/src/git/lfs.rs",
+            "app/src/hook/status/",
+            "app/src/images/",
+            "app/src/outgoing.rs",
+        ],
     ),
     ("boathouse_edge::site", &["app/src/edge/", "app/src/release/"]),
     ("process::Command", &["app/src/git/"]),

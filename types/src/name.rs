@@ -139,7 +139,28 @@ name!(
 /// Docker Hub's names: in references, at sign-in, and of the host that answers.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
+/// The parts of an image reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageParts<'a> {
+    /// Registry and repository: `ghcr.io/owner/app`.
+    pub name: &'a str,
+    /// The tag; engines take `latest` where there is neither tag nor digest.
+    pub tag: Option<&'a str>,
+    /// `sha256:…`.
+    pub digest: Option<&'a str>,
+}
+
 impl ImageRef {
+    /// Name, tag and digest. A colon before a slash belongs to the registry's port.
+    pub fn parts(&self) -> ImageParts<'_> {
+        let (text, digest) = self.0.split_once('@').map_or((self.0.as_str(), None), |(text, hash)| (text, Some(hash)));
+        let (name, tag) = match text.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (text, None),
+        };
+        ImageParts { name, tag, digest }
+    }
+
     /// The registry that it comes from: what stands before the first slash and can be a host, else Docker Hub.
     pub fn registry(&self) -> RegistryHost {
         let first = self.0.split_once('/').map(|(first, _)| first);
@@ -386,6 +407,20 @@ mod tests {
             assert_eq!(image.parse::<ImageRef>().unwrap().registry().as_str(), registry, "{image}");
         }
         assert_eq!("Index.Docker.io".parse::<RegistryHost>().unwrap().as_str(), "docker.io");
+    }
+
+    #[test]
+    fn an_image_reference_has_a_name_a_tag_and_a_digest() {
+        let hash = format!("sha256:{}", "0".repeat(64));
+        for (image, name, tag, digest) in [
+            ("nginx".to_owned(), "nginx", None, None),
+            ("localhost:5000/a".to_owned(), "localhost:5000/a", None, None),
+            ("localhost:5000/a:1".to_owned(), "localhost:5000/a", Some("1"), None),
+            (format!("a:1@{hash}"), "a", Some("1"), Some(hash.as_str())),
+        ] {
+            let image: ImageRef = image.parse().unwrap();
+            assert_eq!(image.parts(), ImageParts { name, tag, digest }, "{image}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeliveryId, DeploymentName, Identifier, Millis, ProjectName, Provider, ReleaseId};
+use crate::{DeliveryId, DeploymentName, Identifier, ImageRef, Millis, ProjectName, Provider, ReleaseId};
 
 /// Where a release stands. Draining, restarting and unhealthy are observations of containers, never states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -167,6 +167,13 @@ pub enum Trigger {
         addon: Identifier,
         /// The version: the tag of its image.
         version: String,
+    },
+    /// The live release again, with a newer image of a component or add-on.
+    Image {
+        /// The component or add-on.
+        part: Identifier,
+        /// The image, with its digest.
+        image: ImageRef,
     },
 }
 

@@ -25,6 +25,7 @@ mod git_progress;
 mod health;
 mod hook;
 mod host;
+mod image;
 mod incoming;
 mod log;
 mod manifest;

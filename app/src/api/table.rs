@@ -6,8 +6,8 @@ use boathouse_types::*;
 use super::route::{Need, Route, route};
 use super::{
     addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, env,
-    environment, event, git, git_login, hook, host, incoming, log, manifest, openapi, plan, project, registry, release,
-    resources, session, setup, shared, stack, stack_push, status, system, token, upload, user, volume,
+    environment, event, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, project, registry,
+    release, resources, session, setup, shared, stack, stack_push, status, system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -26,6 +26,8 @@ const DEPLOYMENT: &str = "/projects/{project}/deployments/{deployment}";
 const RELEASES: &str = "/projects/{project}/deployments/{deployment}/releases";
 const ENV: &str = "/projects/{project}/deployments/{deployment}/env";
 const RESOURCES: &str = "/projects/{project}/deployments/{deployment}/resources";
+const IMAGES: &str = "/projects/{project}/deployments/{deployment}/images";
+const WATCH: &str = "/projects/{project}/deployments/{deployment}/images/{component}/watch";
 const HOSTS: &str = "/projects/{project}/deployments/{deployment}/hosts";
 const CONFIRM: &[(&str, &str)] = &[
     ("confirm", "The name again; nothing is deleted without it."),
@@ -198,6 +200,11 @@ fn settings() -> Vec<Route> {
         route(GET, "/projects/{project}/deployments/{deployment}/environment", VIEWER, environment::show).says("What each component and add-on gets, where each value comes from, and what restarts when it is applied").answers::<Environment>(),
         route(GET, RESOURCES, VIEWER, resources::show).says("Memory and CPU limits of each component and add-on: the manifest's, the deployment's own, and what runs").answers::<DeploymentResources>(),
         route(PATCH, RESOURCES, MEMBER, resources::change).says("Set limits that win over the manifest's, or give them up (null); the next release has them").takes::<ChangeResources>().answers::<DeploymentResources>(),
+        route(GET, IMAGES, VIEWER, image::list).says("The components and add-ons that run a ready image, how each is watched, and what is newer at its registry").answers_many::<RunningImage>(),
+        route(PUT, WATCH, MEMBER, image::watch).says("Ask the registry of a ready image now and then for a newer one").takes::<SetImageWatch>().answers::<RunningImage>(),
+        route(DELETE, WATCH, MEMBER, image::unwatch).says("Watch it no more").with_status(204),
+        route(POST, "/projects/{project}/deployments/{deployment}/images/{component}/look", MEMBER, image::look).says("Ask the registry now; an event tells of what is newer").answers::<RunningImage>().with_status(202),
+        route(POST, "/projects/{project}/deployments/{deployment}/images/{component}/deploy", MEMBER, image::deploy).says("Make a release of what is live with the newer image that was found; nothing is built").answers::<Release>().with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::show).says("What a release of the present would change, in order, and what is not as the live release says")
             .query(&[("reference", "A branch, tag or commit: what a deploy of it would change; it is fetched and read, and nothing is kept.")]).answers::<Plan>(),
         route(POST, "/projects/{project}/deployments/{deployment}/plan", VIEWER, plan::of_manifest).says("What a release with another manifest would change; nothing is kept of it").takes::<NewPlan>().answers::<Plan>(),

@@ -27,6 +27,7 @@ mod failure;
 mod follow;
 mod hello;
 mod hook;
+mod image;
 mod login;
 mod logout;
 mod logs;
@@ -139,6 +140,7 @@ enum Command {
     Deploy(deploy::Args),
     Dev(dev::Args),
     Hook(hook::Args),
+    Image(image::Args),
     Release(release::Args),
     Rollback(rollback::Args),
     Promote(promote::Args),
@@ -233,6 +235,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Deploy(args) => deploy::run(args, context).await,
         Command::Dev(args) => dev::run(args, context).await,
         Command::Hook(args) => hook::run(args, context).await,
+        Command::Image(args) => image::run(args, context).await,
         Command::Release(args) => release::run(args, context).await,
         Command::Rollback(args) => rollback::run(args, context).await,
         Command::Promote(args) => promote::run(args, context).await,

@@ -41,6 +41,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0031_hooks", include_str!("../../../migrations/0031_hooks.sql")),
     ("0032_commit_statuses", include_str!("../../../migrations/0032_commit_statuses.sql")),
     ("0033_build_inputs", include_str!("../../../migrations/0033_build_inputs.sql")),
+    ("0034_image_watches", include_str!("../../../migrations/0034_image_watches.sql")),
 ];
 
 /// Brings the file to this binary's schema.

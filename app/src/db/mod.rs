@@ -16,6 +16,7 @@ pub mod generated;
 pub mod git_login;
 pub mod hook;
 pub mod host;
+pub mod image_watch;
 pub mod manifest;
 mod migrate;
 pub mod object;

@@ -222,6 +222,10 @@ impl Containers for Engine {
         Box::pin(super::image::inspect(self, image))
     }
 
+    fn at_registry<'a>(&'a self, reference: &'a str, login: Option<&'a Credentials>) -> BoxFuture<'a, Result<String>> {
+        Box::pin(super::image::at_registry(self, reference, login))
+    }
+
     fn pull<'a>(
         &'a self,
         reference: &'a str,

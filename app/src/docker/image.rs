@@ -85,6 +85,8 @@ pub struct ImageInfo {
     pub labels: BTreeMap<String, String>,
     /// Names that it has here.
     pub tags: Vec<String>,
+    /// By which digests registries have it, as far as it was pulled or pushed: `name@sha256:…`.
+    pub digests: Vec<String>,
     /// Size in bytes.
     pub size: u64,
 }
@@ -100,6 +102,7 @@ impl ImageInfo {
             exposed_ports: tcp_ports(config.exposed_ports.unwrap_or_default()),
             labels: config.labels.unwrap_or_default().into_iter().collect(),
             tags: image.repo_tags.unwrap_or_default(),
+            digests: image.repo_digests.unwrap_or_default(),
             size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
         }
     }
@@ -114,6 +117,18 @@ pub(super) async fn inspect(engine: &Engine, image: &str) -> Result<ImageInfo> {
     check_reference(image, &what)?;
     let answer = engine.call(what, QUERY_DEADLINE, |docker| async move { docker.inspect_image(image).await });
     Ok(ImageInfo::from_engine(answer.await?))
+}
+
+/// What the registry has under that name now, without pulling it.
+pub(super) async fn at_registry(engine: &Engine, reference: &str, login: Option<&Credentials>) -> Result<String> {
+    let what = format!("ask the registry for {reference}");
+    check_reference(reference, &what)?;
+    let login = login.map(Credentials::to_engine);
+    let asked = engine.call(what.clone(), REGISTRY_DEADLINE, |docker| async move {
+        docker.inspect_registry_image(reference, login).await
+    });
+    let digest = asked.await?.descriptor.digest;
+    digest.ok_or_else(|| DockerError::new(ErrorKind::Engine, what, "the registry names no digest"))
 }
 
 pub(super) async fn pull(

@@ -160,6 +160,8 @@ pub trait Containers: Send + Sync {
 
     /// An image by id, digest or name.
     fn image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<ImageInfo>>;
+    /// The digest of what a registry has under that name now; nothing is pulled.
+    fn at_registry<'a>(&'a self, reference: &'a str, login: Option<&'a Credentials>) -> BoxFuture<'a, Result<String>>;
     /// Pulls an image from its registry; refuses one that is not made for this machine.
     fn pull<'a>(
         &'a self,

@@ -138,7 +138,7 @@ async fn files_of(
 
 /// A ready image alone; the ports that it exposes.
 pub async fn ready_image(run: &Run, row: &ReleaseRow, part: &Component) -> Step<Vec<u16>> {
-    let Origin::Image { image } = &part.origin else { return Err(invalid("this add-on is not a ready image").into()) };
+    let Origin::Image { image } = &part.origin else { return Err(invalid("this part is not a ready image").into()) };
     let image = pull::image(run, row, part, image).await?;
     record(run, part, Serves::Container, image.id.clone(), None).await?;
     Ok(image.exposed_ports)

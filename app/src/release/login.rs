@@ -1,4 +1,4 @@
-//! Logins at registries, opened for one pull or one build.
+//! Logins at registries, opened for one pull, one build or one question.
 
 use boathouse_types::RegistryHost;
 
@@ -6,6 +6,7 @@ use super::pipeline::Run;
 use crate::db::registry;
 use crate::docker::Credentials;
 use crate::error::{Error, Result, internal, invalid};
+use crate::state::App;
 
 /// All logins: the base images of a build may come from anywhere. The builder gives each to its own registry alone.
 pub async fn all(run: &Run) -> Result<Vec<Credentials>> {
@@ -14,10 +15,9 @@ pub async fn all(run: &Run) -> Result<Vec<Credentials>> {
 }
 
 /// The login of one registry, if there is one.
-pub async fn of(run: &Run, host: RegistryHost) -> Result<Option<Credentials>> {
-    let key = run.app.key.clone();
-    run.app
-        .db
+pub async fn of(app: &App, host: RegistryHost) -> Result<Option<Credentials>> {
+    let key = app.key.clone();
+    app.db
         .read(move |c| {
             registry::list(c)?.into_iter().find(|row| row.host == host).map(|row| open(&key, row)).transpose()
         })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boathouse_types::{Failure, Identifier, Intent, ReleaseId, ReleaseState, Stage, Trigger};
+use boathouse_types::{Failure, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Stage, Trigger};
 use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -221,6 +221,7 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
             return record::start(run, row, exposed).await;
         }
         Trigger::Upgrade { addon, version } => return upgrade_addon(run, row, addon, version).await,
+        Trigger::Image { part, image } => return newer_image(run, row, part, image).await,
     }
     let source = source::fetch(run, row).await?;
     refuse_other_majors(run, row, &source.stack).await?;
@@ -233,6 +234,18 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
         develop::settle(run, row, &source).await?;
     }
     record::start(run, &run.row().await?, exposed).await
+}
+
+/// The same images with a newer one for the part.
+async fn newer_image(run: &Run, row: &ReleaseRow, part: &Identifier, image: &ImageRef) -> Step<()> {
+    run.log.say(format!("{part} gets the newer image {image}; everything else is the live release again"));
+    let mut exposed = build::check_kept_but(run, row, "the live release", Some(part)).await?;
+    run.enter(Stage::Build).await?;
+    let stack = row.manifest.as_ref().ok_or_else(|| internal("a newer image without its stack"))?;
+    let found = stack.find(part).ok_or_else(|| internal("a newer image of a part that is not in the stack"))?;
+    exposed.insert(part.clone(), build::ready_image(run, row, found).await?);
+    tell_plan(run, row).await?;
+    record::start(run, row, exposed).await
 }
 
 /// The same images with another one for the add-on, and its data brought there where the new version needs that.
@@ -368,6 +381,7 @@ fn record_failure(tx: &Transaction<'_>, row: &ReleaseRow, failure: &Failure) -> 
 pub fn told(run: &Run) {
     run.app.pokes.supervisor.poke();
     run.app.pokes.edge.poke();
+    run.app.pokes.images.poke();
     run.app.pokes.events.notify_waiters();
 }
 

@@ -91,6 +91,7 @@ fn of_stack(
     let other = match (other, upgrade::basis(connection, deployment)?) {
         (Some((mut stack, version)), Some(basis)) => {
             notes.extend(crate::stack::upgrade::keep(&basis, &mut stack));
+            notes.extend(crate::stack::upgrade::keep_images(&basis, &mut stack));
             Some((stack, version))
         }
         (other, _) => other,

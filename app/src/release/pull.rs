@@ -49,7 +49,7 @@ async fn pull(run: &Run, part: &Component, reference: &ImageRef, here: Option<Im
         let name = reference.to_string();
         run.app.db.write(move |tx| object::record_pulled(tx, &name)).await?;
     }
-    let login = login::of(run, reference.registry()).await?;
+    let login = login::of(&run.app, reference.registry()).await?;
     let signed_in = login.as_ref().map_or(String::new(), |login| format!(" as {}", login.username));
     run.log.about(&part.identifier, format!("pulling {reference}{signed_in}"));
     let (sender, receiver) = mpsc::channel(LINES);

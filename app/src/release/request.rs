@@ -116,6 +116,9 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
         }
         Trigger::Rotation { addon } => format!("Release #{number} was requested: the new credentials of {addon}"),
         Trigger::Upgrade { addon, version } => format!("Release #{number} was requested: {addon} goes to {version}"),
+        Trigger::Image { part, image } => {
+            format!("Release #{number} was requested: {part} gets the newer image {image}")
+        }
     };
     record(tx, deployment, new.actor, number, "release.queued", &message)?;
     Ok(id)

@@ -130,12 +130,13 @@ pub async fn fetch(run: &Run, row: &ReleaseRow) -> Step<Tree> {
     Ok(Tree { root, stack, image })
 }
 
-/// Add-ons that were upgraded here stay at their version.
+/// Add-ons that were upgraded here, and components that got a newer image, stay at their version.
 async fn keep_versions(run: &Run, row: &ReleaseRow, mut stack: Stack) -> Result<Stack> {
     let id = row.deployment_id;
     let basis = run.app.db.read(move |c| upgrade::basis(c, &deployment::by_id(c, id)?)).await?;
-    for said in basis.map(|basis| stack::upgrade::keep(&basis, &mut stack)).unwrap_or_default() {
-        run.log.say(said);
+    if let Some(basis) = basis {
+        let kept = stack::upgrade::keep(&basis, &mut stack);
+        kept.into_iter().chain(stack::upgrade::keep_images(&basis, &mut stack)).for_each(|said| run.log.say(said));
     }
     Ok(stack)
 }

@@ -130,13 +130,14 @@ pub fn request(
     Ok(id)
 }
 
-fn refuse_busy(tx: &Transaction<'_>, deployment: &DeploymentRow, addon: &Identifier) -> Result<()> {
+/// A part cannot become another one while something else is done with what is live.
+pub(super) fn refuse_busy(tx: &Transaction<'_>, deployment: &DeploymentRow, addon: &Identifier) -> Result<()> {
     if deployment.intent != Intent::Running {
         return Err(conflict(format!("{addon} does not run")).hint("Start the deployment first."));
     }
     if let Some(pending) = release::pending(tx, deployment.id)? {
         return Err(conflict(format!("release #{} is {}", pending.number, pending.state.as_str()))
-            .hint("Wait for its end: an upgrade is a release of what is live then."));
+            .hint("Wait for its end: this is a release of what is live then."));
     }
     if rotation::open(tx)?.iter().any(|row| row.deployment_id == deployment.id) {
         return Err(conflict("credentials of this deployment are being rotated")

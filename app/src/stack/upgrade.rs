@@ -92,6 +92,35 @@ pub fn change(part: &mut Component, to: ImageRef, volumes: &[(Identifier, Identi
     }
 }
 
+/// Makes the part run a newer image. Another tag stays from then on, until the manifest names another one; the same tag is asked for
+/// anew by each release that takes its source anew.
+pub fn renew(part: &mut Component, to: ImageRef) {
+    let Origin::Image { image } = &mut part.origin else { return };
+    let before = std::mem::replace(image, to.clone());
+    if before.parts().tag != to.parts().tag {
+        part.upgraded.get_or_insert_with(|| Upgraded { from: before, volumes: Default::default() });
+    }
+}
+
+/// A component that got a newer tag keeps it until the manifest names another image than the one that was renewed. Says what it kept.
+pub fn keep_images(live: &Stack, next: &mut Stack) -> Vec<String> {
+    let mut said = Vec::new();
+    for part in &mut next.components {
+        let Some(now) = live.components.iter().find(|one| one.identifier == part.identifier) else { continue };
+        let (Some(upgraded), Origin::Image { image: current }) = (&now.upgraded, &now.origin) else { continue };
+        let Origin::Image { image } = &mut part.origin else { continue };
+        if *image == upgraded.from && image != current {
+            said.push(format!(
+                "{} stays at {current}, which its watch found; the manifest says {image}: write the newer tag there",
+                part.identifier
+            ));
+            *image = current.clone();
+            part.upgraded = Some(upgraded.clone());
+        }
+    }
+    said
+}
+
 /// The version of an add-on is the deployment's: what was upgraded stays so, whatever release comes, until the manifest names
 /// another version than the one that was upgraded. `next` may come from another deployment, upgraded otherwise there. Says
 /// what it kept.
@@ -267,5 +296,28 @@ mod tests {
         let mut other = with("other/postgres:15", true);
         keep(&live, &mut other);
         assert_eq!(runs(&other), pair("other/postgres:15", "db-data"), "another server has its own files");
+    }
+
+    #[test]
+    fn a_newer_tag_stays_until_the_manifest_names_another_and_the_same_tag_is_asked_for_anew() {
+        let stack = |image: &str| crate::stack::default::of_image(image.parse().unwrap());
+        let hash = format!("sha256:{}", "0".repeat(64));
+        let mut live = stack("shop:1.2");
+        renew(&mut live.components[0], format!("shop:1.2@{hash}").parse().unwrap());
+        let mut next = stack("shop:1.2");
+        assert!(keep_images(&live, &mut next).is_empty());
+        assert_eq!(next, stack("shop:1.2"));
+        renew(&mut live.components[0], format!("shop:1.3@{hash}").parse().unwrap());
+        renew(&mut live.components[0], format!("shop:1.4@{hash}").parse().unwrap());
+        // The first one was pinned when the second came, and is what the manifest is compared with.
+        assert_eq!(live.components[0].upgraded.as_ref().unwrap().from.parts().tag, Some("1.2"));
+        let mut live = stack("shop:1.2");
+        renew(&mut live.components[0], format!("shop:1.3@{hash}").parse().unwrap());
+        let mut next = stack("shop:1.2");
+        assert_eq!(keep_images(&live, &mut next).len(), 1);
+        assert_eq!(next, live);
+        let mut other = stack("shop:1.5");
+        assert!(keep_images(&live, &mut other).is_empty());
+        assert_eq!(other, stack("shop:1.5"));
     }
 }

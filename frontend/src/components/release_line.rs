@@ -41,6 +41,7 @@ fn details(release: &Release) -> String {
         Trigger::Promote { deployment, number } => Some(format!("promoted from {deployment} #{number}")),
         Trigger::Rotation { addon } => Some(format!("new credentials of {addon}")),
         Trigger::Upgrade { addon, version } => Some(format!("{addon} goes to {version}")),
+        Trigger::Image { part, .. } => Some(format!("newer image of {part}")),
     };
     commit.into_iter().chain(trigger).chain([format!("by {}", release.actor)]).collect::<Vec<_>>().join(" · ")
 }

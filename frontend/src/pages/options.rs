@@ -6,6 +6,7 @@ use leptos_router::hooks::use_navigate;
 
 use super::cloning::Cloning;
 use super::deployment::Here;
+use super::images::ImagesSection;
 use super::moving::Moving;
 use super::reset_code::{Reset, ResetCode};
 use super::resources::ResourcesSection;
@@ -41,6 +42,7 @@ pub fn Options() -> impl IntoView {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
             <OptionsForm place deployment live/>
             <Triggers/>
+            <ImagesSection/>
             <ResourcesSection/>
             <Cloning/>
             <Moving/>

@@ -4,6 +4,7 @@ use boathouse_types::{Deployment, Release, ReleaseState};
 use leptos::prelude::*;
 
 use super::deployment::PendingRelease;
+use super::newer_images::NewerImages;
 use super::plan::PendingChanges;
 use super::status::Status;
 use crate::api::Place;
@@ -21,6 +22,7 @@ pub fn Overview(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
             <div>
                 <PendingRelease pending/>
                 <NewestFailed place/>
+                <NewerImages/>
                 <PendingChanges/>
                 {move || match live.get() {
                     Some(release) => view! { <h2>"Live release"</h2><ReleaseLine release/> }.into_any(),

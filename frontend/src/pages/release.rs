@@ -87,6 +87,9 @@ fn facts(release: &Release) -> String {
         boathouse_types::Trigger::Upgrade { addon, version } => {
             format!("{addon} brought to {version} by {}", release.actor)
         }
+        boathouse_types::Trigger::Image { part, image } => {
+            format!("{part} brought to {} by {}", format::short_image(image), release.actor)
+        }
     };
     format!("{commit}{trigger}")
 }

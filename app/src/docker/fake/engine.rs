@@ -269,6 +269,10 @@ impl Containers for Fake {
         self.query("image", |state| state.image(image).cloned())
     }
 
+    fn at_registry<'a>(&'a self, reference: &'a str, _login: Option<&'a Credentials>) -> BoxFuture<'a, Result<String>> {
+        self.query("at_registry", |state| state.image(reference).map(|image| image.id.clone()))
+    }
+
     fn pull<'a>(
         &'a self,
         reference: &'a str,
@@ -323,6 +327,7 @@ impl Containers for Fake {
                 exposed_ports: Vec::new(),
                 labels: request.labels.clone(),
                 tags: vec![request.tag.clone()],
+                digests: Vec::new(),
                 size: 0,
             };
             state.builds.push(request.clone());
