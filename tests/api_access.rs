@@ -68,6 +68,11 @@ member POST /projects/{project}/hook/token
 member DELETE /projects/{project}/hook/token
 viewer GET /projects/{project}/commit-status
 member PUT /projects/{project}/commit-status
+viewer GET /projects/{project}/preview-settings
+member PUT /projects/{project}/preview-settings
+member DELETE /projects/{project}/preview-settings
+viewer GET /projects/{project}/previews
+member POST /projects/{project}/previews/{deployment}/extend
 member DELETE /projects/{project}/commit-status
 viewer GET /projects/{project}/deliveries
 viewer GET /projects/{project}/deliveries/{delivery}
@@ -181,10 +186,7 @@ fn doors() -> Vec<Door> {
     let door = |route: api::Route| {
         let path = names.iter().fold(route.full_path(), |path, (slot, name)| path.replace(slot, name));
         assert!(!path.contains('{'), "{path}: no name is known for this");
-        let need = match route.need {
-            Need::Anyone => None,
-            Need::Role(role) => Some(role),
-        };
+        let need = if let Need::Role(role) = route.need { Some(role) } else { None };
         Door { method: Method::from_bytes(route.method.as_str().as_bytes()).unwrap(), path, need }
     };
     api::routes().into_iter().map(door).collect()

@@ -27,7 +27,7 @@ async fn a_push_becomes_one_release_whenever_the_process_dies() {
         let payload = host.payload("refs/heads/main", &sha, &sha);
         let told = async {
             // It may die before it answers; then the git host sends it again, under the same name.
-            drop(host.try_tell(point, &payload).await);
+            drop(host.try_tell(point, "push", &payload).await);
         };
         told.await;
         wait_for(seconds(60), &format!("the process dies at {point}"), || std::future::ready(server.ended())).await;

@@ -17,6 +17,7 @@ mod analyze;
 mod catalog_sources;
 mod plans;
 mod ports;
+mod previews;
 mod stack_push;
 mod api_access;
 mod api_desk;

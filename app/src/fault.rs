@@ -5,6 +5,8 @@ pub const POINTS: &[&str] = &[
     "hook.recorded",
     "hook.looked",
     "hook.decided",
+    "preview.settled",
+    "preview.ended",
     "status.posted",
     "upload.stored",
     "request.recorded",

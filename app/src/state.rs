@@ -56,6 +56,8 @@ pub struct Pokes {
     pub release: Poke,
     /// Deliveries of hooks.
     pub hook: Poke,
+    /// Previews and the branches that they follow.
+    pub previews: Poke,
     /// Looks for newer images.
     pub images: Poke,
     /// Changes of code.

@@ -6,6 +6,7 @@ mod catalog;
 mod environment;
 mod hook;
 mod image;
+mod preview;
 mod lifecycle;
 mod plan;
 mod project;

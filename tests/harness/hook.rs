@@ -61,10 +61,10 @@ impl GitHost {
         self.send(&headers, &body).await
     }
 
-    /// As [`GitHost::tell`] of a push, where no answer at all is something that the story expects.
-    pub async fn try_tell(&self, id: &str, payload: &Value) -> reqwest::Result<Answer> {
+    /// As [`GitHost::tell`], where no answer at all is something that the story expects.
+    pub async fn try_tell(&self, id: &str, event: &str, payload: &Value) -> reqwest::Result<Answer> {
         let body = payload.to_string();
-        let client = self.client.clone().with_header("x-github-event", "push").with_header("x-github-delivery", id);
+        let client = self.client.clone().with_header("x-github-event", event).with_header("x-github-delivery", id);
         let client = client.with_header("x-hub-signature-256", &format!("sha256={}", self.hex(&body)));
         let path = format!("/api/v1/hooks/{}", self.project);
         client.try_send(Method::POST, &path, Some(("application/json", body.into_bytes()))).await

@@ -40,8 +40,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot", "stack", "state", "task",
         ],
     ),
-    // What a push means is decided by the code: by git, and by what runs.
-    ("hook", &["db", "fault", "git", "outgoing", "release", "secret", "stack", "state"]),
+    // What a push means is decided by the code: by git, and by what runs. Previews are deleted and brought back as other deployments are.
+    ("hook", &["db", "fault", "git", "lifecycle", "outgoing", "release", "secret", "stack", "state"]),
     // A registry's tags are asked for over HTTP, its digests through the engine.
     ("images", &["db", "docker", "outgoing", "release", "secret", "stack", "state"]),
     ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),

@@ -141,6 +141,12 @@ pub struct PullRequest {
     pub base: String,
     /// The branch is in another repository than the one it is to be merged into.
     pub fork: bool,
+    /// It is neither merged nor closed otherwise.
+    #[serde(default)]
+    pub open: bool,
+    /// When it was changed, as the provider writes times: a later one is a later text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<String>,
 }
 
 /// Where a delivery stands.

@@ -139,6 +139,8 @@ pub enum Trigger {
     },
     /// A call with the project's deploy token.
     Call,
+    /// The branch of a preview was seen to have moved, though nobody told.
+    Preview,
     /// A return to an earlier release's manifest, digests and environment.
     Rollback {
         /// The release number that it repeats.

@@ -31,6 +31,7 @@ mod log;
 mod manifest;
 mod openapi;
 mod plan;
+mod preview;
 mod project;
 mod registry;
 mod release;

@@ -6,8 +6,9 @@ use boathouse_types::*;
 use super::route::{Need, Route, route};
 use super::{
     addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, env,
-    environment, event, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, project, registry,
-    release, resources, session, setup, shared, stack, stack_push, status, system, token, upload, user, volume,
+    environment, event, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, preview, project,
+    registry, release, resources, session, setup, shared, stack, stack_push, status, system, token, upload, user,
+    volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -129,6 +130,11 @@ fn hooks() -> Vec<Route> {
         route(DELETE, "/projects/{project}/hook/token", MEMBER, hook::revoke_token).says("Revoke the deploy token").with_status(204),
         route(GET, "/projects/{project}/commit-status", VIEWER, commit_status::show).says("Where a project posts commit statuses, and how that goes; null where it posts none. The token is never returned").answers_maybe::<CommitStatus>(),
         route(PUT, "/projects/{project}/commit-status", MEMBER, commit_status::set).says("Post the state of each release to its commit at the git host, with this token").takes::<SetCommitStatus>().answers::<CommitStatus>(),
+        route(GET, "/projects/{project}/preview-settings", VIEWER, preview::settings).says("What a project has previews of, and what they are like; null where it has none").answers_maybe::<PreviewSettings>(),
+        route(PUT, "/projects/{project}/preview-settings", MEMBER, preview::set).says("Make a preview of each pull request, or of each branch of a pattern, from now on").takes::<PreviewSettings>().answers::<PreviewSettings>(),
+        route(DELETE, "/projects/{project}/preview-settings", MEMBER, preview::unset).says("Make no more previews; those that are there go with their branch, or with their time").with_status(204),
+        route(GET, "/projects/{project}/previews", VIEWER, preview::list).says("A project's previews, oldest first").answers_many::<Preview>(),
+        route(POST, "/projects/{project}/previews/{deployment}/extend", MEMBER, preview::extend).says("Begin the time of a preview anew").answers::<Preview>(),
         route(DELETE, "/projects/{project}/commit-status", MEMBER, commit_status::remove).says("Post no commit statuses any more, and forget the token").with_status(204),
         route(GET, "/projects/{project}/deliveries", VIEWER, hook::deliveries).says("What hooks told and what became of it, newest first; kept for 30 days, at most 1000").query(&[("before", "Only ids below this."), ("limit", "At most so many; 30 where absent, at most 200.")]).answers_many::<Delivery>(),
         route(GET, "/projects/{project}/deliveries/{delivery}", VIEWER, hook::delivery).says("One delivery").answers::<Delivery>(),

@@ -38,6 +38,7 @@ mod output;
 mod pack;
 mod place;
 mod plan;
+mod preview;
 mod project;
 mod promote;
 mod prompt;
@@ -141,6 +142,7 @@ enum Command {
     Dev(dev::Args),
     Hook(hook::Args),
     Image(image::Args),
+    Preview(preview::Args),
     Release(release::Args),
     Rollback(rollback::Args),
     Promote(promote::Args),
@@ -236,6 +238,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Dev(args) => dev::run(args, context).await,
         Command::Hook(args) => hook::run(args, context).await,
         Command::Image(args) => image::run(args, context).await,
+        Command::Preview(args) => preview::run(args, context).await,
         Command::Release(args) => release::run(args, context).await,
         Command::Rollback(args) => rollback::run(args, context).await,
         Command::Promote(args) => promote::run(args, context).await,

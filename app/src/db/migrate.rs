@@ -42,6 +42,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0032_commit_statuses", include_str!("../../../migrations/0032_commit_statuses.sql")),
     ("0033_build_inputs", include_str!("../../../migrations/0033_build_inputs.sql")),
     ("0034_image_watches", include_str!("../../../migrations/0034_image_watches.sql")),
+    ("0035_previews", include_str!("../../../migrations/0035_previews.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -21,6 +21,7 @@ pub mod manifest;
 mod migrate;
 pub mod object;
 mod open;
+pub mod preview;
 pub mod project;
 pub mod public_port;
 pub mod registry;

@@ -1,6 +1,6 @@
 //! The bare mirror of a project's remote: fetched whole, so that any commit can be built again without the network.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -102,6 +102,15 @@ pub async fn default_branch(remote: &Remote<'_>, git_dir: &Path) -> Result<Optio
     let printed = git.run(&format!("asking {} for its default branch", without_password(remote.url.as_str()))).await?;
     let named = printed.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
     Ok(named.map(str::to_owned))
+}
+
+/// The branches that the remote has now, with their commits.
+pub async fn heads(remote: &Remote<'_>, git_dir: &Path) -> Result<BTreeMap<String, String>> {
+    let (_files, git) = reaching(remote, git_dir)?;
+    let git = git.args(&["ls-remote", "--heads", "--"]).arg(remote.url.as_str());
+    let printed = git.run(&format!("asking {} for its branches", without_password(remote.url.as_str()))).await?;
+    let named = printed.lines().filter_map(|line| line.split_once("\trefs/heads/"));
+    Ok(named.map(|(sha, name)| (name.to_owned(), sha.to_owned())).collect())
 }
 
 fn no_head(error: crate::error::Error) -> crate::error::Error {

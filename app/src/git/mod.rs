@@ -19,7 +19,7 @@ mod submodule_url;
 pub use checkout::checkout;
 pub use editable::editable;
 pub use fault::without_password;
-pub use mirror::{Fetched, Mirrors, Remote, default_branch, fetch, fetch_into, refresh};
+pub use mirror::{Fetched, Mirrors, Remote, default_branch, fetch, fetch_into, heads, refresh};
 pub use push::push;
 pub use run::Talk;
 pub use submodule::checkout_whole;

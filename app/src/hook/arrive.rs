@@ -145,11 +145,10 @@ fn judged(project: &ProjectRow, told: &Happening) -> (DeliveryState, Option<Stri
     let reference = told.reference.as_deref().unwrap_or_default();
     match (told.event, &told.pull_request) {
         (HookEvent::Ping, _) => done("the hook works: its secret and its repository are right".to_owned()),
-        (HookEvent::PullRequest, Some(request)) => done(format!(
-            "pull request #{} was {}: no deployment follows pull requests",
-            request.number, request.action
-        )),
-        (HookEvent::Push | HookEvent::Tag, _) if told.after.is_none() => {
+        (HookEvent::PullRequest, Some(request)) if request.number > 0 && !request.head.is_empty() => {
+            (DeliveryState::Waiting, None)
+        }
+        (HookEvent::Tag, _) if told.after.is_none() => {
             done(format!("\"{reference}\" was deleted: there is nothing to deploy"))
         }
         (HookEvent::Push | HookEvent::Tag, _) => (DeliveryState::Waiting, None),
@@ -201,6 +200,8 @@ pub async fn pushed(app: &App, project: &ProjectName, moved: Vec<Happening>) -> 
         .await?;
     fault::point("hook.recorded");
     app.pokes.hook.poke();
+    // A branch that was deleted is in no delivery.
+    app.pokes.previews.poke();
     Ok(recorded)
 }
 
@@ -210,7 +211,7 @@ pub fn again(tx: &Transaction<'_>, project: &ProjectRow, id: DeliveryId, actor: 
     let Some(told) = &old.happening else {
         return Err(unknown(&old));
     };
-    if !matches!(told.event, HookEvent::Push | HookEvent::Tag) {
+    if !matches!(told.event, HookEvent::Push | HookEvent::Tag | HookEvent::PullRequest) {
         return Err(conflict(format!("delivery {id} is a {}, which deploys nothing", told.event.name()))
             .hint("Deploy instead: `boathouse deploy`."));
     }

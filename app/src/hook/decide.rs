@@ -37,13 +37,20 @@ pub fn concerns(row: &DeploymentRow, told: &Happening, usual: Option<&str>) -> b
     }
 }
 
-/// What can be said before the repository is looked at.
-pub fn at_once(row: &DeploymentRow) -> Option<Choice> {
+/// What can be said before the repository is looked at. A preview that sleeps is woken by a push.
+pub fn at_once(row: &DeploymentRow, is_preview: bool) -> Option<Choice> {
     match (&row.deploy_on, row.intent) {
         (DeployOn::Off, _) => Some(Choice::Leave("nothing makes releases of it by itself".to_owned())),
         (_, Intent::Running) => None,
+        (_, Intent::Stopped) if is_preview => None,
         _ => Some(Choice::Leave("it is stopped".to_owned())),
     }
+}
+
+/// The word by which a commit asks for no release, if it has one.
+pub fn skipped(message: &str) -> Option<&'static str> {
+    let said = message.to_lowercase();
+    SKIP.into_iter().find(|word| said.contains(word))
 }
 
 /// What the repository says to it.
@@ -58,22 +65,33 @@ pub async fn by_code(
     let Some(commit) = &seen.commit else {
         return Ok(Choice::Leave(format!("\"{name}\" is no longer in the repository")));
     };
-    let said = seen.message.to_lowercase();
-    if let Some(word) = SKIP.iter().find(|word| said.contains(**word)) {
+    if let Some(word) = skipped(&seen.message) {
         return Ok(Choice::Leave(format!("the commit says {word}")));
     }
     let id = row.id;
     let runs = app.db.read(move |c| basis(c, id)).await?;
-    if let Some(runs) = &runs
-        && runs.commit.as_ref().is_some_and(|known| known.sha == commit.sha)
-    {
-        return Ok(Choice::Leave(format!("release #{} is this commit already", runs.number)));
+    if let Some(said) = runs.as_ref().and_then(|runs| said_of(runs, &commit.sha)) {
+        return Ok(Choice::Leave(said));
     }
     if let DeployOn::Tag { pattern } = &row.deploy_on {
         return Ok(Choice::Deploy(format!("the tag \"{name}\" matches `{pattern}`")));
     }
     let Some(runs) = runs else { return Ok(Choice::Deploy("nothing of it is live yet".to_owned())) };
     compared(app, project, row, &runs, &commit.sha, seen).await
+}
+
+/// Why a commit needs no release: it has one. Asked again where the release is requested, because others decide meanwhile.
+pub fn is_there(
+    connection: &crate::db::Connection,
+    id: boathouse_types::DeploymentId,
+    sha: &str,
+) -> Result<Option<String>> {
+    Ok(basis(connection, id)?.and_then(|runs| said_of(&runs, sha)))
+}
+
+fn said_of(runs: &ReleaseRow, sha: &str) -> Option<String> {
+    let is_it = runs.commit.as_ref().is_some_and(|known| known.sha == sha);
+    is_it.then(|| format!("release #{} is this commit already", runs.number))
 }
 
 /// What a push is compared with: what is on its way, else what is live. So nothing is lost of a push whose release failed.

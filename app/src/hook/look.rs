@@ -1,5 +1,6 @@
 //! The repository as it is now: the commit of what was pushed, what it says, and the branch that is the usual one.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +62,16 @@ pub async fn see(app: &App, project: &ProjectRow, url: &GitUrl, told: &Happening
     let Some(sha) = sha else { return Ok(Seen { git_dir, commit: None, message: String::new() }) };
     let (commit, message) = (changes::commit(&git_dir, &sha).await?, changes::message(&git_dir, &sha).await?);
     Ok(Seen { git_dir, commit: Some(commit), message })
+}
+
+/// The branches that the repository has now, with their commits; nothing is fetched.
+pub async fn heads(app: &App, project: &ProjectRow, url: &GitUrl) -> Result<BTreeMap<String, String>> {
+    let Some(folder) = host::folder(&app.paths, url) else {
+        let access = Access::of(app, project.id, url).await?;
+        return git::heads(&access.to(app, project.id, url), &app.paths.git()).await;
+    };
+    let named = host::references(&folder).await?.into_iter();
+    Ok(named.filter_map(|(name, sha)| Some((name.strip_prefix("heads/")?.to_owned(), sha))).collect())
 }
 
 async fn refreshed(app: &App, project: ProjectId, remote: &git::Remote<'_>) -> Result<PathBuf> {

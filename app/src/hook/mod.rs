@@ -9,6 +9,8 @@ mod call;
 mod decide;
 mod look;
 pub mod payload;
+mod preview;
+mod reconcile;
 pub mod sender;
 pub mod signature;
 pub mod status;
@@ -19,8 +21,9 @@ use crate::state::App;
 pub use arrive::{Taken, again, pushed, refused, take};
 pub use call::{Called, call};
 
-/// Starts the task that decides, and the one that tells git hosts how releases go.
+/// Starts the task that decides, the one that compares previews with their branches, and the one that tells git hosts how releases go.
 pub fn start(app: &App) {
     work::start(app);
+    reconcile::start(app);
     status::start(app);
 }

@@ -92,8 +92,39 @@ fn pull_requests_and_their_forks() {
             head: "feature".into(),
             base: "main".into(),
             fork,
+            open: true,
+            updated: None,
         };
         assert_eq!((found.event, found.pull_request), (HookEvent::PullRequest, Some(expected)), "{provider:?}");
+    }
+    let attributes = |state: &str| json!({ "iid": 7, "state": state, "updated_at": "2026-11-30T10:00:00Z" });
+    for (provider, event, body, open, updated) in [
+        (Provider::Github, "pull_request", json!({ "action": "closed", "pull_request": {} }), false, None),
+        (
+            Provider::Forgejo,
+            "pull_request",
+            json!({ "pull_request": { "state": "open", "updated_at": "2026-11-30T10:00:00Z" } }),
+            true,
+            Some("2026-11-30T10:00:00Z"),
+        ),
+        (
+            Provider::Gitlab,
+            "Merge Request Hook",
+            json!({ "object_kind": "merge_request", "object_attributes": attributes("merged") }),
+            false,
+            Some("2026-11-30T10:00:00Z"),
+        ),
+        (Provider::Bitbucket, "pullrequest:fulfilled", json!({ "pullrequest": { "id": 7 } }), false, None),
+        (
+            Provider::Bitbucket,
+            "pr:modified",
+            json!({ "pullRequest": { "id": 7, "state": "OPEN", "updatedDate": 1_796_000_000_000_i64 } }),
+            true,
+            Some("1796000000000"),
+        ),
+    ] {
+        let request = told(provider, event, &body).remove(0).pull_request.unwrap();
+        assert_eq!((request.open, request.updated.as_deref()), (open, updated), "{provider:?} {event}");
     }
     // The fork may be gone by now: it is taken for one all the same.
     let gone = json!({ "pull_request": { "head": { "repo": null }, "base": { "repo": { "id": 1 } } } });

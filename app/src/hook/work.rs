@@ -12,11 +12,12 @@ use boathouse_types::{
 use tokio::task::JoinSet;
 
 use super::decide::{self, Choice};
-use super::look;
+use super::preview::{self as previews, Meaning, Wish};
+use super::{look, reconcile};
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
-use crate::db::{Transaction, delivery};
+use crate::db::{Transaction, delivery, preview};
 use crate::error::{Result, internal};
 use crate::fault;
 use crate::release::{self, Request};
@@ -101,6 +102,15 @@ struct Verdict {
     /// The commit that is to be deployed.
     commit: Option<Commit>,
     choices: Vec<(DeploymentRow, Choice)>,
+    /// A preview that is to be made or ended.
+    wish: Option<Wish>,
+}
+
+impl From<Meaning> for Verdict {
+    fn from(meaning: Meaning) -> Self {
+        let choices = meaning.choice.into_iter().collect();
+        Self { reason: meaning.reason, commit: meaning.commit, choices, wish: meaning.wish }
+    }
 }
 
 async fn verdict(app: &App, project: &ProjectRow, waiting: &Delivery) -> Result<Verdict> {
@@ -110,8 +120,15 @@ async fn verdict(app: &App, project: &ProjectRow, waiting: &Delivery) -> Result<
             ..Verdict::default()
         });
     };
+    if let (HookEvent::PullRequest, Some(request)) = (told.event, &told.pull_request) {
+        return Ok(previews::of_pull_request(app, project, request).await?.into());
+    }
+    if told.after.is_none() && waiting.provider != Provider::Boathouse {
+        return Ok(previews::of_deleted(app, project, told).await?.into());
+    }
     let id = project.id;
-    let rows = app.db.read(move |c| deployment::of_project(c, id)).await?;
+    let (rows, known) = app.db.read(move |c| Ok((deployment::of_project(c, id)?, preview::of_project(c, id)?))).await?;
+    let is_preview = |row: &DeploymentRow| known.iter().any(|preview| preview.deployment == row.id);
     let is_unclear = told.event == HookEvent::Push && rows.iter().any(|row| row.branch.is_none());
     let usual = match is_unclear {
         true => look::usual_branch(app, project).await,
@@ -120,12 +137,20 @@ async fn verdict(app: &App, project: &ProjectRow, waiting: &Delivery) -> Result<
     let usual_name = usual.as_ref().ok().and_then(|name| name.as_deref());
     let concerned: Vec<DeploymentRow> =
         rows.into_iter().filter(|row| decide::concerns(row, told, usual_name)).collect();
+    if concerned.is_empty()
+        && told.event == HookEvent::Push
+        && let Some(meaning) = previews::of_branch(app, project, told).await?
+    {
+        return Ok(meaning.into());
+    }
     if concerned.is_empty() {
         return Ok(Verdict { reason: Some(nobody(told, usual.err())), ..Verdict::default() });
     }
     let mut made = Verdict::default();
-    let (settled, open): (Vec<_>, Vec<_>) = concerned.into_iter().partition(|row| decide::at_once(row).is_some());
-    made.choices = settled.into_iter().filter_map(|row| decide::at_once(&row).map(|choice| (row, choice))).collect();
+    let (settled, open): (Vec<_>, Vec<_>) =
+        concerned.into_iter().partition(|row| decide::at_once(row, is_preview(row)).is_some());
+    let at_once = |row: DeploymentRow| decide::at_once(&row, is_preview(&row)).map(|choice| (row, choice));
+    made.choices = settled.into_iter().filter_map(at_once).collect();
     if open.is_empty() {
         return Ok(made);
     }
@@ -160,6 +185,7 @@ fn nobody(told: &Happening, problem: Option<crate::error::Error>) -> String {
 
 /// Requests the releases and notes why, in one transaction: after a crash it is decided again, and nothing is requested twice.
 async fn settle(app: &App, project: ProjectRow, waiting: Delivery, verdict: Verdict) -> Result<()> {
+    let handles = app.clone();
     app.db
         .write(move |tx| {
             let mut decisions = Vec::new();
@@ -167,16 +193,42 @@ async fn settle(app: &App, project: ProjectRow, waiting: Delivery, verdict: Verd
                 // It may have been removed meanwhile.
                 if let Ok(row) = deployment::by_id(tx, row.id) {
                     decisions.push(carried_out(tx, &row, choice, &waiting, verdict.commit.as_ref())?);
+                    if let Some(commit) = &verdict.commit {
+                        preview::moved(tx, row.id, &commit.sha)?;
+                    }
                 }
+            }
+            if let Some(wish) = &verdict.wish {
+                decisions.push(granted(tx, &handles, &project, wish, &waiting)?);
             }
             tell(tx, &project, &waiting, verdict.reason.as_deref(), &decisions)?;
             delivery::decide(tx, waiting.id, verdict.reason.as_deref(), &decisions).map(drop)
         })
         .await?;
     fault::point("hook.decided");
-    app.pokes.release.poke();
-    app.pokes.events.notify_waiters();
+    reconcile::told(app);
+    app.pokes.previews.poke();
     Ok(())
+}
+
+/// A preview is made with its first release, or ended.
+fn granted(tx: &Transaction<'_>, app: &App, project: &ProjectRow, wish: &Wish, waiting: &Delivery) -> Result<Decision> {
+    let new = match wish {
+        Wish::End(row, reason) => return previews::end(tx, app, row, reason),
+        Wish::Make(new) => new,
+    };
+    match previews::made(tx, project, new) {
+        Ok(row) => {
+            let made = carried_out(tx, &row, &Choice::Deploy(new.reason.clone()), waiting, Some(&new.commit))?;
+            // One that was brought back may have that release already.
+            Ok(match made.release {
+                Some(_) => made,
+                None => Decision { reason: format!("{}: {}", new.reason, made.reason), ..made },
+            })
+        }
+        Err(error) if error.kind == ErrorKind::Internal => Err(error),
+        Err(error) => Ok(Decision { deployment: new.name.clone(), release: None, reason: error.message }),
+    }
 }
 
 fn tell(
@@ -210,6 +262,11 @@ fn carried_out(
         Choice::Leave(reason) => return Ok(decision(None, reason)),
         Choice::Deploy(reason) => reason,
     };
+    if let Some(commit) = commit
+        && let Some(said) = decide::is_there(tx, row.id, &commit.sha)?
+    {
+        return Ok(decision(None, &said));
+    }
     let told = waiting.happening.as_ref().ok_or_else(|| internal("a delivery that waits tells nothing"))?;
     let reference = told.reference.as_deref().filter(|_| told.event == HookEvent::Tag);
     let actor = actor(waiting.provider, told);

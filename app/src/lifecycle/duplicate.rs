@@ -5,7 +5,7 @@ use boathouse_types::{DeploymentId, DeploymentStage, ProjectId, ProjectName};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
 use crate::db::shared::{self, Sharing};
-use crate::db::{Transaction, deployment, env, git_login, manifest, resources};
+use crate::db::{Transaction, deployment, env, git_login, manifest, preview, resources};
 use crate::error::Result;
 use crate::snapshot;
 use crate::state::App;
@@ -26,6 +26,9 @@ pub fn project(
         manifest::set(tx, id, &kept.manifest, &kept.files, actor)?;
     }
     for row in deployment::of_project(tx, from.id)? {
+        if preview::is_one(tx, row.id)? {
+            continue;
+        }
         let copy = deployment::create(tx, id, &row.name, row.stage, row.branch.as_ref())?;
         deployment::set_display_name(tx, copy, row.display_name.as_ref())?;
         deployment::set_lifetime(tx, copy, row.lifetime)?;

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
-use crate::db::{Connection, Transaction, env, host, release, volume};
+use crate::db::{Connection, Transaction, env, host, preview, release, volume};
 use crate::error::{Result, conflict};
 use crate::fault;
 use crate::state::App;
@@ -89,6 +89,7 @@ pub fn restore_deployment(tx: &Transaction<'_>, row: &DeploymentRow, actor: &str
         return Err(not_deleted(&format!("the deployment {}/{}", row.project, row.name)));
     }
     deployment::restore(tx, row.id)?;
+    preview::extend(tx, row.id)?;
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
     let message = format!("{actor} restored the deployment {}/{}", row.project, row.name);
     event::record(tx, actor, "deployment.restored", about, &message)?;

@@ -107,6 +107,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
             format!("Release #{number} was requested: a push to {} (delivery {delivery})", provider.name())
         }
         Trigger::Call => format!("Release #{number} was requested with the deploy token"),
+        Trigger::Preview => format!("Release #{number} was requested: its branch has moved"),
         Trigger::Rollback { to } => format!("Release #{number} was requested: a rollback to #{to}"),
         Trigger::Environment { of } => {
             format!("Release #{number} was requested: #{of} with the variables and limits of now")

@@ -47,7 +47,9 @@ fn Row(hooked: Hooked, delivery: Delivery, live: Live<Vec<Delivery>>) -> impl In
     });
     let (glyph, class) = mark(&delivery);
     let (what, told) = (what(&delivery), delivery.happening.clone());
-    let is_again = told.as_ref().is_some_and(|told| matches!(told.event, HookEvent::Push | HookEvent::Tag));
+    let is_again = told
+        .as_ref()
+        .is_some_and(|told| matches!(told.event, HookEvent::Push | HookEvent::Tag | HookEvent::PullRequest));
     let by = told.and_then(|told| told.author).map(|author| format!(" by {author}"));
     let repeats = delivery.redelivery_of.map(|of| format!(", repeats {of}"));
     let project = hooked.project.get_value();

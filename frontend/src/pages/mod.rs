@@ -13,6 +13,7 @@ mod shelf;
 mod catalog;
 mod catalog_sources;
 mod project;
+mod previews;
 mod git_access;
 mod canvas;
 mod deployment;

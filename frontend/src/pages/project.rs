@@ -10,6 +10,7 @@ use super::git_access::SignIn;
 use super::home::{DeploymentRow, glyph_of};
 use super::new_project::{SourceFields, SourceForm};
 use super::not_found::of_named_project;
+use super::previews::PreviewsSection;
 use super::timer::lifetimes;
 use crate::api::{Place, api};
 use crate::app::Projects;
@@ -43,6 +44,8 @@ fn OneProject(name: ProjectName) -> impl IntoView {
 fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
     let source = Memo::new(move |_| project.with(|project| project.source.clone()));
     let name = project.with_untracked(|project| project.name.clone());
+    let is_git = Memo::new(move |_| source.with(|source| matches!(source, Source::Git { .. })));
+    let previewed = name.clone();
     let (own, variables, hooks) = (name.clone(), format!("/variables/{name}"), format!("/hooks/{name}"));
     // What users see, else the first that anybody sees.
     let pictured = Memo::new(move |_| {
@@ -69,6 +72,7 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
             <ul class="deployments framed">{deployments}</ul>
             <DeletedDeployments project=name/>
         </section>
+        {move || is_git.get().then(|| view! { <PreviewsSection name=previewed.clone()/> })}
         {move || pictured.get().map(|name| {
             let place = Place { project: own.clone(), deployment: name.clone() };
             let first = project.with_untracked(|project| project.deployments.iter().find(|one| one.name == name).cloned());

@@ -64,12 +64,17 @@ fn pull_request(event: &str, value: &Value) -> Happening {
     };
     let head = repository("/pullrequest/source/repository/full_name", "/pullRequest/fromRef/repository/id");
     let base = repository("/pullrequest/destination/repository/full_name", "/pullRequest/toRef/repository/id");
+    // Cloud, then Data Center.
+    let is_end = ["fulfilled", "rejected", "merged", "declined", "deleted"].iter().any(|end| event.ends_with(end));
     let request = PullRequest {
         number: number(value, "/pullrequest/id").or_else(|| number(value, "/pullRequest/id")).unwrap_or_default(),
         action: event.split_once(':').map_or(event, |(_, action)| action).to_owned(),
         head: word(&["/pullrequest/source/branch/name", "/pullRequest/fromRef/displayId"]),
         base: word(&["/pullrequest/destination/branch/name", "/pullRequest/toRef/displayId"]),
         fork: head.is_none() || head != base,
+        open: first(value, &["/pullrequest/state", "/pullRequest/state"]).map_or(!is_end, |state| state == "OPEN"),
+        updated: name(value, &["/pullrequest/updated_on"])
+            .or_else(|| number(value, "/pullRequest/updatedDate").map(|millis| millis.to_string())),
     };
     Happening { pull_request: Some(request), ..bare(HookEvent::PullRequest, event) }
 }

@@ -51,6 +51,8 @@ fn pull_request(event: &str, value: &Value) -> Happening {
         base: branch("/pull_request/base/ref"),
         // A repository that is gone was another one.
         fork: repository("head").is_none() || repository("head") != repository("base"),
+        open: text(value, "/pull_request/state").map_or(branch("/action") != "closed", |state| state == "open"),
+        updated: name(value, &["/pull_request/updated_at"]),
     };
     Happening { pull_request: Some(request), ..bare(HookEvent::PullRequest, event) }
 }

@@ -47,6 +47,11 @@ fn merge_request(event: &str, value: &Value) -> Happening {
         head: word("/object_attributes/source_branch"),
         base: word("/object_attributes/target_branch"),
         fork: project("source").is_none() || project("source") != project("target"),
+        open: match text(value, "/object_attributes/state") {
+            Some(state) => matches!(state, "opened" | "locked"),
+            None => !matches!(word("/object_attributes/action").as_str(), "close" | "merge"),
+        },
+        updated: name(value, &["/object_attributes/updated_at"]),
     };
     Happening { pull_request: Some(request), ..bare(HookEvent::PullRequest, event) }
 }
