@@ -64,7 +64,7 @@ cargo_wasm() {
   if [ "$wasm_std" = source ]; then
     options+=(-Z "build-std=std,panic_abort" -Z build-std-features=optimize_for_size)
     environment+=(RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19)
-    flags+=" -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none"
+    flags+=" -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none"
   fi
   env RUSTFLAGS="$flags" "${environment[@]}" "$wasm_cargo" build "${options[@]}" "$@"
 }

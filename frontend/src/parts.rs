@@ -103,6 +103,16 @@ pub fn plan_manifest() -> Loaded {
     Ok(|| view! { <pages::PlanManifest/> }.into_any())
 }
 
+#[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn images() -> Loaded {
+    Ok(|| view! { <pages::ImagesSection/> }.into_any())
+}
+
+#[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn previews() -> Loaded {
+    Ok(|| view! { <pages::PreviewsSection/> }.into_any())
+}
+
 /// The view of a route, of a tab, or of what is opened on one: shows the page of a part once the part is here.
 pub fn page<F: Future<Output = Loaded> + 'static>(fetch: fn() -> F) -> AnyView {
     let (api, loaded) = (api(), RwSignal::new(None::<Option<Page>>));

@@ -70,9 +70,9 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
         .context("the compiled console has no usable bindings")?;
     let wasm_name = site.add_hashed("boathouse", "wasm", &bindings.wasm_mut().emit_wasm())?;
     let js = parts.link(&place_snippets(&bindings, site)?, &place_parts(&parts, site)?)?;
-    let js_name = site.add_hashed("boathouse", "js", js.as_bytes())?;
-    let css = fs::read(frontend.join("style/app.css")).context("frontend/style/app.css")?;
-    let css_name = site.add_hashed("app", "css", &css)?;
+    let js_name = site.add_hashed("boathouse", "js", spare(&js).as_bytes())?;
+    let css = fs::read_to_string(frontend.join("style/app.css")).context("frontend/style/app.css")?;
+    let css_name = site.add_hashed("app", "css", spare(&css).as_bytes())?;
     let boot = boot_module(&js_name, &wasm_name);
     let boot_name = site.add_hashed("boot", "js", boot.as_bytes())?;
 
@@ -87,6 +87,18 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
         copy_public(&public, &public, site)?;
     }
     Ok(())
+}
+
+/// The text without what nobody needs who runs it: indentation, empty lines, and comments that have lines of their own.
+fn spare(text: &str) -> String {
+    let mut in_comment = false;
+    let is_needed = |line: &&str| {
+        let begins = !in_comment && line.starts_with("/*");
+        let is_comment = in_comment || begins || line.starts_with("//");
+        in_comment = (in_comment || begins) && !line.ends_with("*/");
+        !is_comment && !line.is_empty()
+    };
+    text.lines().map(str::trim).filter(is_needed).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Writes the files of the parts and returns the names they have got.

@@ -6,7 +6,6 @@ use leptos_router::hooks::use_navigate;
 
 use super::cloning::Cloning;
 use super::deployment::Here;
-use super::images::ImagesSection;
 use super::moving::Moving;
 use super::reset_code::{Reset, ResetCode};
 use super::resources::ResourcesSection;
@@ -16,6 +15,7 @@ use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
 use crate::live::Live;
+use crate::parts::{self, page};
 use crate::session::may_change;
 
 /// (value, words) of each stage.
@@ -42,7 +42,7 @@ pub fn Options() -> impl IntoView {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
             <OptionsForm place deployment live/>
             <Triggers/>
-            <ImagesSection/>
+            {page(parts::images)}
             <ResourcesSection/>
             <Cloning/>
             <Moving/>

@@ -3,6 +3,7 @@
 use boathouse_types::{DeploymentName, Glob, Lifetime, Millis, Preview, PreviewSettings, ProjectName};
 use leptos::prelude::*;
 
+use super::not_found::of_named_project;
 use super::timer::lifetimes;
 use crate::api::{ForGood, Place, api};
 use crate::components::*;
@@ -20,7 +21,12 @@ struct Here {
 }
 
 #[component]
-pub fn PreviewsSection(name: ProjectName) -> impl IntoView {
+pub fn PreviewsSection() -> impl IntoView {
+    of_named_project(|name| view! { <OfProject name/> }.into_any())
+}
+
+#[component]
+fn OfProject(name: ProjectName) -> impl IntoView {
     let path = boathouse_types::path::project(&name);
     let settings =
         Live::<Option<PreviewSettings>>::new(format!("{path}/preview-settings"), of_project(name.to_string()));

@@ -10,13 +10,13 @@ use super::git_access::SignIn;
 use super::home::{DeploymentRow, glyph_of};
 use super::new_project::{SourceFields, SourceForm};
 use super::not_found::of_named_project;
-use super::previews::PreviewsSection;
 use super::timer::lifetimes;
 use crate::api::{Place, api};
 use crate::app::Projects;
 use crate::components::*;
 use crate::format;
 use crate::live::{Live, of_project};
+use crate::parts::{self, page};
 use crate::session::may_change;
 
 #[component]
@@ -45,7 +45,6 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
     let source = Memo::new(move |_| project.with(|project| project.source.clone()));
     let name = project.with_untracked(|project| project.name.clone());
     let is_git = Memo::new(move |_| source.with(|source| matches!(source, Source::Git { .. })));
-    let previewed = name.clone();
     let (own, variables, hooks) = (name.clone(), format!("/variables/{name}"), format!("/hooks/{name}"));
     // What users see, else the first that anybody sees.
     let pictured = Memo::new(move |_| {
@@ -72,7 +71,7 @@ fn Sections(project: Signal<Project>, live: Live<Project>) -> impl IntoView {
             <ul class="deployments framed">{deployments}</ul>
             <DeletedDeployments project=name/>
         </section>
-        {move || is_git.get().then(|| view! { <PreviewsSection name=previewed.clone()/> })}
+        {move || is_git.get().then(|| page(parts::previews))}
         {move || pictured.get().map(|name| {
             let place = Place { project: own.clone(), deployment: name.clone() };
             let first = project.with_untracked(|project| project.deployments.iter().find(|one| one.name == name).cloned());
