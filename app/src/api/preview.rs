@@ -64,7 +64,7 @@ pub async fn extend(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<P
             not_found(format!("{} is no preview", row.name))
                 .hint("What runs otherwise is extended with `boathouse extend`.")
         })?;
-        at.record(tx, &actor, "preview.extended", "began the time of the preview anew")?;
+        at.record(tx, &actor, "preview.extended", "extended the preview")?;
         Ok(found)
     })
     .await?;
