@@ -373,7 +373,7 @@ async fn cancelling_ends_every_stage_and_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_release_supersedes_those_that_wait() {
     let world = World::new(Source::Upload).await;
-    let slow = world.store(app("1").slow_start(1500).archive()).await.unwrap();
+    let slow = world.store(app("1").slow_start(5_000).archive()).await.unwrap();
     world.request(None, Some(slow)).await.unwrap();
     world.reaches(1, "the first is taken", |row| row.state != ReleaseState::Queued).await;
     for number in 2..5 {
