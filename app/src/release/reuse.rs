@@ -25,7 +25,11 @@ pub async fn input(run: &Run, part: &Component, request: &BuildRequest) -> Resul
             Err(error) => tracing::debug!(%error, name, "a base image could not be looked at"),
         }
     }
-    let input = request.input(&bases).await.map_err(engine_error)?;
+    let mut input = request.input(&bases).await.map_err(engine_error)?;
+    if request.adds_from_elsewhere().await.map_err(engine_error)? {
+        // Nothing else was made from this.
+        input = format!("{input} {}", run.id);
+    }
     Ok(part.files.as_ref().map_or_else(|| input.clone(), |files| format!("{input} {}", files.path)))
 }
 

@@ -31,6 +31,19 @@ impl BuildRequest {
         let text = self.read_dockerfile().await?;
         Ok(named_images(&String::from_utf8_lossy(&text), &self.args))
     }
+
+    /// An `ADD` fetches something from elsewhere: whether that has changed, only the build finds out.
+    pub async fn adds_from_elsewhere(&self) -> Result<bool> {
+        let text = self.read_dockerfile().await?;
+        Ok(adds_from_elsewhere(&String::from_utf8_lossy(&text)))
+    }
+}
+
+/// An address, a git remote, or an argument that may be one.
+fn adds_from_elsewhere(text: &str) -> bool {
+    let is_elsewhere = |word: &str| word.contains("://") || word.contains("git@") || word.contains('$');
+    let mut adds = instructions(text).into_iter().filter(|instruction| instruction.keyword == "ADD");
+    adds.any(|add| text[add.span].split_whitespace().any(is_elsewhere))
 }
 
 fn named_images(text: &str, given: &BTreeMap<String, String>) -> Vec<String> {
@@ -96,6 +109,18 @@ mod tests {
                     FROM ${EMPTY:-alpine}\nFROM $UNKNOWN\nFROM build\n";
         let expected = ["$UNKNOWN", "alpine", "base:3.22", "build", "nginx:$TAG", "node:22-slim", "tools:1"];
         assert_eq!(named_images(text, &given), expected);
+    }
+
+    #[test]
+    fn what_an_add_fetches_is_not_known_before_the_build() {
+        for (text, is_elsewhere) in [
+            ("FROM a\nADD https://example.com/x.tar /", true),
+            ("FROM a\nADD --link \\\n git@example.com:a/b.git /src", true),
+            ("FROM a\nADD ${FROM_WHERE} /x", true),
+            ("FROM a\nADD x.tar /\nRUN curl https://example.com\n", false),
+        ] {
+            assert_eq!(adds_from_elsewhere(text), is_elsewhere, "{text}");
+        }
     }
 
     #[tokio::test]
