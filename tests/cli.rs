@@ -292,7 +292,7 @@ async fn from_elsewhere_with_a_token() {
 
 #[tokio::test]
 async fn the_hello_server_greets_and_obeys() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::harness::free_port();
     let mut child = Command::new(BINARY)
         .args(["hello", "--port", &port.to_string()])
         .env("BOATHOUSE_STAGE", "production")

@@ -14,8 +14,8 @@ use boathouse_types::{DeploymentStage, Source, TlsMode};
 use clap::Parser as _;
 
 use crate::edge_support::PATIENCE;
-use crate::harness::Identity;
 use crate::harness::proxy::Proxy;
+use crate::harness::{Identity, free_port};
 
 /// A DNS server that answers whatever it is told; every name has 127.0.0.1 unless told otherwise.
 pub struct Names {
@@ -83,10 +83,6 @@ impl Drop for Pebble {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Pebble {

@@ -17,9 +17,9 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use serde_json::{Value, json};
 
-use crate::edge_acme::{Names, acme_app, add_host, free_port, look_again, stored, wait_for};
+use crate::edge_acme::{Names, acme_app, add_host, look_again, stored, wait_for};
 use crate::edge_support::PATIENCE;
-use crate::harness::{Client, Server, TlsFront, at, upload};
+use crate::harness::{Client, Server, TlsFront, at, free_port, upload};
 
 /// How long the CA wants to be left alone.
 const PAUSE: i64 = 7200;

@@ -12,8 +12,9 @@ use boathouse_types::{
     DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source, TlsMode, Trigger,
 };
 
-use crate::edge_acme::{free_port, open, status_and_text, wait_for};
+use crate::edge_acme::{open, status_and_text, wait_for};
 use crate::edge_support::{Backend, PATIENCE, backend, text};
+use crate::harness::free_port;
 
 fn component(identifier: &str, files: Option<Files>) -> Component {
     let origin = Origin::Folder { folder: ".".to_owned() };
