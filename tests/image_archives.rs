@@ -45,7 +45,7 @@ pub fn as_layout(saved: &[u8]) -> Vec<u8> {
     let mut out = vec![("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec())];
     let mut blob = |bytes: &[u8], kind: &str| {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(digest);
         out.push((format!("blobs/sha256/{hex}"), bytes.to_vec()));
         serde_json::json!({ "mediaType": kind, "digest": format!("sha256:{hex}"), "size": bytes.len() })
     };

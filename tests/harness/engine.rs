@@ -166,7 +166,7 @@ fn from_a_drop(clean: impl AsyncFnOnce(Engine) + Send + 'static) {
 fn foreign_image(name: &str, architecture: &str) -> Vec<u8> {
     let layer = plain_tar(&[("app", b"not for this machine".to_vec())]);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &layer);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(digest);
     let config = serde_json::json!({
         "architecture": architecture, "os": "linux",
         "config": { "Entrypoint": ["/app"], "ExposedPorts": { "8080/tcp": {} } },

@@ -123,7 +123,7 @@ impl GitHost {
 
     fn hex(&self, body: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
-        hmac::sign(&key, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hmac::sign(&key, body.as_bytes()))
     }
 }
 

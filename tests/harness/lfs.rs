@@ -12,7 +12,7 @@ use super::GitRepo;
 /// Keeps bytes as an LFS object of a repository; returns the text of its pointer.
 pub fn lfs_object(repo: &GitRepo, bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    let oid: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let oid = hex::encode(digest);
     let path = object(&repo.path().join(".git"), &oid);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();

@@ -162,7 +162,7 @@ fn hash(path: &Path) -> Result<String, SiteError> {
             count => context.update(&buffer[..count]),
         }
     }
-    Ok(context.finish().as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(&context.finish().as_ref()[..16]))
 }
 
 fn compress(root: &Path, file: &mut File) -> Result<(), SiteError> {

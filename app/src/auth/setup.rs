@@ -118,7 +118,7 @@ fn write(file: &Path, token: &str) -> Result<()> {
 }
 
 fn hash(token: &str) -> String {
-    sha256(token.trim().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(sha256(token.trim().as_bytes()))
 }
 
 /// The token is for whoever sits at the terminal; a journal or a log file keeps things too long for a secret.

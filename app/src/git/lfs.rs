@@ -141,7 +141,7 @@ impl Store {
         }
         file.flush().await?;
         file.sync_all().await?;
-        let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(context.finish());
         if size != pointer.size || hex != pointer.oid {
             return Err(unavailable("what the LFS server sent is not the file that the pointer names"));
         }

@@ -183,7 +183,7 @@ async fn lay(
 ) -> Result<(PathBuf, PathBuf)> {
     let folder = place(&parent.folder, path)?;
     let hash = digest::digest(&digest::SHA256, without_password(url.as_str()).as_bytes());
-    let name: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = hex::encode(&hash.as_ref()[..16]);
     let modules = mirror.join("modules");
     std::fs::create_dir_all(&modules)?;
     let git_dir = modules.join(format!("{name}.git"));

@@ -61,8 +61,7 @@ fn hex(secret: &str, body: &[u8], given: Option<&str>, name: &str) -> Result<(),
         });
     };
     let given = given.strip_prefix("sha256=").unwrap_or(given).to_ascii_lowercase();
-    let made = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body);
-    let made: String = made.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let made = hex::encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body));
     equal(made.as_bytes(), given.as_bytes())
 }
 

@@ -105,7 +105,7 @@ fn shortened(label: &str) -> String {
 /// The label, cut, with a tail that `seed` decides.
 fn tailed(label: &str, seed: &str) -> String {
     const TAIL: usize = 8;
-    let hex: String = sha256(seed.as_bytes()).iter().take(TAIL / 2).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&sha256(seed.as_bytes())[..TAIL / 2]);
     // Identifiers are ASCII, so every cut is a character boundary.
     let kept = &label[..label.len().min(MAX_LABEL - TAIL - 1)];
     format!("{}-{hex}", kept.trim_end_matches('-'))

@@ -40,7 +40,7 @@ pub fn keep(from: &Path, limit: &Path, staging: &Path, sites: &Path, abandoned: 
     for file in &index.files {
         listing.push_str(&format!("{}\0{}\0{}\n", file.path, file.size, file.hash));
     }
-    let hex: String = sha256(listing.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(sha256(listing.as_bytes()));
     let digest = format!("sha256:{hex}");
     abandoned.check()?;
     let target = site::folder(sites, &digest);

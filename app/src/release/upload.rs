@@ -119,7 +119,7 @@ where
             blocking::run(move |_| Ok(image_archive::is_one(&path))).await?
         }
     };
-    let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(context.finish());
     let name = format!("{hex}{}{}", if is_image { IMAGE } else { "." }, format.extension());
     partial.persist(folder.join(&name)).map_err(|error| full(error.error))?;
     tokio::fs::File::open(folder).await?.sync_all().await.map_err(full)?;

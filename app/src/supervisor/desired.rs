@@ -333,6 +333,5 @@ fn by_hand(custom: &[EnvRow], part: &Identifier) -> BTreeSet<EnvKey> {
 
 fn fingerprint(spec: &ContainerSpec) -> String {
     // The debug form names every field; that two builds of this program may print it differently only costs a restart.
-    let hash = secret::sha256(format!("{spec:?}").as_bytes());
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&secret::sha256(format!("{spec:?}").as_bytes())[..16])
 }

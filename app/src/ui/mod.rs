@@ -78,7 +78,7 @@ fn unpacked(small: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn tag(file: &EmbeddedFile, form: &str) -> String {
-    format!("\"{}{form}\"", hex(&file.metadata.sha256_hash()[..16]))
+    format!("\"{}{form}\"", hex::encode(&file.metadata.sha256_hash()[..16]))
 }
 
 fn serve(request: &HttpRequest, name: &str) -> Result<HttpResponse> {
@@ -127,8 +127,4 @@ fn accepts_brotli(request: &HttpRequest) -> bool {
 fn no_console() -> Error {
     not_found("this binary was built without the console")
         .hint("Build it with frontend/build first, or use the command line.")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -52,7 +52,7 @@ pub(super) fn digest(context: PathBuf, ignore: IgnoreFile, dockerfile: PathBuf, 
     let mut walk = Walk { tar: tar::Builder::new(sum), root: context, ignore, dockerfile, times: false };
     walk.send(text)?;
     let sum = walk.tar.into_inner()?.0.finish();
-    Ok(sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(sum))
 }
 
 /// Writes nothing, and knows what it was.

@@ -23,7 +23,7 @@ impl BuildRequest {
         // Debug quotes and escapes, so that no two inputs look alike.
         let all = format!("{context} {:?} {:?} {:?} {secrets:?} {bases:?}", self.dockerfile, self.target, self.args);
         let sum = digest::digest(&digest::SHA256, all.as_bytes());
-        Ok(sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(sum))
     }
 
     /// The images that the Dockerfile names, as far as its text and the arguments tell; among them may be names of its own stages.

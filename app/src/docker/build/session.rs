@@ -154,7 +154,7 @@ fn new_id(what: &str) -> Result<String> {
     let mut bytes = [0u8; 16];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| DockerError::new(ErrorKind::Engine, what, "this system gives no random numbers"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(bytes))
 }
 
 /// The gRPC server wants to know who called; on this stream it can only be the engine.

@@ -233,7 +233,7 @@ fn broken(error: io::Error) -> Error {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    digest::digest(&digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest::digest(&digest::SHA256, bytes))
 }
 
 fn shown(text: &str) -> String {
