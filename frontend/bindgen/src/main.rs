@@ -14,6 +14,7 @@ use wasm_bindgen_cli_support::{Bindgen, Output};
 
 use parts::Parts;
 
+mod common;
 mod parts;
 
 /// What any first visit may load, compressed: the frame and the page that it opens.
@@ -68,6 +69,7 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
         .remove_producers_section(true)
         .generate_output()
         .context("the compiled console has no usable bindings")?;
+    common::unmark(bindings.wasm_mut());
     let wasm_name = site.add_hashed("boathouse", "wasm", &bindings.wasm_mut().emit_wasm())?;
     let js = parts.link(&place_snippets(&bindings, site)?, &place_parts(&parts, site)?)?;
     let js_name = site.add_hashed("boathouse", "js", spare(&js).as_bytes())?;
@@ -141,7 +143,8 @@ fn boot_module(js: &str, wasm: &str) -> String {
 /// Only what the network does is tried again (a `TypeError`); what was fetched in vain needs another address the next time.
 /// Where the server is back with another console, only a new page knows the names of its files. A style sheet that was cut has an
 /// object like any other; that it is whole shows in what it ends with.
-const BOOT: &str = "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url), note = document.getElementById('boot');
+const BOOT: &str =
+    "const js = './%js%', wasm = new URL('./%wasm%', import.meta.url), note = document.getElementById('boot');
 const later = async (url, tried, again) => {
   const answer = await fetch(url, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
   setTimeout(answer?.status === 404 ? () => location.reload() : again, Math.min(250 * 2 ** tried, 3000));
@@ -248,7 +251,9 @@ impl Site {
     fn keeps_the_budget(&self) -> Result<()> {
         for (first, bytes) in self.first_loads() {
             if bytes > FIRST_LOAD_BUDGET {
-                bail!("the first load of {first} is {bytes} bytes, more than {FIRST_LOAD_BUDGET}: put what it does not need at once into a part of its own (frontend/src/parts.rs)");
+                bail!(
+                    "the first load of {first} is {bytes} bytes, more than {FIRST_LOAD_BUDGET}: put what it does not need at once into a part of its own (frontend/src/parts.rs)"
+                );
             }
         }
         Ok(())

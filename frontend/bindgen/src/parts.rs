@@ -1,5 +1,5 @@
 //! Takes the compiled console apart at its split points (`frontend/src/parts.rs`): a main file, and files that are fetched when the
-//! first page that needs them is opened. What several parts share, and the main file does not need, is in files of its own.
+//! first page that needs them is opened. What two parts share is in a file of its own; what more of them share is in the main file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,12 +7,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use walrus::ModuleConfig;
-use wasm_split_cli_support::{Options, transform};
+use wasm_split_cli_support::{Options, SplitWasm, transform};
+
+use crate::common::Common;
 
 /// The module that the bindings import the loaders from; it never becomes a file.
 const LINK: &str = "./parts.js";
 /// Imported by the loaders; they are written into the same file as the function.
 const BINDINGS: &str = "./boathouse.js";
+const MAIN: &str = "main.wasm";
 
 /// The console, taken apart.
 pub struct Parts {
@@ -25,16 +28,12 @@ pub struct Parts {
     loaders: String,
 }
 
-/// Takes apart; `scratch` is a folder for what the splitter writes.
+/// Takes apart; `scratch` is a folder for what the splitter writes. It is done twice: the first time tells what is common.
 pub fn split(wasm: &Path, scratch: &Path) -> Result<Parts> {
     let input = fs::read(wasm).with_context(|| wasm.display().to_string())?;
-    let main = scratch.join("main.wasm");
-    let mut options = Options::new(&input);
-    options.output_dir = scratch;
-    options.main_out_path = &main;
-    options.link_name = LINK;
-    options.main_module = BINDINGS;
-    let split = transform(options).map_err(|error| anyhow!("the console cannot be taken apart: {error:#}"))?;
+    let (first, second) = (scratch.join("first"), scratch.join("second"));
+    let common = Common::of(&take_apart(&input, &first)?)?;
+    let split = take_apart(&common.mark(&input)?, &second)?;
     let mut files = BTreeMap::new();
     for path in split.split_modules {
         let name = path.file_name().and_then(|name| name.to_str()).context("a part's name is not UTF-8")?;
@@ -42,7 +41,18 @@ pub fn split(wasm: &Path, scratch: &Path) -> Result<Parts> {
     }
     let with_ending = |files: Vec<String>| files.into_iter().map(|file| format!("{file}.wasm")).collect();
     let needs = split.prefetch_map.into_iter().map(|(part, files)| (part, with_ending(files))).collect();
-    Ok(Parts { main: fs::read(&main)?, files, needs, loaders: fs::read_to_string(scratch.join(LINK))? })
+    Ok(Parts { main: fs::read(second.join(MAIN))?, files, needs, loaders: fs::read_to_string(second.join(LINK))? })
+}
+
+fn take_apart(input: &[u8], folder: &Path) -> Result<SplitWasm> {
+    fs::create_dir_all(folder)?;
+    let main = folder.join(MAIN);
+    let mut options = Options::new(input);
+    options.output_dir = folder;
+    options.main_out_path = &main;
+    options.link_name = LINK;
+    options.main_module = BINDINGS;
+    transform(options).map_err(|error| anyhow!("the console cannot be taken apart: {error:#}"))
 }
 
 impl Parts {
@@ -53,7 +63,9 @@ impl Parts {
         let is_import = |line: &&str| line.starts_with("import * as ") && line.contains(&imported);
         let imports: Vec<&str> = bindings.lines().filter(is_import).collect();
         if imports.is_empty() {
-            bail!("the bindings do not import the loaders of the parts: the generator writes another form than expected");
+            bail!(
+                "the bindings do not import the loaders of the parts: the generator writes another form than expected"
+            );
         }
         // The console says itself what could not be fetched, and tries again.
         let mut loaders = self.loaders.replace("console.error(e);", "");
