@@ -1,6 +1,7 @@
 //! Headless Chromium as a visitor of the console: it sees words, presses what carries them and fills in what they label.
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, seconds, wait_for};
+use crate::harness::{Apart, Server, seconds, wait_for};
 
 /// How long the page may take to show what is waited for; builds run beside.
 const PATIENCE: Duration = seconds(20);
@@ -37,7 +38,7 @@ pub struct Browser {
 impl Browser {
     /// Opens a window of this width at the console's first page.
     pub async fn open(server: &Server, width: u32) -> Self {
-        let (driver, driver_url) = start_driver();
+        let (driver, driver_url) = start_driver(server);
         let profile = tempfile::tempdir().unwrap();
         let page = connect(&driver_url, profile.path(), width).await;
         let browser =
@@ -329,8 +330,11 @@ fn quoted(words: &str) -> String {
 }
 
 /// Starts chromedriver on a port that it chooses itself.
-fn start_driver() -> (Child, String) {
-    let mut driver = Command::new("chromedriver")
+/// With a network of its own, where this may be made: others' containers come and go.
+fn start_driver(server: &Server) -> (Child, String) {
+    let is_apart = rustix::process::geteuid().is_root();
+    let mut driver = if is_apart { Apart::command("chromedriver") } else { Command::new("chromedriver") };
+    let mut driver = driver
         .arg("--port=0")
         .process_group(0)
         .stdin(Stdio::null())
@@ -342,8 +346,15 @@ fn start_driver() -> (Child, String) {
     let port = lines
         .filter_map(|line| line.strip_suffix('.')?.rsplit_once("on port ").map(|(_, port)| port.to_owned()))
         .next();
-    let port = port.expect("chromedriver says its port");
-    (driver, format!("http://127.0.0.1:{port}"))
+    let mut address =
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("chromedriver says its port").parse().unwrap()));
+    if is_apart {
+        let network = Apart::of(&driver);
+        network.lend(server.http());
+        network.lend(server.https());
+        address = network.borrow(address.port());
+    }
+    (driver, format!("http://{address}"))
 }
 
 async fn connect(driver_url: &str, profile: &Path, width: u32) -> Client {

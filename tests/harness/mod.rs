@@ -9,6 +9,7 @@
 //! ```
 
 mod app;
+mod apart;
 mod archive;
 mod client;
 mod disk;
@@ -29,6 +30,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub use app::{TestApp, app};
+pub use apart::Apart;
 pub use archive::tar_gz;
 pub use client::{Answer, Client, at, https, https_fresh, https_h1, upload};
 pub use disk::SmallDisk;

@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Below the ports that Linux hands out by itself (`net.ipv4.ip_local_port_range`, from 32768): one of those may become the near end
-/// of any connection of any test between the asking and the binding.
-const FIRST: u16 = 20_000;
-const COUNT: u16 = 12_000;
+/// of any connection of any test between the asking and the binding. Below those of `Slot`, too.
+const FIRST: u16 = 10_000;
+const COUNT: u16 = 10_000;
 
 /// Free on every address, and nobody else's in this process.
 pub fn free_port() -> u16 {
