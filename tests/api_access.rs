@@ -113,6 +113,7 @@ member POST /projects/{project}/deployments/{deployment}/releases
 member POST /projects/{project}/deployments/{deployment}/releases/upload
 member POST /projects/{project}/deployments/{deployment}/releases/promote
 viewer GET /projects/{project}/deployments/{deployment}/releases/{number}
+viewer GET /projects/{project}/deployments/{deployment}/releases/{number}/diff
 member POST /projects/{project}/deployments/{deployment}/releases/{number}/cancel
 member POST /projects/{project}/deployments/{deployment}/releases/{number}/rollback
 viewer GET /projects/{project}/deployments/{deployment}/releases/{number}/log

@@ -101,6 +101,9 @@ async fn an_archive_becomes_a_live_project_and_lives_through_its_days() {
     browser.is_at("/releases/3").await;
     browser.sees_within(LIVE, "Release 3 is live").await;
     assert_eq!(server.visit("shop.localhost", "/").await.text(), "v1");
+    browser.run("document.querySelector('.compared summary').click()").await;
+    browser.sees("Compared with release #2:").await;
+    browser.sees(" instead of ").await;
 
     stop_start_and_delete(&server, &browser).await;
     browser.must_be_quiet(&[404]).await;

@@ -246,6 +246,23 @@ async fn an_upload_becomes_live_is_replaced_and_rolled_back_to() {
     assert_eq!(world.visit("shop.localhost", "/").await.1, "one");
     assert_eq!(world.visit("shop.localhost", "/env?SECRET").await.1, "p4ss-w0rd-of-release-one");
     assert_eq!(world.parts(3).await[0].digest, world.parts(1).await[0].digest);
+    let first = world.parts(1).await.remove(0).digest.unwrap().replace("sha256:", "");
+    let (app, row) = (world.app.clone(), world.row(3).await);
+    let diff = world
+        .app
+        .db
+        .read(move |c| {
+            let of_one = boathouse::release::diff::of(c, &app, &row, Some(1))?;
+            Ok((boathouse::release::diff::of(c, &app, &row, None)?, of_one))
+        })
+        .await;
+    let (of_two, of_one) = diff.unwrap();
+    assert_eq!((of_two.from, of_two.to, of_one.from), (2, 3, 1));
+    assert!(of_one.steps.is_empty(), "code and configuration together: {:#?}", of_one.steps);
+    let steps: Vec<String> = of_two.steps.iter().map(ToString::to_string).collect();
+    assert!(steps.iter().any(|step| step.contains("SECRET") && !step.contains("release-one")), "{steps:#?}");
+    assert!(steps.iter().any(|step| step.contains(&first[..12]) && step.contains(" instead of ")), "{steps:#?}");
+    assert!(of_two.sizes.iter().all(|part| part.from_bytes > Some(1) && part.to_bytes > Some(1)), "{:#?}", of_two.sizes);
     let events = world.app.db.read(|c| event::before(c, None, &event::Of::default(), 100)).await.unwrap();
     for kind in ["release.queued", "release.building", "release.starting", "release.live", "release.finished"] {
         assert!(events.iter().any(|event| event.kind == kind && event.release == Some(3)), "{kind}");

@@ -69,6 +69,10 @@ async fn a_vite_react_site_from_git_over_http_is_served_as_files() {
     repo.commit(&[("index.html".to_owned(), index.into_bytes())], "rename");
     deploy(&local, "tides").await;
     assert_page(&server.visit("tides.localhost", "/").await, "text/html", "Tides of today");
+    let diff = server.cli(&["release", "diff", "2", "--project", "tides"]).await.ok().stdout;
+    assert!(diff.contains(" instead of ") && diff.contains("  size of ") && diff.contains(" KiB"), "{diff}");
+    let none = server.cli(&["release", "diff", "1", "--project", "tides"]).await;
+    assert!(none.code == 7 && none.stderr.contains("nothing was live before release #1"), "{none:#?}");
     drop(remote);
     roll_back(&local, "tides", 1).await;
     assert_page(&server.visit("tides.localhost", "/").await, "text/html", "Tide table");

@@ -29,8 +29,8 @@ pub mod proxy;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-pub use app::{TestApp, app};
 pub use apart::Apart;
+pub use app::{TestApp, app};
 pub use archive::tar_gz;
 pub use client::{Answer, Client, at, https, https_fresh, https_h1, upload};
 pub use disk::SmallDisk;

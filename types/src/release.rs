@@ -216,6 +216,9 @@ pub struct ReleaseComponent {
     pub digest: Option<String>,
     /// The port that the container listens on, once known.
     pub port: Option<u16>,
+    /// Bytes of the image, or of the static tree, once known. Layers that images share count in each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
 }
 
 /// How a component answers.

@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
-use boathouse_types::{DeploymentName, NewRelease, ProjectName, Promote, PromotedRelease, Release, ReleaseId};
+use boathouse_types::{
+    DeploymentName, NewRelease, ProjectName, Promote, PromotedRelease, Release, ReleaseDiff, ReleaseId,
+};
 use serde::Deserialize;
 
 use super::answer::{read, write};
@@ -37,6 +39,12 @@ impl AtRelease {
     }
 }
 
+/// `?from=NUMBER`.
+#[derive(Deserialize)]
+pub struct Compared {
+    from: Option<i64>,
+}
+
 /// `?before=NUMBER&limit=N`.
 #[derive(Deserialize)]
 pub struct Page {
@@ -54,6 +62,10 @@ pub async fn list(app: Data<App>, at: Path<At>, page: Query<Page>) -> Result<Jso
 
 pub async fn get(app: Data<App>, at: Path<AtRelease>) -> Result<Json<Release>> {
     read(&app, move |c, _| by_id(c, at.find(c)?.id)).await
+}
+
+pub async fn diff(app: Data<App>, at: Path<AtRelease>, with: Query<Compared>) -> Result<Json<ReleaseDiff>> {
+    read(&app, move |c, app| release::diff::of(c, app, &at.find(c)?, with.from)).await
 }
 
 pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRelease>) -> Result<HttpResponse> {

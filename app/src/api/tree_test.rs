@@ -27,6 +27,7 @@ impl World {
             serves: Serves::Container,
             digest: Some("sha256:1".into()),
             port: Some(3000),
+            size_bytes: None,
         };
         Self {
             volumes: vec![volume("db-data")],

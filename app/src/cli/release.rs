@@ -1,10 +1,10 @@
 //! `boathouse release`.
 
-use boathouse_types::{LogLine, Release};
+use boathouse_types::{LogLine, Release, ReleaseDiff};
 use clap::Subcommand;
 
 use super::failure::Result;
-use super::output::time;
+use super::output::{size, time};
 use super::place::PlaceArgs;
 use super::{Context, follow};
 
@@ -32,6 +32,16 @@ enum Action {
         #[command(flatten)]
         place: PlaceArgs,
     },
+    /// Show what a release has else than another
+    Diff {
+        /// Its number
+        number: i64,
+        /// The number of the other release; the one that was live before where absent
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<i64>,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Cancel a release that is not live yet
     Cancel {
         /// Its number
@@ -55,6 +65,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::List { place, limit } => list(&place, limit, context).await,
         Action::Show { number, place } => show(number, &place, context).await,
+        Action::Diff { number, from, place } => diff(number, from, &place, context).await,
         Action::Cancel { number, place } => cancel(number, &place, context).await,
         Action::Log { number, place, follow } => log(number, &place, follow, context).await,
     }
@@ -102,13 +113,37 @@ fn describe(release: &Release) -> String {
         lines.push(format!("  {:<7} {took}", stage.stage.as_str()));
     }
     for component in &release.components {
-        lines.push(format!("  {} {}", component.identifier, component.digest.as_deref().unwrap_or("-")));
+        let bytes = component.size_bytes.map_or_else(String::new, |bytes| format!(" {}", size(bytes)));
+        lines.push(format!("  {} {}{bytes}", component.identifier, component.digest.as_deref().unwrap_or("-")));
     }
     lines.extend(release.cancelled.as_ref().map(|why| format!("  cancelled {why}")));
     if let Some(failure) = &release.failure {
         lines.push(format!("  failed at the stage {}: {}", failure.stage.as_str(), failure.message));
         lines.extend(failure.log_tail.iter().map(|line| format!("    {line}")));
     }
+    lines.join("\n")
+}
+
+async fn diff(number: i64, from: Option<i64>, place: &PlaceArgs, context: &Context) -> Result<()> {
+    let query = from.map_or_else(String::new, |from| format!("?from={from}"));
+    let path = place.resolve()?.below(&format!("releases/{number}/diff{query}"));
+    let diff: ReleaseDiff = context.client()?.get(&path).await?;
+    context.out.result(&diff, || describe_diff(&diff))
+}
+
+fn describe_diff(diff: &ReleaseDiff) -> String {
+    let mut lines = vec![match diff.steps.is_empty() {
+        true => format!("#{} is the same as #{}.", diff.to, diff.from),
+        false => format!("#{} has else than #{}:", diff.to, diff.from),
+    }];
+    lines.extend(diff.steps.iter().map(|step| format!("  {step}")));
+    let shown = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), size);
+    lines.extend(diff.sizes.iter().map(|part| {
+        let grown = part.growth().filter(|growth| *growth != 0).map_or_else(String::new, |growth| {
+            format!(" ({}{})", if growth > 0 { "+" } else { "-" }, size(growth.unsigned_abs()))
+        });
+        format!("  size of {}: {} → {}{grown}", part.identifier, shown(part.from_bytes), shown(part.to_bytes))
+    }));
     lines.join("\n")
 }
 

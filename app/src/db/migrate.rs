@@ -43,6 +43,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0033_build_inputs", include_str!("../../../migrations/0033_build_inputs.sql")),
     ("0034_image_watches", include_str!("../../../migrations/0034_image_watches.sql")),
     ("0035_previews", include_str!("../../../migrations/0035_previews.sql")),
+    ("0036_sizes", include_str!("../../../migrations/0036_sizes.sql")),
 ];
 
 /// Brings the file to this binary's schema.

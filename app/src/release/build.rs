@@ -88,7 +88,7 @@ async fn one(
             Ok(Vec::new())
         }
         None => {
-            record(run, part, Serves::Container, image.id.clone(), None).await?;
+            record(run, part, Became::image(&image), None).await?;
             fault::point("build.image_recorded");
             Ok(image.exposed_ports)
         }
@@ -103,7 +103,7 @@ async fn built(run: &Run, row: &ReleaseRow, part: &Component, request: &BuildReq
             Some(image) => image,
             None => build(run, part, request).await?,
         };
-        record(run, part, Serves::Container, image.id.clone(), Some(input)).await?;
+        record(run, part, Became::image(&image), Some(input)).await?;
         fault::point("build.image_recorded");
         return Ok(image.exposed_ports);
     };
@@ -111,7 +111,7 @@ async fn built(run: &Run, row: &ReleaseRow, part: &Component, request: &BuildReq
         // Between the look and the record, clean-up must not look.
         let _using = run.files.read().await;
         if let Some(digest) = reuse::files(run, row, part, &input).await? {
-            record(run, part, Serves::Files, digest, Some(input)).await?;
+            record(run, part, Became { serves: Serves::Files, digest, bytes: None }, Some(input)).await?;
             return Ok(Vec::new());
         }
     }
@@ -140,7 +140,7 @@ async fn files_of(
 pub async fn ready_image(run: &Run, row: &ReleaseRow, part: &Component) -> Step<Vec<u16>> {
     let Origin::Image { image } = &part.origin else { return Err(invalid("this part is not a ready image").into()) };
     let image = pull::image(run, row, part, image).await?;
-    record(run, part, Serves::Container, image.id.clone(), None).await?;
+    record(run, part, Became::image(&image), None).await?;
     Ok(image.exposed_ports)
 }
 
@@ -290,15 +290,33 @@ async fn keep_files(
         run.log.about(&part.identifier, "there is no index.html in the folder: `/` will answer 404");
     }
     run.log.about(&part.identifier, format!("{}, {}", plural(made.files as u64, "file"), made.digest));
-    record(run, part, Serves::Files, made.digest, made_from).await?;
+    let became = Became { serves: Serves::Files, digest: made.digest, bytes: Some(made.bytes) };
+    record(run, part, became, made_from).await?;
     fault::point("build.files_recorded");
     Ok(())
 }
 
-async fn record(run: &Run, part: &Component, serves: Serves, digest: String, made_from: Option<String>) -> Result<()> {
+/// What a component became.
+struct Became {
+    serves: Serves,
+    digest: String,
+    /// Absent where an earlier release has noted it.
+    bytes: Option<u64>,
+}
+
+impl Became {
+    fn image(image: &ImageInfo) -> Self {
+        Self { serves: Serves::Container, digest: image.id.clone(), bytes: Some(image.size) }
+    }
+}
+
+async fn record(run: &Run, part: &Component, became: Became, made_from: Option<String>) -> Result<()> {
     let (id, identifier) = (run.id, part.identifier.clone());
     let record = move |tx: &Transaction<'_>| {
-        release::set_digest(tx, id, &identifier, serves, &digest)?;
+        release::set_digest(tx, id, &identifier, became.serves, &became.digest)?;
+        if let Some(bytes) = became.bytes {
+            release::set_size(tx, id, &identifier, bytes)?;
+        }
         made_from.map_or(Ok(()), |input| release::set_made_from(tx, id, &identifier, &input))
     };
     run.app.db.write(record).await

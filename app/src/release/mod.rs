@@ -8,6 +8,7 @@ mod clean;
 pub mod environment;
 mod code;
 mod develop;
+pub mod diff;
 mod hosts;
 mod image_archive;
 pub mod kept;

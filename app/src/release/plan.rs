@@ -148,12 +148,23 @@ fn after(
     values: &Values,
     source: Option<&str>,
 ) -> Result<View> {
+    let hosts = hosts_of(connection, app, deployment, stack)?;
+    Ok(View::of(stack, deployment.stage, values, &hosts, |part| version(part, source)))
+}
+
+/// The hosts that a stack gets from us: names with paths by component.
+pub(super) fn hosts_of(
+    connection: &Connection,
+    app: &App,
+    deployment: &DeploymentRow,
+    stack: &Stack,
+) -> Result<BTreeMap<Identifier, BTreeSet<String>>> {
     let names = Names { project: deployment.project.as_str(), deployment: deployment.name.as_str() };
     let mut hosts: BTreeMap<Identifier, BTreeSet<String>> = BTreeMap::new();
     for host in hosts::planned(connection, app, deployment.id, names, stack)? {
         hosts.entry(host.component).or_default().insert(address(host.name.as_str(), &host.path));
     }
-    Ok(View::of(stack, deployment.stage, values, &hosts, |part| version(part, source)))
+    Ok(hosts)
 }
 
 fn address(name: &str, path: &str) -> String {
@@ -177,7 +188,7 @@ fn of_commit(commit: &Commit) -> String {
     format!("commit {}", short(&commit.sha))
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 

@@ -22,6 +22,8 @@ pub struct Kept {
     pub digest: String,
     /// How many files it has.
     pub files: usize,
+    /// How many bytes they have, before they are compressed.
+    pub bytes: u64,
     /// Whether `/` has something to show.
     pub has_index: bool,
     /// What was left out, and why.
@@ -53,7 +55,7 @@ pub fn keep(from: &Path, limit: &Path, staging: &Path, sites: &Path, abandoned: 
         fs::File::open(sites)?.sync_all()?;
     }
     let has_index = index.files.iter().any(|file| file.path == "index.html");
-    Ok(Kept { digest, files: index.files.len(), has_index, skipped: copy.skipped })
+    Ok(Kept { digest, files: index.files.len(), bytes: copy.bytes, has_index, skipped: copy.skipped })
 }
 
 fn refused(error: SiteError) -> Error {

@@ -1,6 +1,6 @@
 //! A release: its pipeline, its log, why it failed, and the way back to it.
 
-use boathouse_types::{Failure, Release, ReleaseComponent, ReleaseState, Serves};
+use boathouse_types::{Failure, Release, ReleaseComponent, ReleaseDiff, ReleaseState, Serves, SizeDiff};
 use leptos::prelude::*;
 
 use super::not_found::{NotFound, param, place};
@@ -35,7 +35,7 @@ fn OneRelease(place: Place, number: i64) -> impl IntoView {
     let body = move |release| {
         let file = file.clone();
         view! {
-            <ReleaseHead place release live/><Pipeline release/><FailureView release/><Components release/>
+            <ReleaseHead place release live/><Pipeline release/><FailureView release/><Components release/><Compared place release/>
             <h2>"Log"</h2>
             <LogView store file empty="Nothing has been written yet."/>
         }
@@ -177,7 +177,69 @@ fn Components(release: Signal<Release>) -> impl IntoView {
         };
         let digest = component.digest.clone().unwrap_or_default();
         let short = format::short_sha(&digest);
-        view! { <li><span class="main"><Icon glyph/><strong>{component.identifier.to_string()}</strong></span><span class="hint">{serves}</span><code class="hint" title=digest>{short}</code></li> }
+        let size = component.size_bytes.map(format::bytes);
+        view! { <li><span class="main"><Icon glyph/><strong>{component.identifier.to_string()}</strong></span><span class="hint">{serves}</span><span class="hint">{size}</span><code class="hint" title=digest>{short}</code></li> }
     };
     view! { <Show when=move || !components.with(Vec::is_empty)><ul class="rows compact" aria-label="Components">{move || components.get().into_iter().map(row).collect_view()}</ul></Show> }
+}
+
+/// What it has else than the release before it; fetched once it is opened.
+#[component]
+fn Compared(place: StoredValue<Place>, release: Signal<Release>) -> impl IntoView {
+    let (api, attempt, diff) = (api(), Attempt::new(), RwSignal::new(None::<ReleaseDiff>));
+    let number = release.with_untracked(|release| release.number);
+    // Its variables are fixed by then; what failed earlier has nothing to compare.
+    let is_known =
+        Memo::new(move |_| release.with(|release| matches!(release.state, ReleaseState::Live | ReleaseState::Retired)));
+    let open = move |_| {
+        if diff.with_untracked(Option::is_none) {
+            let path = place.with_value(|place| place.below(&format!("releases/{number}/diff")));
+            attempt.run(async move {
+                let found = api.get(&path).await?;
+                diff.try_set(Some(found));
+                Ok(())
+            });
+        }
+    };
+    view! {
+        <Show when=move || is_known.get()>
+            <section class="plan">
+                <details class="compared" on:toggle=open>
+                    <summary><Icon glyph=Glyph::CHEVRON/><strong>"What it changed"</strong><span class="hint">"Compared with the release before"</span></summary>
+                    <AttemptProblem attempt/>
+                    {move || diff.get().map(|diff| view! { <Changed diff/> })}
+                </details>
+            </section>
+        </Show>
+    }
+}
+
+#[component]
+fn Changed(diff: ReleaseDiff) -> impl IntoView {
+    let words = match diff.steps.is_empty() {
+        true => format!("It is the same as release #{}.", diff.from),
+        false => format!("Compared with release #{}:", diff.from),
+    };
+    let sizes = diff.sizes.iter().filter_map(grown).map(|words| view! { <p class="hint">{words}</p> }).collect_view();
+    view! { <p>{words}</p><PlanSteps steps=diff.steps notes=Vec::new()/>{sizes} }
+}
+
+/// "api grew by 2.1 MiB to 44 MiB"; nothing where it is as large as before, or that is not known.
+fn grown(part: &SizeDiff) -> Option<String> {
+    let growth = part.growth().filter(|growth| *growth != 0)?;
+    let (verb, by) = (if growth > 0 { "grew" } else { "shrank" }, format::bytes(growth.unsigned_abs()));
+    Some(format!("{} {verb} by {by} to {}.", part.identifier, format::bytes(part.to_bytes?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grew_says_by_how_much() {
+        let part = |from_bytes, to_bytes| SizeDiff { identifier: "api".parse().unwrap(), from_bytes, to_bytes };
+        assert_eq!(grown(&part(Some(1 << 20), Some(3 << 20))).unwrap(), "api grew by 2.0 MiB to 3.0 MiB.");
+        assert_eq!(grown(&part(Some(3 << 20), Some(1 << 20))).unwrap(), "api shrank by 2.0 MiB to 1.0 MiB.");
+        assert_eq!((grown(&part(Some(1), Some(1))), grown(&part(None, Some(1)))), (None, None));
+    }
 }

@@ -8,7 +8,8 @@ use rusqlite::params;
 use super::{Connection, OptionalExtension, Result, Transaction, parsed};
 use crate::db::among;
 
-/// Stores what a component became. An image's digest is kept from clean-up while the release is.
+/// Stores what a component became; its size, too, where another release has noted it. An image's digest is kept from clean-up while
+/// the release is.
 pub fn set_digest(
     tx: &Transaction<'_>,
     id: ReleaseId,
@@ -17,7 +18,9 @@ pub fn set_digest(
     digest: &str,
 ) -> Result<()> {
     tx.execute(
-        "update release_component set digest = ?3 where release_id = ?1 and identifier = ?2",
+        "update release_component set digest = ?3, size_bytes = (
+           select known.size_bytes from release_component known where known.digest = ?3 and known.size_bytes is not null limit 1)
+         where release_id = ?1 and identifier = ?2",
         params![id.0, component.as_str(), digest],
     )?;
     if serves == Serves::Container {
@@ -26,6 +29,15 @@ pub fn set_digest(
             params![digest, id.0],
         )?;
     }
+    Ok(())
+}
+
+/// Stores the size of what a component became, in bytes.
+pub fn set_size(tx: &Transaction<'_>, id: ReleaseId, component: &Identifier, bytes: u64) -> Result<()> {
+    tx.execute(
+        "update release_component set size_bytes = ?3 where release_id = ?1 and identifier = ?2",
+        params![id.0, component.as_str(), bytes.cast_signed()],
+    )?;
     Ok(())
 }
 
@@ -81,7 +93,7 @@ pub fn components_of(
     connection: &Connection,
     releases: &[ReleaseId],
 ) -> Result<BTreeMap<ReleaseId, Vec<ReleaseComponent>>> {
-    let sql = "select release_id, identifier, serves, digest, port from json_each(?1) asked
+    let sql = "select release_id, identifier, serves, digest, port, size_bytes from json_each(?1) asked
       join release_component c on c.release_id = asked.value order by release_id, identifier";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([among(releases.iter().map(|id| id.0))])?;
@@ -92,6 +104,7 @@ pub fn components_of(
             serves: if row.get::<_, String>(2)? == "files" { Serves::Files } else { Serves::Container },
             digest: row.get(3)?,
             port: row.get(4)?,
+            size_bytes: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
         };
         found.entry(ReleaseId(row.get(0)?)).or_default().push(component);
     }

@@ -9,7 +9,9 @@ use boathouse_types::{
 };
 use rusqlite::{Row, params};
 
-pub use self::component::{clear_digest, components, components_of, made_from, set_digest, set_made_from, set_port};
+pub use self::component::{
+    clear_digest, components, components_of, made_from, set_digest, set_made_from, set_port, set_size,
+};
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed, volume};
 use crate::clock;
