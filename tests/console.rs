@@ -9,6 +9,7 @@ mod catalog;
 mod develop;
 mod environment;
 mod events;
+mod folder;
 mod hooks;
 mod hostile;
 mod images;

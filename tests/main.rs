@@ -29,6 +29,7 @@ mod commit_status;
 mod docker;
 mod docker_build;
 mod faults;
+mod folders;
 mod hooks;
 mod image_archives;
 mod image_watch;

@@ -77,6 +77,9 @@ pub struct ServeArgs {
     /// MiB of an add-on's volumes above which a clone takes its data by the package's dump, not by a copy while it is paused
     #[arg(long, env = "BOATHOUSE_CLONE_DUMP_ABOVE", default_value_t = 1024)]
     pub clone_dump_above: u64,
+    /// Folders of this host; deployments may follow folders below them. None where absent
+    #[arg(long, env = "BOATHOUSE_FOLDERS", value_delimiter = ',', value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
     /// Seconds for which what was deleted can be restored
     #[arg(long, env = "BOATHOUSE_RECYCLE_PERIOD", default_value_t = 7 * 24 * 3600)]
     pub recycle_period: u64,

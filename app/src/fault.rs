@@ -22,6 +22,8 @@ pub const POINTS: &[&str] = &[
     "build.image_built",
     "build.image_recorded",
     "load.loaded",
+    "folder.requested",
+    "folder.arrived",
     "build.files_copied",
     "build.files_prepared",
     "build.files_recorded",

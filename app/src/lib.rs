@@ -20,6 +20,7 @@ pub mod addon;
 pub mod release;
 pub mod hook;
 mod images;
+mod watched;
 pub mod outgoing;
 pub mod lifecycle;
 pub mod supervisor;

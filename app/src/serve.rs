@@ -19,7 +19,9 @@ use crate::secret::SecretKey;
 use crate::state::{App, Inner, Pokes};
 use crate::supervisor::Supervisor;
 use crate::task::Tasks;
-use crate::{addon, api, clock, edge, hook, images, lifecycle, logs, memory, notify, release, supervisor, trace};
+use crate::{
+    addon, api, clock, edge, hook, images, lifecycle, logs, memory, notify, release, supervisor, trace, watched,
+};
 
 /// Requests under way get this long at shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -59,6 +61,7 @@ async fn serve(config: ServeArgs) -> Result<()> {
     release::start(&app, engine.clone());
     hook::start(&app);
     images::start(&app, engine.clone())?;
+    watched::start(&app);
     lifecycle::start(&app, engine);
     memory::start(&app);
     let (http, https) = edge.addresses();

@@ -60,6 +60,8 @@ pub struct Pokes {
     pub previews: Poke,
     /// Looks for newer images.
     pub images: Poke,
+    /// Folders that deployments follow.
+    pub folders: Poke,
     /// Changes of code.
     pub code: Poke,
     /// The copies of clones.

@@ -4,6 +4,7 @@ mod addon;
 mod analyze;
 mod catalog;
 mod environment;
+mod folder;
 mod hook;
 mod image;
 mod preview;

@@ -109,6 +109,11 @@ pub fn images() -> Loaded {
 }
 
 #[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn folder() -> Loaded {
+    Ok(|| view! { <pages::FolderSection/> }.into_any())
+}
+
+#[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn previews() -> Loaded {
     Ok(|| view! { <pages::PreviewsSection/> }.into_any())
 }

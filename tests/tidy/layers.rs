@@ -43,6 +43,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // What a push means is decided by the code: by git, and by what runs. Previews are deleted and brought back as other deployments are.
     ("hook", &["db", "fault", "git", "lifecycle", "outgoing", "release", "secret", "stack", "state"]),
     // A registry's tags are asked for over HTTP, its digests through the engine.
+    // What is sent of a folder is what `boathouse dev` sends of it.
+    ("watched", &["chunks", "db", "fault", "folder", "release", "state"]),
     ("images", &["db", "docker", "outgoing", "release", "secret", "stack", "state"]),
     ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),
     (
@@ -76,6 +78,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
             "task",
             "ui",
+            "watched",
         ],
     ),
     ("ui", &["api", "state"]),
@@ -106,6 +109,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "supervisor",
             "task",
             "trace",
+            "watched",
         ],
     ),
 ];

@@ -141,6 +141,8 @@ pub enum Trigger {
     Call,
     /// The branch of a preview was seen to have moved, though nobody told.
     Preview,
+    /// The folder of the server that the deployment follows has changed.
+    Folder,
     /// A return to an earlier release's manifest, digests and environment.
     Rollback {
         /// The release number that it repeats.

@@ -190,4 +190,5 @@ pub fn wake(app: &App) {
     app.pokes.edge.poke();
     app.pokes.recycle.poke();
     app.pokes.expiry.poke();
+    app.pokes.folders.poke();
 }

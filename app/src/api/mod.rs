@@ -19,6 +19,7 @@ mod env;
 mod environment;
 mod error;
 mod event;
+mod folder;
 mod git;
 mod git_login;
 mod git_progress;

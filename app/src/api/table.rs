@@ -6,9 +6,9 @@ use boathouse_types::*;
 use super::route::{Need, Route, route};
 use super::{
     addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, env,
-    environment, event, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, preview, project,
-    registry, release, resources, session, setup, shared, stack, stack_push, status, system, token, upload, user,
-    volume,
+    environment, event, folder, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, preview,
+    project, registry, release, resources, session, setup, shared, stack, stack_push, status, system, token, upload,
+    user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -29,6 +29,7 @@ const ENV: &str = "/projects/{project}/deployments/{deployment}/env";
 const RESOURCES: &str = "/projects/{project}/deployments/{deployment}/resources";
 const IMAGES: &str = "/projects/{project}/deployments/{deployment}/images";
 const WATCH: &str = "/projects/{project}/deployments/{deployment}/images/{component}/watch";
+const FOLDER: &str = "/projects/{project}/deployments/{deployment}/folder";
 const HOSTS: &str = "/projects/{project}/deployments/{deployment}/hosts";
 const CONFIRM: &[(&str, &str)] = &[
     ("confirm", "The name again; nothing is deleted without it."),
@@ -158,6 +159,9 @@ fn deployments() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/clone/cancel", MEMBER, cloning::cancel).says("End the copy that makes this deployment; nothing of it is left").answers::<Deployment>(),
         route(PUT, "/projects/{project}/deployments/{deployment}/code", MEMBER, code::put).says("Changed files of a deployment in development, as a tar archive relative to the source's folder; 202 where they have not arrived after 20 s").takes_bytes(&["application/x-tar", "application/gzip"]).answers::<CodeChange>(),
         route(POST, "/projects/{project}/deployments/{deployment}/code/delete", MEMBER, code::delete).says("Remove files and folders of a deployment in development").takes::<DeleteCode>().answers::<CodeChange>(),
+        route(GET, FOLDER, VIEWER, folder::show).says("The folder of the server that the deployment follows; null where it follows none").answers_maybe::<WatchedFolder>(),
+        route(PUT, FOLDER, ADMIN, folder::watch).says("Follow a folder of the server, below one that it was started with: changes go into the code of a deployment in development, and make a release of any other").takes::<WatchFolder>().answers::<WatchedFolder>(),
+        route(DELETE, FOLDER, ADMIN, folder::unwatch).says("Follow no folder any more; what was deployed stays").with_status(204),
         route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/extend", MEMBER, deployment::extend).says("Begin the time of a running deployment anew, also with another length").takes::<Extend>().answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),

@@ -10,8 +10,9 @@ use reqwest::Method;
 
 use super::failure::{Failure, Result};
 use super::place::{Place, PlaceArgs};
-use super::watch::{Changes, Tree};
-use super::{Client, Context, follow, pack};
+use super::{Client, Context, Output, follow, pack};
+use crate::folder::changes::Changes;
+use crate::folder::sent::Tree;
 
 /// The deployment that is made for it unless another one is named.
 const DEVELOPMENT: &str = "dev";
@@ -45,8 +46,8 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         PlaceArgs { deployment: args.place.deployment.clone().or(DEVELOPMENT.parse().ok()), ..args.place.clone() };
     let (client, place) = (context.client()?, named.resolve_in(&folder)?);
     // Watched before anything is sent: what is saved meanwhile is not missed.
-    let changes = Changes::below(&folder)?;
-    let mut tree = Tree::read(&folder, context.out)?;
+    let mut changes = Changes::below(&folder)?;
+    let mut tree = read(&folder, context.out);
     let deployment = find_or_make(&client, &place, context).await?;
     let develops = deployment.stage == DeploymentStage::Development;
     if deployment.live.is_none() || !develops {
@@ -60,7 +61,9 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     }
     loop {
         changes.settled(QUIET, PATIENCE).await;
-        let now = Tree::read(&folder, context.out)?;
+        // Folders that were made meanwhile are watched from now on.
+        changes = Changes::below(&folder)?;
+        let now = read(&folder, context.out);
         let (changed, gone) = tree.difference(&now);
         if changed.is_empty() && gone.is_empty() {
             continue;
@@ -77,6 +80,10 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             Err(failure) => context.out.note(&format!("not sent: {}", failure.body.message)),
         }
     }
+}
+
+fn read(folder: &Path, out: Output) -> Tree {
+    Tree::read(folder, |name| out.note(&format!("left out {}: it leads out of the folder", name.display())))
 }
 
 fn tell(context: &Context, changed: &[PathBuf], gone: &[PathBuf]) {

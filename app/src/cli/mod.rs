@@ -24,6 +24,7 @@ mod env;
 mod events;
 mod extend;
 mod failure;
+mod folder;
 mod follow;
 mod hello;
 mod hook;
@@ -62,7 +63,6 @@ mod token;
 mod undelete;
 mod upgrade;
 mod user;
-mod watch;
 mod volume;
 
 use std::path::PathBuf;
@@ -140,6 +140,7 @@ enum Command {
     Deployment(deployment::Args),
     Deploy(deploy::Args),
     Dev(dev::Args),
+    Folder(folder::Args),
     Hook(hook::Args),
     Image(image::Args),
     Preview(preview::Args),
@@ -236,6 +237,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Deployment(args) => deployment::run(args, context).await,
         Command::Deploy(args) => deploy::run(args, context).await,
         Command::Dev(args) => dev::run(args, context).await,
+        Command::Folder(args) => folder::run(args, context).await,
         Command::Hook(args) => hook::run(args, context).await,
         Command::Image(args) => image::run(args, context).await,
         Command::Preview(args) => preview::run(args, context).await,

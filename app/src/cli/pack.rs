@@ -7,7 +7,6 @@ use boathouse_types::{Proposal, Release, plural};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use ignore::WalkBuilder;
 use reqwest::{Body, Method};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -18,11 +17,8 @@ use super::failure::{Failure, Result};
 use super::output::{Output, size};
 use super::place::Place;
 use crate::chunks::{Chunks, IN_FLIGHT};
+use crate::folder::sent;
 
-/// More to leave out than .gitignore says, or with `!` to take along after all.
-const IGNORE: &str = ".boathouseignore";
-/// Never of use to a build, and often large.
-const NEVER: &str = ".git";
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -139,21 +135,6 @@ fn pack(folder: &Path, chunks: mpsc::Sender<io::Result<Bytes>>) -> Result<Packed
     packed
 }
 
-/// What of a folder is sent: neither what is ignored nor git's own.
-pub fn walk(folder: &Path) -> ignore::Walk {
-    WalkBuilder::new(folder)
-        .hidden(false)
-        .parents(false)
-        .ignore(false)
-        .git_global(false)
-        .git_exclude(false)
-        .require_git(false)
-        .add_custom_ignore_filename(IGNORE)
-        .filter_entry(|entry| entry.file_name() != NEVER)
-        .sort_by_file_name(std::cmp::Ord::cmp)
-        .build()
-}
-
 /// An archive of some files of a folder; one that vanished meanwhile is left out.
 pub fn some(folder: &Path, paths: &[std::path::PathBuf]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
@@ -173,7 +154,7 @@ fn write_archive(folder: &Path, out: &mut Chunks) -> Result<u64> {
     let mut archive = tar::Builder::new(GzEncoder::new(&mut *out, Compression::fast()));
     archive.follow_symlinks(false);
     let mut files = 0;
-    for entry in walk(folder) {
+    for entry in sent::walk(folder) {
         let entry = entry.map_err(|error| Failure::invalid(format!("the folder cannot be read: {error}")))?;
         let Ok(name) = entry.path().strip_prefix(folder) else { continue };
         let kind = entry.file_type();

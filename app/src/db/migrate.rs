@@ -44,6 +44,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0034_image_watches", include_str!("../../../migrations/0034_image_watches.sql")),
     ("0035_previews", include_str!("../../../migrations/0035_previews.sql")),
     ("0036_sizes", include_str!("../../../migrations/0036_sizes.sql")),
+    ("0037_watched_folders", include_str!("../../../migrations/0037_watched_folders.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod deployment;
 pub mod env;
 pub mod event;
+pub mod folder;
 pub mod generated;
 pub mod git_login;
 pub mod hook;
@@ -38,6 +39,7 @@ pub mod volume;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use open::network_file_system;
 use rusqlite::TransactionBehavior;
 pub use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio::sync::Semaphore;

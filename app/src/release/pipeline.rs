@@ -190,7 +190,7 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
         refuse_other_majors(run, row, repeated).await?;
     }
     match &row.trigger {
-        Trigger::Manual | Trigger::Push { .. } | Trigger::Call | Trigger::Preview => {}
+        Trigger::Manual | Trigger::Push { .. } | Trigger::Call | Trigger::Preview | Trigger::Folder => {}
         Trigger::Rollback { to } => {
             run.log.say(format!("rolling back to release #{to}: same images, same files, same environment"));
             let exposed = build::check_kept(run, row, &format!("release #{to}")).await?;

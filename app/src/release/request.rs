@@ -108,6 +108,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
         }
         Trigger::Call => format!("Release #{number} was requested with the deploy token"),
         Trigger::Preview => format!("Release #{number} was requested: its branch has moved"),
+        Trigger::Folder => format!("Release #{number} was requested: its folder has changed"),
         Trigger::Rollback { to } => format!("Release #{number} was requested: a rollback to #{to}"),
         Trigger::Environment { of } => {
             format!("Release #{number} was requested: #{of} with the variables and limits of now")

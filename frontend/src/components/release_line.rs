@@ -37,6 +37,7 @@ fn details(release: &Release) -> String {
         Trigger::Push { .. } => Some("pushed".to_owned()),
         Trigger::Call => Some("called".to_owned()),
         Trigger::Preview => Some("branch moved".to_owned()),
+        Trigger::Folder => Some("folder changed".to_owned()),
         Trigger::Environment { of } => Some(format!("#{of} with new variables")),
         Trigger::Rollback { to } => Some(format!("roll back to #{to}")),
         Trigger::Promote { deployment, number } => Some(format!("promoted from {deployment} #{number}")),

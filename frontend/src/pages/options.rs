@@ -43,6 +43,7 @@ pub fn Options() -> impl IntoView {
             <OptionsForm place deployment live/>
             <Triggers/>
             {page(parts::images)}
+            {page(parts::folder)}
             <ResourcesSection/>
             <Cloning/>
             <Moving/>

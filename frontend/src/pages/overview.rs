@@ -4,6 +4,7 @@ use boathouse_types::{Deployment, Release, ReleaseState};
 use leptos::prelude::*;
 
 use super::deployment::PendingRelease;
+use super::folder::FolderProblem;
 use super::newer_images::NewerImages;
 use super::plan::PendingChanges;
 use super::status::Status;
@@ -22,6 +23,7 @@ pub fn Overview(place: Place, deployment: Signal<Deployment>) -> impl IntoView {
             <div>
                 <PendingRelease pending/>
                 <NewestFailed place/>
+                <FolderProblem/>
                 <NewerImages/>
                 <PendingChanges/>
                 {move || match live.get() {

@@ -77,6 +77,7 @@ fn facts(release: &Release) -> String {
         boathouse_types::Trigger::Push { .. } => format!("pushed by {}", release.actor),
         boathouse_types::Trigger::Call => "deployed with the deploy token".to_owned(),
         boathouse_types::Trigger::Preview => "deployed because its branch had moved".to_owned(),
+        boathouse_types::Trigger::Folder => "deployed because its folder had changed".to_owned(),
         boathouse_types::Trigger::Environment { of } => format!("new variables for #{of} by {}", release.actor),
         boathouse_types::Trigger::Rollback { to } => format!("rolled back to #{to} by {}", release.actor),
         boathouse_types::Trigger::Promote { deployment, number } => {

@@ -1,4 +1,8 @@
-//! A folder of code as Analyze sees it: names of regular files, and the text of those that are short. Links are not followed.
+//! A folder of code as Analyze sees it: names of regular files, and the text of those that are short. Links are not followed. What of a folder
+//! is sent, and when it changes, is below.
+
+pub mod changes;
+pub mod sent;
 
 use std::fs;
 use std::path::Path;

@@ -1,52 +1,35 @@
-//! A folder that is watched: events only wake, what has changed is found by looking. So renames, editors that put a new file in the place of
-//! the old one, and events that were lost are all the same.
+//! What of a folder is sent, by whoever sends it: neither what is ignored nor git's own, and no link that leads out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::Notify;
+use ignore::WalkBuilder;
 
-use super::failure::{Failure, Result};
-use super::output::Output;
-use super::pack;
+/// More to leave out than .gitignore says, or with `!` to take along after all.
+const IGNORE: &str = ".boathouseignore";
+/// Never of use to a build, and often large.
+const NEVER: &str = ".git";
 
-/// Watches until it is dropped.
-pub struct Changes {
-    changed: Arc<Notify>,
-    _watcher: RecommendedWatcher,
+/// Everything in a folder that is sent, in the order of its names.
+pub fn walk(folder: &Path) -> ignore::Walk {
+    WalkBuilder::new(folder)
+        .hidden(false)
+        .parents(false)
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(false)
+        .require_git(false)
+        .add_custom_ignore_filename(IGNORE)
+        .filter_entry(|entry| entry.file_name() != NEVER)
+        .sort_by_file_name(std::cmp::Ord::cmp)
+        .build()
 }
 
-impl Changes {
-    /// Of everything below a folder.
-    pub fn below(folder: &Path) -> Result<Self> {
-        let changed = Arc::new(Notify::new());
-        let tell = Arc::clone(&changed);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // An overflow says that something was missed: look.
-            if event.map_or(true, |event| !event.kind.is_access()) {
-                tell.notify_one();
-            }
-        });
-        let cannot = |error: notify::Error| {
-            Failure::unavailable(format!("{} cannot be watched: {error}", folder.display()))
-                .hint("A large folder may need more watches: sysctl fs.inotify.max_user_watches=524288")
-        };
-        let mut watcher = watcher.map_err(cannot)?;
-        watcher.watch(folder, RecursiveMode::Recursive).map_err(cannot)?;
-        Ok(Self { changed, _watcher: watcher })
-    }
-
-    /// Waits for a change, and then until nothing has changed for `quiet`, at most `patience`.
-    pub async fn settled(&self, quiet: Duration, patience: Duration) {
-        self.changed.notified().await;
-        let calm = async { while tokio::time::timeout(quiet, self.changed.notified()).await.is_ok() {} };
-        // Whoever saves without end is sent what there is.
-        tokio::time::timeout(patience, calm).await.ok();
-    }
+/// The folders in it that are sent, itself too.
+pub fn folders(folder: &Path) -> BTreeSet<PathBuf> {
+    let is_folder = |entry: &ignore::DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
+    walk(folder).flatten().filter(is_folder).map(ignore::DirEntry::into_path).collect()
 }
 
 /// Two that are equal are the same content, as far as can be seen without reading it.
@@ -64,12 +47,11 @@ struct Mark {
 pub struct Tree(BTreeMap<PathBuf, Mark>);
 
 impl Tree {
-    /// Looks. Links that lead out of the folder are told and left out.
-    pub fn read(folder: &Path, out: Output) -> Result<Self> {
+    /// Looks; `left_out` hears of links that lead out of the folder.
+    pub fn read(folder: &Path, mut left_out: impl FnMut(&Path)) -> Self {
         let mut files = BTreeMap::new();
-        for entry in pack::walk(folder) {
-            // What vanishes while we look is gone.
-            let Ok(entry) = entry else { continue };
+        // What vanishes while we look is gone.
+        for entry in walk(folder).flatten() {
             let Ok(name) = entry.path().strip_prefix(folder) else { continue };
             let Ok(about) = entry.path().symlink_metadata() else { continue };
             if !(about.is_file() || about.is_symlink()) {
@@ -77,19 +59,24 @@ impl Tree {
             }
             let target = about.is_symlink().then(|| std::fs::read_link(entry.path()).unwrap_or_default());
             if target.as_deref().is_some_and(|target| !stays(name, target)) {
-                out.note(&format!("left out {}: it leads out of the folder", name.display()));
+                left_out(name);
                 continue;
             }
             let modified = (about.mtime(), about.mtime_nsec());
             let mark = Mark { length: about.len(), modified, inode: about.ino(), mode: about.mode(), target };
             files.insert(name.to_owned(), mark);
         }
-        Ok(Self(files))
+        Self(files)
     }
 
     /// All of them.
     pub fn all(&self) -> Vec<PathBuf> {
         self.0.keys().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// What is new or other in `now`, and what is gone.
@@ -101,7 +88,7 @@ impl Tree {
 }
 
 /// Whether a link at `path` leads to somewhere below the folder.
-fn stays(path: &Path, target: &Path) -> bool {
+pub fn stays(path: &Path, target: &Path) -> bool {
     let mut depth = path.components().count().saturating_sub(1);
     for part in target.components() {
         match part {
@@ -122,7 +109,7 @@ mod tests {
     fn what_changed_is_found_however_it_was_saved() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let look = || Tree::read(dir.path(), Output::new(true)).unwrap();
+        let look = || Tree::read(dir.path(), |_| {});
         let names = |paths: Vec<PathBuf>| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
         std::fs::write(at(".gitignore"), "node_modules\n").unwrap();
         for name in ["a", "b", "c"] {
@@ -141,17 +128,21 @@ mod tests {
         std::os::unix::fs::symlink("c", at("in")).unwrap();
         let (changed, gone) = before.difference(&look());
         assert_eq!((names(changed), names(gone)), (vec!["a".into(), "d".into(), "in".into()], vec!["b".to_owned()]));
+        let mut left_out = Vec::new();
+        Tree::read(dir.path(), |name| left_out.push(name.to_owned()));
+        assert_eq!(names(left_out), ["out"]);
     }
 
-    #[tokio::test]
-    async fn a_burst_of_saves_is_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let changes = Changes::below(dir.path()).unwrap();
-        for number in 0..20 {
-            std::fs::write(dir.path().join("a"), number.to_string()).unwrap();
+    #[test]
+    fn a_link_may_climb_as_far_as_the_folder() {
+        for (path, target, fine) in [
+            ("a/link", "../b", true),
+            ("link", "../b", false),
+            ("a/link", "/etc", false),
+            ("a/b/link", "../../c", true),
+            ("a/b/link", "../../../c", false),
+        ] {
+            assert_eq!(stays(Path::new(path), Path::new(target)), fine, "{path} -> {target}");
         }
-        changes.settled(Duration::from_millis(50), Duration::from_secs(5)).await;
-        let again = changes.settled(Duration::from_millis(10), Duration::from_secs(1));
-        assert!(tokio::time::timeout(Duration::from_millis(200), again).await.is_err());
     }
 }
