@@ -111,6 +111,50 @@ async fn django_counts_in_mariadb() {
     count_on(&server, &["shop.localhost"], "MariaDB").await;
 }
 
+#[tokio::test]
+async fn hono_and_flask_count_in_mariadb() {
+    let server = server(&["node:22-slim", "python:3.11-slim", "mariadb:10.11"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let folder = generate(&server, home.path(), &["-c", "hono", "-c", "flask", "-a", "mariadb#10.11"]).await;
+    deploy(&server, &folder).await;
+    count_on(&server, &["shop.localhost", "flask-production-shop.localhost"], "MariaDB").await;
+}
+
+/// What is sent by the page's button is received by the program that sent it, which shows how many there were.
+async fn sends_and_receives(server: &Server, broker: &str) {
+    let visitor = server.visitor().await;
+    for sent in 1..=2 {
+        let answer = visitor.post(server.url("shop.localhost", "/messages")).send().await.unwrap();
+        assert_eq!(answer.status(), 303);
+        let says = format!("Messages received from {broker}: {sent}.");
+        wait_for(seconds(30), &says, || async {
+            server.visit("shop.localhost", "/").await.text().contains(&says).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn node_speaks_over_nats() {
+    let server = server(&["node:22-slim", "nats:2-alpine"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let folder = generate(&server, home.path(), &["-c", "nodejs", "-a", "nats"]).await;
+    deploy(&server, &folder).await;
+    count_on(&server, &["shop.localhost"], "memory").await;
+    sends_and_receives(&server, "NATS").await;
+}
+
+#[tokio::test]
+async fn fastapi_speaks_over_rabbitmq_and_counts_in_redis() {
+    let server = server(&["python:3.11-slim", "rabbitmq:3", "redis:7"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let parts = ["-c", "fastapi", "-a", "rabbitmq#3", "-a", "redis#7"];
+    let folder = generate(&server, home.path(), &parts).await;
+    deploy(&server, &folder).await;
+    count_on(&server, &["shop.localhost"], "Redis").await;
+    sends_and_receives(&server, "RabbitMQ").await;
+}
+
 /// Images that the normal run does without, as the starters name them.
 const MORE: [&str; 5] = ["node:22-slim", "oven/bun:1-slim", "denoland/deno:debian-2.9.6", "rust:1-slim", "postgres:15"];
 

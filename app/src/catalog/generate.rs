@@ -18,6 +18,10 @@ const README: &str = "README.md";
 const MAX_PARTS: usize = 20;
 /// Where the pieces are that several starters share.
 const SHARED: &str = "shared";
+/// What of a starter is other where it speaks to a broker, and the piece that does.
+const MESSAGES: &str = "messages";
+/// How a list of packages is called that has none besides the store's.
+const ONLY: &str = "-only";
 /// The piece for a stack without a database.
 const NO_STORE: &str = "memory";
 
@@ -166,31 +170,44 @@ fn starter(project: &ProjectName, part: &Part<'_>, addons: &[Part<'_>]) -> Vec<(
         ("{{part}}", part.identifier.to_string()),
         ("{{driver}}", String::new()),
         ("{{prepare}}", String::new()),
+        ("{{broker}}", String::new()),
     ]);
-    let mut files: Vec<(String, String)> = Vec::new();
-    let starter = format!("{folder}/starter");
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
     files.extend(part.entry.code.iter().map(|file| (file.path.clone(), file.text.clone())));
     // A package of a source may be called as a folder of ours: what is embedded belongs to our own alone.
-    let own = if part.entry.origin.is_none() { embedded::below(&starter) } else { Vec::new() };
-    for path in own {
-        files.push((path.clone(), embedded::text(&starter, &path).unwrap_or_default()));
+    let is_own = part.entry.origin.is_none();
+    if is_own {
+        files.extend(embedded_below(&format!("{folder}/starter")));
     }
     if let Some(code) = &part.entry.starter {
+        let broker = code.messages.as_ref().and_then(|path| Some((path, broker(&code.language, addons)?)));
         let shared = format!("{SHARED}/{}/{}", code.language, store(&code.language, addons));
-        if let Some(driver) = &code.driver {
-            words.insert("{{driver}}", embedded::text(&shared, &format!("driver-{driver}")).unwrap_or_default());
+        let mut driver = code.driver.as_deref().unwrap_or_default();
+        if let Some((path, broker)) = broker.filter(|_| is_own) {
+            let shared = format!("{SHARED}/{}/{broker}", code.language);
+            files.extend(embedded_below(&format!("{folder}/{MESSAGES}")));
+            files.insert(path.clone(), embedded::text(&shared, MESSAGES).unwrap_or_default());
+            // The store's package stands behind the broker's.
+            driver = driver.trim_end_matches(ONLY);
+            words.insert("{{broker}}", embedded::text(&shared, &format!("driver-{driver}")).unwrap_or_default());
         }
+        words.insert("{{driver}}", embedded::text(&shared, &format!("driver-{driver}")).unwrap_or_default());
         words.insert("{{prepare}}", embedded::text(&shared, "prepare").unwrap_or_default());
-        let visits = code.visits.clone().zip(embedded::text(&shared, "visits"));
-        files.extend(visits);
+        files.extend(code.visits.clone().zip(embedded::text(&shared, "visits")));
     }
     if let PackageImage::Dockerfile { production, development, ignore, .. } = &part.package.image {
-        files.push(("Dockerfile".to_owned(), production.clone()));
+        files.insert("Dockerfile".to_owned(), production.clone());
         files.extend(development.clone().map(|text| ("Dockerfile.dev".to_owned(), text)));
         files.extend(ignore.clone().map(|text| (".dockerignore".to_owned(), text)));
     }
     let filled = |text: String| words.iter().fold(text, |text, (word, value)| text.replace(word, value));
     files.into_iter().map(|(path, text)| (format!("{}/{path}", part.identifier), filled(text))).collect()
+}
+
+/// The files of a folder of the catalog's data.
+fn embedded_below(folder: &str) -> Vec<(String, String)> {
+    let text = |path: String| (path.clone(), embedded::text(folder, &path).unwrap_or_default());
+    embedded::below(folder).into_iter().map(text).collect()
 }
 
 /// Where a starter keeps its count: the first add-on that the language has a piece for.
@@ -203,8 +220,21 @@ fn store(language: &str, addons: &[Part<'_>]) -> &'static str {
         "mongodb" => Some("mongodb"),
         _ => None,
     };
-    let has = |store: &&str| !embedded::below(&format!("{SHARED}/{language}/{store}")).is_empty();
-    addons.iter().filter_map(store_of).find(has).unwrap_or(NO_STORE)
+    addons.iter().filter_map(store_of).find(|store| has_piece(language, store)).unwrap_or(NO_STORE)
+}
+
+/// Over what a starter sends and receives: the first broker that the language has a piece for.
+fn broker(language: &str, addons: &[Part<'_>]) -> Option<&'static str> {
+    let broker_of = |part: &Part<'_>| match part.entry.package.identifier.as_str() {
+        "nats" => Some("nats"),
+        "rabbitmq" => Some("rabbitmq"),
+        _ => None,
+    };
+    addons.iter().filter_map(broker_of).find(|broker| has_piece(language, broker))
+}
+
+fn has_piece(language: &str, addon: &str) -> bool {
+    !embedded::below(&format!("{SHARED}/{language}/{addon}")).is_empty()
 }
 
 fn readme(name: &ProjectName, components: &[Part<'_>], addons: &[Part<'_>], has: impl Fn(&str) -> bool) -> String {

@@ -21,7 +21,9 @@ fn made(components: &[&str], addons: &[&str]) -> BTreeMap<String, String> {
 fn every_component_has_a_starter_without_a_gap() {
     for entry in all().filter(|entry| entry.package.kind == PackageKind::Component) {
         let name = entry.package.identifier.as_str();
-        for addons in [&[][..], &["postgres"], &["mariadb"], &["valkey"], &["mongodb"]] {
+        for addons in
+            [&[][..], &["postgres"], &["mariadb"], &["valkey"], &["mongodb"], &["rabbitmq"], &["redis", "nats"]]
+        {
             let files = made(&[name], addons);
             let is_built = matches!(entry.package.image, PackageImage::Dockerfile { .. });
             assert_eq!(files.contains_key(&format!("{name}/Dockerfile")), is_built, "{name}");
@@ -30,7 +32,7 @@ fn every_component_has_a_starter_without_a_gap() {
             assert_eq!(files["README.md"].contains(&says), is_built, "{}", files["README.md"]);
             assert_eq!(files.contains_key(&format!("{name}/README.md")), is_built, "{name}");
             for (path, text) in &files {
-                for word in ["{{project}}", "{{part}}", "{{driver}}", "{{prepare}}"] {
+                for word in ["{{project}}", "{{part}}", "{{driver}}", "{{prepare}}", "{{broker}}"] {
                     assert!(!text.contains(word), "{path}: {word}");
                 }
             }
@@ -62,6 +64,27 @@ fn a_starter_talks_to_the_add_on_that_was_chosen() {
     }
     let json = &made(&["nodejs"], &["redis", "postgres"])["nodejs/package.json"];
     assert!(json.contains("\"redis\": ") && !json.contains("\"pg\": "), "{json}");
+}
+
+#[test]
+fn a_starter_sends_and_receives_over_the_broker_that_was_chosen() {
+    for (component, path, packages) in [
+        ("nodejs", "src/messages.js", ["@nats-io/transport-node", "amqplib"]),
+        ("fastapi", "src/messages.py", ["nats-py", "aio-pika"]),
+    ] {
+        assert!(!made(&[component], &["redis"]).contains_key(&format!("{component}/{path}")), "{component}");
+        for ((addon, name), package) in [("nats", "NATS"), ("rabbitmq", "RabbitMQ")].into_iter().zip(packages) {
+            for addons in [&[addon][..], &[addon, "redis"]] {
+                let files = made(&[component], addons);
+                assert!(files[&format!("{component}/{path}")].contains(name), "{component} {addon}");
+                let listed =
+                    files.iter().find(|(path, _)| path.ends_with("package.json") || path.ends_with("requirements.txt"));
+                let listed = listed.unwrap().1;
+                assert!(listed.contains(package) && listed.contains("redis") == (addons.len() == 2), "{listed}");
+            }
+        }
+    }
+    assert!(!made(&["hono"], &["nats"]).keys().any(|path| path.contains("messages")), "it has no piece for it");
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct StarterCode {
     pub visits: Option<String>,
     /// How the list of packages is written that `{{driver}}` stands in.
     pub driver: Option<String>,
+    /// The file that sends and receives messages, where a broker is chosen; what else differs then is in the package's folder `messages`.
+    pub messages: Option<String>,
 }
 
 /// Reads a package's manifest.
@@ -393,8 +395,10 @@ impl<'a> Reader<'a> {
         let visits = given.text("visits")?;
         let visits = visits.map(|(path, at)| self.inside(at, "visits", &path)).transpose()?;
         let driver = given.text("driver")?.map(|(text, _)| text);
+        let messages = given.text("messages")?;
+        let messages = messages.map(|(path, at)| self.inside(at, "messages", &path)).transpose()?;
         given.finish()?;
-        Ok(Some(StarterCode { language, visits, driver }))
+        Ok(Some(StarterCode { language, visits, driver, messages }))
     }
 
     fn command(self, fields: &mut Fields<'a>, key: &'static str) -> Result<Vec<String>> {
