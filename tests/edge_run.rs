@@ -9,12 +9,12 @@ use boathouse::observed::{Container, InFlight, Phase};
 use boathouse::stack::{Component, Files, Origin, Stack};
 use boathouse::state::App;
 use boathouse_types::{
-    DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source, TlsMode, Trigger,
+    DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source, TlsMode,
 };
 
 use crate::edge_acme::{open, status_and_text, wait_for};
 use crate::edge_support::{Backend, PATIENCE, backend, text};
-use crate::harness::free_port;
+use crate::harness::{by_hand, free_port};
 
 fn component(identifier: &str, files: Option<Files>) -> Component {
     let origin = Origin::Folder { folder: ".".to_owned() };
@@ -42,17 +42,8 @@ fn go_live(app: &App, id: DeploymentId, backend: &Backend, digest: &str) -> (Rel
         components: vec![component("web", Some(files)), component("api", None)],
         addons: Vec::new(),
     };
-    let trigger: Trigger = serde_json::from_value(serde_json::json!({"kind": "manual"})).unwrap();
-    let new = release::NewRow {
-        trigger: &trigger,
-        actor: "test",
-        source: &Source::Upload,
-        reference: None,
-        upload: None,
-        no_cache: false,
-    };
     let release = app.db.write_blocking(|tx| {
-        let release = release::create(tx, id, &new)?;
+        let release = release::create(tx, id, &by_hand())?;
         release::transition(tx, release, ReleaseState::Queued, ReleaseState::Building)?;
         release::set_manifest(tx, release, &stack)?;
         release::set_digest(tx, release, &"web".parse().unwrap(), Serves::Files, digest)?;

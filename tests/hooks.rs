@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::api_desk::Desk;
-use crate::harness::{Client, GitHost, GitHttp, GitRepo, Server, at, decided, deliveries, seconds, wait_for};
+use crate::harness::{Client, GitHost, Hosted, Server, at, decided, deliveries, seconds, wait_for};
 
 const SITES: &str = "components:\n  - {identifier: web, static: .}\n  - {identifier: docs, static: ., watch: [\"docs/**\", \"!**/*.txt\"]}\n";
 
@@ -20,28 +20,23 @@ fn file(path: &str, text: &str) -> Vec<(String, Vec<u8>)> {
     vec![(path.to_owned(), text.as_bytes().to_vec())]
 }
 
-/// A project whose code is at a git host that knows its hook, with a first release.
+/// A project at a git host, whose deliveries are counted.
 struct World {
-    server: Server,
-    local: Client,
-    repo: GitRepo,
-    remote: GitHttp,
-    host: GitHost,
+    hosted: Hosted,
     told: std::cell::Cell<u32>,
+}
+
+impl std::ops::Deref for World {
+    type Target = Hosted;
+    fn deref(&self) -> &Hosted {
+        &self.hosted
+    }
 }
 
 impl World {
     async fn new() -> Self {
-        let server = Server::start().await;
-        let local = server.local();
-        let repo = GitRepo::new(&files("one"));
-        let remote = GitHttp::serve(&repo);
-        let source = Source::Git { url: remote.url().parse().unwrap(), branch: None, folder: None };
-        local.create_project("shop", &source).await;
-        let release = local.deploy("shop").await;
-        local.must_be_live(release).await;
-        let host = GitHost::with_hook(&local, "shop", &remote.url()).await;
-        Self { server, local, repo, remote, host, told: std::cell::Cell::new(0) }
+        let hosted = Hosted::new(Server::start().await, &files("one")).await;
+        Self { hosted, told: std::cell::Cell::new(0) }
     }
 
     /// Commits and tells of it; what was decided about `production`.
@@ -54,13 +49,11 @@ impl World {
     async fn tell(&self, reference: &str, sha: &str) -> Delivery {
         self.told.set(self.told.get() + 1);
         let payload = self.host.payload(reference, &"1".repeat(40), sha);
-        let answer = self.host.tell(&format!("told-{}", self.told.get()), "push", &payload).await;
-        assert_eq!(answer.status, 202, "{}", answer.text());
-        decided(&self.local, "shop").await
+        self.hosted.tell(&format!("told-{}", self.told.get()), "push", &payload).await
     }
 
     async fn releases(&self) -> Vec<Release> {
-        self.local.read(&format!("{}/releases", at("shop", "production"))).await
+        self.hosted.releases("production").await
     }
 }
 
@@ -156,7 +149,7 @@ async fn branches_tags_and_nothing_by_itself() {
 
 #[tokio::test]
 async fn a_remote_that_is_away_is_told_by_the_release() {
-    let world = World::new().await;
+    let world = World::new().await.hosted;
     let (host, local) = (world.host, world.local);
     drop(world.remote);
     // The branch is named, so it is known who follows it.
@@ -268,7 +261,7 @@ async fn who_knows_no_secret_cannot_fill_the_log_or_stop_the_others() {
 
 #[tokio::test]
 async fn a_hook_and_its_secrets_over_the_command_line() {
-    let world = World::new().await;
+    let world = World::new().await.hosted;
     let server = &world.server;
     let shown: Hook = server.cli(&["hook", "show", "--project", "shop", "--json"]).await.json();
     assert_eq!(shown.url, server.url("boathouse.localhost", "/api/v1/hooks/shop"));

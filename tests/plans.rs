@@ -7,11 +7,11 @@ use boathouse::observed::{Container, InFlight, Phase};
 use boathouse::stack::{Component, Origin, Stack};
 use boathouse_types::{
     ContainerConfig, DeploymentId, DeploymentStage, ErrorKind, Identifier, NewPlan, Plan, PlanAction, PlanKind,
-    ReleaseId, ReleaseState, Serves, Source, Trigger,
+    ReleaseId, ReleaseState, Serves, Source,
 };
 
 use crate::api_desk::Desk;
-use crate::harness::{Client, GitHttp, GitRepo, Server, at, tar_gz, upload};
+use crate::harness::{Client, GitHttp, GitRepo, Server, at, by_hand, tar_gz, upload};
 
 fn files(files: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
@@ -94,19 +94,10 @@ pub fn live(desk: &Desk) -> (DeploymentId, ReleaseId) {
     let web: Identifier = "web".parse().unwrap();
     let origin = Origin::Image { image: "web:1".parse().unwrap() };
     let stack = Stack { name: None, components: vec![Component::new(web.clone(), origin)], addons: Vec::new() };
-    let trigger: Trigger = serde_json::from_value(serde_json::json!({"kind": "manual"})).unwrap();
-    let new = release::NewRow {
-        trigger: &trigger,
-        actor: "test",
-        source: &Source::Upload,
-        reference: None,
-        upload: None,
-        no_cache: false,
-    };
     let made = desk.app.db.write_blocking(|tx| {
         let id = project::create(tx, &"shop".parse().unwrap(), &Source::Upload)?;
         let id = deployment::create(tx, id, &"production".parse().unwrap(), DeploymentStage::Production, None)?;
-        let release = release::create(tx, id, &new)?;
+        let release = release::create(tx, id, &by_hand())?;
         release::transition(tx, release, ReleaseState::Queued, ReleaseState::Building)?;
         release::set_manifest(tx, release, &stack)?;
         release::set_digest(tx, release, &web, Serves::Container, BUILT)?;

@@ -4,7 +4,7 @@ use boathouse_types::*;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, GitHost, GitHttp, GitRepo, Server, at, decided, seconds, wait_for};
+use crate::harness::{Hosted, Server, at, decided, seconds, wait_for};
 
 const SITE: &str = "components:\n  - {identifier: web, static: .}\n";
 
@@ -13,25 +13,24 @@ fn file(path: &str, text: &str) -> (String, Vec<u8>) {
 }
 
 /// A project with previews whose code is at a git host.
-struct World {
-    server: Server,
-    local: Client,
-    repo: GitRepo,
-    remote: GitHttp,
-    host: GitHost,
+struct World(Hosted);
+
+impl std::ops::Deref for World {
+    type Target = Hosted;
+    fn deref(&self) -> &Hosted {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Hosted {
+        &mut self.0
+    }
 }
 
 impl World {
     async fn new(server: Server) -> Self {
-        let local = server.local();
-        let repo = GitRepo::new(&[file("boathouse.yaml", SITE), file("web/index.html", "main")]);
-        let remote = GitHttp::serve(&repo);
-        let source = Source::Git { url: remote.url().parse().unwrap(), branch: None, folder: None };
-        local.create_project("shop", &source).await;
-        let release = local.deploy("shop").await;
-        local.must_be_live(release).await;
-        let host = GitHost::with_hook(&local, "shop", &remote.url()).await;
-        Self { server, local, repo, remote, host }
+        Self(Hosted::new(server, &[file("boathouse.yaml", SITE), file("web/index.html", "main")]).await)
     }
 
     fn branch(&self, name: &str, text: &str) -> String {
@@ -50,11 +49,6 @@ impl World {
             "repository": { "clone_url": self.remote.url() } })
     }
 
-    async fn tell(&self, id: &str, event: &str, payload: &Value) -> Delivery {
-        assert_eq!(self.host.tell(id, event, payload).await.status, 202);
-        decided(&self.local, "shop").await
-    }
-
     async fn previews(&self) -> Vec<Preview> {
         self.local.read("/api/v1/projects/shop/previews").await
     }
@@ -66,10 +60,6 @@ impl World {
             (self.server.visit(&host, "/").await.text() == text).then_some(())
         })
         .await;
-    }
-
-    async fn releases(&self, deployment: &str) -> Vec<Release> {
-        self.local.read(&format!("{}/releases", at("shop", deployment))).await
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boathouse::config::ServeArgs;
-use boathouse::db::release::NewRow;
 use boathouse::db::{Transaction, deployment, object, project, release, volume};
 use boathouse::docker::Containers;
 use boathouse::observed::{Container, Phase};
@@ -14,14 +13,13 @@ use boathouse::serve;
 use boathouse::stack::{Component, Origin, Stack, Volume};
 use boathouse::state::App;
 use boathouse::supervisor::Supervisor;
-use boathouse_types::{
-    DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger,
-};
+use boathouse_types::{DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::engine_support::PATIENCE;
+use crate::harness::by_hand;
 
 #[derive(Parser)]
 struct Flags {
@@ -111,15 +109,7 @@ impl Stage {
     pub async fn release(&self, plan: Plan) -> ReleaseId {
         let (deployment, instance, key) = (self.deployment, self.app.instance.clone(), self.app.key.clone());
         let made = self.app.db.write(move |tx| {
-            let new = NewRow {
-                trigger: &Trigger::Manual,
-                actor: "test",
-                source: &Source::Upload,
-                reference: None,
-                upload: None,
-                no_cache: false,
-            };
-            let id = release::create(tx, deployment, &new)?;
+            let id = release::create(tx, deployment, &by_hand())?;
             let number = release::by_id(tx, id)?.number;
             let stack = Stack { name: None, components: plan.components, addons: plan.addons };
             release::transition(tx, id, ReleaseState::Queued, ReleaseState::Building)?;
