@@ -14,7 +14,7 @@ use wasm_bindgen_cli_support::{Bindgen, Output};
 
 use parts::Parts;
 
-mod common;
+mod shared;
 mod parts;
 
 /// What any first visit may load, compressed: the frame and the page that it opens.
@@ -69,7 +69,7 @@ fn pack(wasm: &Path, frontend: &Path, site: &mut Site) -> Result<()> {
         .remove_producers_section(true)
         .generate_output()
         .context("the compiled console has no usable bindings")?;
-    common::unmark(bindings.wasm_mut());
+    shared::unmark(bindings.wasm_mut());
     let wasm_name = site.add_hashed("boathouse", "wasm", &bindings.wasm_mut().emit_wasm())?;
     let js = parts.link(&place_snippets(&bindings, site)?, &place_parts(&parts, site)?)?;
     let js_name = site.add_hashed("boathouse", "js", spare(&js).as_bytes())?;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use walrus::ModuleConfig;
 use wasm_split_cli_support::{Options, SplitWasm, transform};
 
-use crate::common::Common;
+use crate::shared::Common;
 
 /// The module that the bindings import the loaders from; it never becomes a file.
 const LINK: &str = "./parts.js";
