@@ -262,7 +262,11 @@ async fn an_upload_becomes_live_is_replaced_and_rolled_back_to() {
     let steps: Vec<String> = of_two.steps.iter().map(ToString::to_string).collect();
     assert!(steps.iter().any(|step| step.contains("SECRET") && !step.contains("release-one")), "{steps:#?}");
     assert!(steps.iter().any(|step| step.contains(&first[..12]) && step.contains(" instead of ")), "{steps:#?}");
-    assert!(of_two.sizes.iter().all(|part| part.from_bytes > Some(1) && part.to_bytes > Some(1)), "{:#?}", of_two.sizes);
+    assert!(
+        of_two.sizes.iter().all(|part| part.from_bytes > Some(1) && part.to_bytes > Some(1)),
+        "{:#?}",
+        of_two.sizes
+    );
     let events = world.app.db.read(|c| event::before(c, None, &event::Of::default(), 100)).await.unwrap();
     for kind in ["release.queued", "release.building", "release.starting", "release.live", "release.finished"] {
         assert!(events.iter().any(|event| event.kind == kind && event.release == Some(3)), "{kind}");

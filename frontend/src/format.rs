@@ -10,12 +10,14 @@ const DAY: i64 = 24 * HOUR;
 /// How long ago, or ahead: "just now", "5 min ago", "in 89 days".
 pub fn relative(at: Millis, now: Millis) -> String {
     let distance = (now - at).abs();
+    // What was set to end in 7 days does so in 7 days, also a second later.
+    let whole = |unit: i64| if at > now { (distance + unit / 2) / unit } else { distance / unit };
     let amount = match distance {
         d if d < 10 * SECOND => return "just now".to_owned(),
-        d if d < MINUTE => format!("{} s", d / SECOND),
-        d if d < HOUR => format!("{} min", d / MINUTE),
-        d if d < DAY => format!("{} h", d / HOUR),
-        d => plural((d / DAY) as u64, "day"),
+        d if d < MINUTE => format!("{} s", whole(SECOND)),
+        d if d < HOUR => format!("{} min", whole(MINUTE)),
+        d if d < DAY => format!("{} h", whole(HOUR)),
+        _ => plural(whole(DAY) as u64, "day"),
     };
     if at <= now { format!("{amount} ago") } else { format!("in {amount}") }
 }
@@ -210,6 +212,9 @@ mod tests {
             (7_300_000, "2 h ago"),
             (DAY, "1 day ago"),
             (-90 * DAY, "in 90 days"),
+            (-7 * DAY + 2_000, "in 7 days"),
+            (7 * DAY - 2_000, "6 days ago"),
+            (-2 * HOUR + MINUTE, "in 2 h"),
         ];
         for (ago, expected) in table {
             assert_eq!(relative(now - ago, now), expected);
