@@ -6,6 +6,7 @@ mod analyze;
 mod away;
 mod cancel;
 mod catalog;
+mod commands;
 mod develop;
 mod environment;
 mod events;

@@ -68,10 +68,10 @@ fn story(point: &str) -> Story {
 }
 
 /// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`, `addons_upgrade`, `addons_apart`,
-/// `stack_push`, `catalog_sources`, `hooks_crash`, `previews`, `commit_status`, `image_archives`, `folders`.
+/// `stack_push`, `catalog_sources`, `hooks_crash`, `previews`, `commit_status`, `image_archives`, `folders`, `runs`.
 fn is_elsewhere(point: &str) -> bool {
     let mut kinds =
-        "restart. rotate. migrate. clone.dumped push. catalog. hook. preview. status. load. folder.".split(' ');
+        "restart. rotate. migrate. clone.dumped push. catalog. hook. preview. status. load. folder. run.".split(' ');
     kinds.any(|kind| point.starts_with(kind))
 }
 

@@ -21,6 +21,7 @@ pub mod release;
 pub mod hook;
 mod images;
 mod watched;
+mod run;
 pub mod outgoing;
 pub mod lifecycle;
 pub mod supervisor;

@@ -20,7 +20,7 @@ use crate::state::{App, Inner, Pokes};
 use crate::supervisor::Supervisor;
 use crate::task::Tasks;
 use crate::{
-    addon, api, clock, edge, hook, images, lifecycle, logs, memory, notify, release, supervisor, trace, watched,
+    addon, api, clock, edge, hook, images, lifecycle, logs, memory, notify, release, run, supervisor, trace, watched,
 };
 
 /// Requests under way get this long at shutdown.
@@ -62,6 +62,7 @@ async fn serve(config: ServeArgs) -> Result<()> {
     hook::start(&app);
     images::start(&app, engine.clone())?;
     watched::start(&app);
+    run::start(&app, engine.clone());
     lifecycle::start(&app, engine);
     memory::start(&app);
     let (http, https) = edge.addresses();
@@ -103,6 +104,7 @@ pub fn open(config: ServeArgs) -> Result<App> {
         paths,
         db,
         logs,
+        runs: run::Live::default(),
         key,
         observed: Observed::new(),
         mirrors: crate::git::Mirrors::default(),

@@ -9,6 +9,7 @@ use crate::db::Db;
 use crate::git::Mirrors;
 use crate::logs::Logs;
 use crate::observed::Observed;
+use crate::run::Live;
 use crate::secret::SecretKey;
 use crate::task::{Poke, Tasks};
 
@@ -35,8 +36,10 @@ pub struct Inner {
     pub mirrors: Mirrors,
     /// How many sources are looked at without a release at the same time.
     pub looks: tokio::sync::Semaphore,
-    /// Logs of releases and deployments.
+    /// Logs of releases, deployments and runs.
     pub logs: Logs,
+    /// Runs that have not ended.
+    pub runs: Live,
     /// Wakes the reconcilers.
     pub pokes: Pokes,
     /// The background tasks.
@@ -62,6 +65,8 @@ pub struct Pokes {
     pub images: Poke,
     /// Folders that deployments follow.
     pub folders: Poke,
+    /// Commands in containers.
+    pub run: Poke,
     /// Changes of code.
     pub code: Poke,
     /// The copies of clones.

@@ -11,6 +11,7 @@ mod preview;
 mod lifecycle;
 mod plan;
 mod project;
+mod run;
 mod stack;
 mod upload;
 

@@ -114,6 +114,11 @@ pub fn folder() -> Loaded {
 }
 
 #[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn commands() -> Loaded {
+    Ok(|| view! { <pages::Commands/> }.into_any())
+}
+
+#[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn previews() -> Loaded {
     Ok(|| view! { <pages::PreviewsSection/> }.into_any())
 }

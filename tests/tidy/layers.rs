@@ -25,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("task", &[]),
     ("memory", &["state", "task"]),
     // One fetch per mirror at a time, whoever asks: a release, or somebody who looks.
-    ("state", &["config", "db", "git", "logs", "observed", "secret", "task"]),
+    ("state", &["config", "db", "git", "logs", "observed", "run", "secret", "task"]),
     ("snapshot", &["db", "docker", "secret", "stack"]),
     // What is in Git LFS is asked for over HTTP.
     ("git", &["config", "outgoing", "secret", "stack"]),
@@ -46,6 +46,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // What is sent of a folder is what `boathouse dev` sends of it.
     ("watched", &["chunks", "db", "fault", "folder", "release", "state"]),
     ("images", &["db", "docker", "outgoing", "release", "secret", "stack", "state"]),
+    // A command runs in, or beside, what the supervisor wants to run.
+    ("run", &["config", "db", "docker", "fault", "logs", "snapshot", "state", "supervisor"]),
     ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),
     (
         "supervisor",
@@ -72,6 +74,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "observed",
             "port",
             "release",
+            "run",
             "secret",
             "snapshot",
             "stack",
@@ -104,6 +107,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "notify",
             "observed",
             "release",
+            "run",
             "secret",
             "state",
             "supervisor",

@@ -35,4 +35,6 @@ id! {
     EventId;
     /// A delivery's row.
     DeliveryId;
+    /// A run's row; people see its `number`, which counts per deployment.
+    RunId;
 }

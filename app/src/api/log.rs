@@ -1,4 +1,4 @@
-//! `…/releases/{number}/log` and `…/deployments/{deployment}/logs`: as a list, or as they are written.
+//! `…/releases/{number}/log`, `…/runs/{number}/log` and `…/deployments/{deployment}/logs`: as a list, or as they are written.
 
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::deployment::At;
 use super::release::AtRelease;
+use super::run::AtRun;
 use super::sse::{self, Message};
 use crate::auth::Actor;
 use crate::error::Result;
@@ -65,6 +66,25 @@ pub async fn of_containers(
         None => before_first(&app.logs.tail(id, component.clone(), tail).await?),
     };
     Ok(sse::answer(&app, actor, messages(app.logs.follow_containers(id, component, after))))
+}
+
+pub async fn of_run(
+    app: Data<App>,
+    actor: Actor,
+    at: Path<AtRun>,
+    range: Query<Range>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let row = app.db.read(move |connection| at.find(connection)).await?;
+    if sse::is_wanted(&request) {
+        let after = sse::resume_after(&request, range.after).unwrap_or(0);
+        return Ok(sse::answer(&app, actor, messages(app.logs.follow_run(&row, after))));
+    }
+    let lines = match range.tail {
+        Some(tail) => app.logs.end_of_run(&row, tail.min(LIMIT)).await?,
+        None => app.logs.read_run(&row, range.after.unwrap_or(0), LIMIT).await?,
+    };
+    Ok(HttpResponse::Ok().json(lines))
 }
 
 /// The id after which the first of these lines comes.

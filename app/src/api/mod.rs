@@ -38,6 +38,7 @@ mod registry;
 mod release;
 mod resources;
 mod route;
+mod run;
 mod session;
 mod setup;
 mod shared;

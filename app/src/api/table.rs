@@ -7,8 +7,8 @@ use super::route::{Need, Route, route};
 use super::{
     addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, env,
     environment, event, folder, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, preview,
-    project, registry, release, resources, session, setup, shared, stack, stack_push, status, system, token, upload,
-    user, volume,
+    project, registry, release, resources, run, session, setup, shared, stack, stack_push, status, system, token,
+    upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -27,6 +27,7 @@ const DEPLOYMENT: &str = "/projects/{project}/deployments/{deployment}";
 const RELEASES: &str = "/projects/{project}/deployments/{deployment}/releases";
 const ENV: &str = "/projects/{project}/deployments/{deployment}/env";
 const RESOURCES: &str = "/projects/{project}/deployments/{deployment}/resources";
+const RUNS: &str = "/projects/{project}/deployments/{deployment}/runs";
 const IMAGES: &str = "/projects/{project}/deployments/{deployment}/images";
 const WATCH: &str = "/projects/{project}/deployments/{deployment}/images/{component}/watch";
 const FOLDER: &str = "/projects/{project}/deployments/{deployment}/folder";
@@ -47,7 +48,7 @@ const ARCHIVES: &[&str] = &["application/x-tar", "application/gzip", "applicatio
 /// All routes, in the order of the document.
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
-    [access(), building(), projects(), hooks(), deployments(), releases(), settings(), instance()].into_iter().flatten().collect()
+    [access(), building(), projects(), hooks(), deployments(), releases(), runs(), settings(), instance()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -197,6 +198,22 @@ fn releases() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/releases/{number}/rollback", MEMBER, release::roll_back).says("Make a new release of an earlier one's manifest, images and environment").answers::<Release>().with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/releases/{number}/log", VIEWER, log::of_release).says("The pipeline's log")
             .query(&[("after", "Go on after this line's id."), ("tail", "Only the last lines.")]).streams::<LogLine>(),
+    ]
+}
+
+#[rustfmt::skip]
+fn runs() -> Vec<Route> {
+    vec![
+        route(GET, RUNS, VIEWER, run::list).says("Commands that were run, newest first; the newest 50 are kept").query(&[("before", "Only numbers below this."), ("limit", "At most so many; 20 where absent, at most 200.")]).answers_many::<Run>(),
+        route(POST, RUNS, MEMBER, run::create).says("Run a command in a component or an add-on; with `attach` it begins once somebody reads `…/output`").takes::<NewRun>().answers::<Run>().with_status(202),
+        route(GET, "/projects/{project}/deployments/{deployment}/runs/{number}", VIEWER, run::get).says("One run, and how it ended").answers::<Run>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/runs/{number}/cancel", MEMBER, run::cancel).says("End a command: SIGTERM, and SIGKILL after 10 s").answers::<Run>().with_status(202),
+        route(GET, "/projects/{project}/deployments/{deployment}/runs/{number}/log", VIEWER, log::of_run).says("What a command wrote, secrets masked; nothing where somebody took part in it")
+            .query(&[("after", "Go on after this line's id."), ("tail", "Only the last lines.")]).streams::<LogLine>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/runs/{number}/output", MEMBER, run::output).says("What an attached command writes, as server-sent events `stdout` and `stderr` (`RunOutput`), then `end`; it begins with that, for whoever asked for it alone, once; whoever closes the stream has hung up").streams::<RunOutput>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/runs/{number}/input", MEMBER, run::input).says("Bytes for the standard input of an attached command, at most 128 KiB; 503 where it reads none for 20 s: send the same again")
+            .query(&[("at", "How many bytes came before these; what came already is left out."), ("end", "`true`: the input ends with these bytes.")]).takes_bytes(&["application/octet-stream"]).with_status(204),
+        route(PUT, "/projects/{project}/deployments/{deployment}/runs/{number}/terminal", MEMBER, run::resize).says("The size of an attached command's terminal").takes::<TerminalSize>().with_status(204),
     ]
 }
 

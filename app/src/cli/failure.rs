@@ -53,6 +53,11 @@ impl Failure {
         Self { code: RELEASE_FAILED, ..Self::new(ErrorKind::Conflict, message) }
     }
 
+    /// A command of somebody else's that has said itself why: its exit code, and nothing is printed.
+    pub fn silent(code: u8) -> Self {
+        Self { code, ..Self::new(ErrorKind::Conflict, "") }
+    }
+
     /// A file that is wrong: the message is lines of `FILE:LINE:COLUMN: MESSAGE`, which programs read.
     pub fn located(body: ErrorBody) -> Self {
         Self { code: FILE_IS_WRONG, body, located: true }

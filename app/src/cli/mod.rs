@@ -49,6 +49,8 @@ mod resources;
 mod restart;
 mod restore;
 mod rollback;
+mod run;
+mod runs;
 mod schema;
 mod serve;
 mod setup;
@@ -59,6 +61,7 @@ mod status;
 mod stop;
 mod system;
 mod tasks;
+mod terminal;
 mod token;
 mod undelete;
 mod upgrade;
@@ -153,6 +156,8 @@ enum Command {
     Volume(volume::Args),
     Addon(addon::Args),
     Logs(logs::Args),
+    Run(run::Args),
+    Runs(runs::Args),
     Events(events::Args),
     Env(env::Args),
     Domain(domain::Args),
@@ -250,6 +255,8 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Volume(args) => volume::run(args, context).await,
         Command::Addon(args) => addon::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
+        Command::Run(args) => run::run(args, context).await,
+        Command::Runs(args) => runs::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
         Command::Plan(args) => plan::run(args, context).await,

@@ -72,6 +72,9 @@ impl Output {
     /// The failure, and the exit code for it.
     pub fn failure(self, failure: &Failure) -> ExitCode {
         let envelope = ApiError { error: failure.body.clone() };
+        if failure.body.message.is_empty() {
+            return ExitCode::from(failure.code);
+        }
         if self.json {
             self.note(&serde_json::to_string(&envelope).unwrap_or_default());
         } else {

@@ -45,6 +45,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0035_previews", include_str!("../../../migrations/0035_previews.sql")),
     ("0036_sizes", include_str!("../../../migrations/0036_sizes.sql")),
     ("0037_watched_folders", include_str!("../../../migrations/0037_watched_folders.sql")),
+    ("0038_runs", include_str!("../../../migrations/0038_runs.sql")),
 ];
 
 /// Brings the file to this binary's schema.

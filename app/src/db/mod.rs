@@ -29,6 +29,7 @@ pub mod registry;
 pub mod release;
 pub mod resources;
 pub mod rotation;
+pub mod run;
 pub mod session;
 pub mod setting;
 pub mod shared;

@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
 use super::subnet::Subnet;
 use super::{
-    BuildRequest, ContainerSpec, Containers, Credentials, EngineEvent, EngineInfo, ExecEnd, ExecSpec, ImageInfo,
-    Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, Summary, VolumeInfo, VolumeSpec,
+    Attached, BuildRequest, Command, ContainerSpec, Containers, Credentials, Ending, EngineEvent, EngineInfo, ExecEnd,
+    ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, Session, Streams,
+    Summary, VolumeInfo, VolumeSpec,
 };
 
 /// Added to a container's own grace before we give up on a stop.
@@ -186,6 +187,35 @@ impl Containers for Engine {
         Box::pin(super::exec::run(self, container, spec, input, output))
     }
 
+    fn prepare<'a>(
+        &'a self,
+        container: &'a str,
+        command: &'a Command,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<String>> {
+        Box::pin(super::attached::prepare(self, container, command, streams))
+    }
+
+    fn create_with<'a>(&'a self, spec: &'a ContainerSpec, streams: Streams) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::attached::create(self, spec, streams))
+    }
+
+    fn attach<'a>(&'a self, attached: &'a Attached, streams: Streams) -> BoxFuture<'a, Result<Session>> {
+        Box::pin(super::attached::attach(self, attached, streams))
+    }
+
+    fn resize<'a>(&'a self, attached: &'a Attached, columns: u16, rows: u16) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::attached::resize(self, attached, columns, rows))
+    }
+
+    fn ended<'a>(&'a self, attached: &'a Attached) -> BoxFuture<'a, Result<i64>> {
+        Box::pin(super::attached::ended(self, attached))
+    }
+
+    fn end<'a>(&'a self, attached: &'a Attached, ending: Ending) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::attached::end(self, attached, ending))
+    }
+
     fn free_subnet<'a>(&'a self, reserved: &'a [Subnet]) -> BoxFuture<'a, Result<Subnet>> {
         Box::pin(super::network::free_subnet(self, reserved))
     }
@@ -196,6 +226,10 @@ impl Containers for Engine {
 
     fn connect<'a>(&'a self, network: &'a str, container: &'a str, aliases: &'a [String]) -> BoxFuture<'a, Result<()>> {
         Box::pin(super::network::connect(self, network, container, aliases))
+    }
+
+    fn disconnect<'a>(&'a self, network: &'a str, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(super::network::disconnect(self, network, container))
     }
 
     fn remove_network<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>> {

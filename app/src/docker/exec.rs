@@ -13,7 +13,7 @@ use super::{DockerError, ErrorKind, Result};
 
 /// How much of standard error is kept: its end says why.
 const STDERR: usize = 8 * 1024;
-/// How often we ask how a command ended whose output is at its end.
+/// When we ask first how a command ended whose output is at its end; then after longer and longer pauses.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A command.
@@ -108,14 +108,16 @@ async fn attached(
 }
 
 /// Its output may be at its end a moment before the engine knows its code.
-async fn code(engine: &Engine, what: &str, id: &str) -> Result<i64> {
+pub(super) async fn code(engine: &Engine, what: &str, id: &str) -> Result<i64> {
+    let mut pause = ASK_AGAIN;
     loop {
         let about =
             engine.call(what.to_owned(), QUERY_DEADLINE, |docker| async move { docker.inspect_exec(id).await }).await?;
         match about.exit_code {
             Some(code) if about.running != Some(true) => return Ok(code),
-            _ => tokio::time::sleep(ASK_AGAIN).await,
+            _ => tokio::time::sleep(pause).await,
         }
+        pause = super::attached::longer(pause);
     }
 }
 

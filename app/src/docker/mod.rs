@@ -4,6 +4,7 @@
 //! socket, [`Fake`] keeps everything in memory so that the logic above can be tested with injected faults.
 
 mod archive;
+mod attached;
 pub mod build;
 mod config;
 mod connection;
@@ -31,6 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 pub use archive::Owner;
+pub use attached::{Attached, Chunk, Command, Ending, Session, Streams};
 pub use build::{BuildLimits, BuildRequest, Builder, Proxy};
 pub use connection::{Engine, EngineInfo};
 pub use error::{BuildFailure, DockerError, ErrorKind};
@@ -59,6 +61,8 @@ pub mod labels {
     pub const RELEASE: &str = "boathouse.release";
     /// The component or add-on that the container is.
     pub const COMPONENT: &str = "boathouse.component";
+    /// The number of the run whose command the container is.
+    pub const RUN: &str = "boathouse.run";
 }
 
 /// A label that objects are selected by: key and value must both match.
@@ -140,12 +144,32 @@ pub trait Containers: Send + Sync {
         output: &'a mut (dyn AsyncWrite + Unpin + Send),
     ) -> BoxFuture<'a, Result<ExecEnd>>;
 
+    /// Makes a process in a container that runs, for [`Containers::attach`] to start; returns the engine's id of it.
+    fn prepare<'a>(
+        &'a self,
+        container: &'a str,
+        command: &'a Command,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<String>>;
+    /// Makes a container with streams, for [`Containers::attach`] and then [`Containers::start`]; the engine keeps none of its output.
+    fn create_with<'a>(&'a self, spec: &'a ContainerSpec, streams: Streams) -> BoxFuture<'a, Result<()>>;
+    /// The streams of a command; a process starts by that.
+    fn attach<'a>(&'a self, attached: &'a Attached, streams: Streams) -> BoxFuture<'a, Result<Session>>;
+    /// Tells a command the size of its terminal.
+    fn resize<'a>(&'a self, attached: &'a Attached, columns: u16, rows: u16) -> BoxFuture<'a, Result<()>>;
+    /// Waits for the end of a command, without a deadline: its exit code.
+    fn ended<'a>(&'a self, attached: &'a Attached) -> BoxFuture<'a, Result<i64>>;
+    /// Asks a command to end; one that is gone is a success.
+    fn end<'a>(&'a self, attached: &'a Attached, ending: Ending) -> BoxFuture<'a, Result<()>>;
+
     /// A subnet of our own pool that overlaps no network, no route of this machine and none of `reserved`.
     fn free_subnet<'a>(&'a self, reserved: &'a [subnet::Subnet]) -> BoxFuture<'a, Result<subnet::Subnet>>;
     /// Makes a network, or returns the one that has this name already. [`ErrorKind::NoSubnet`] when its range is taken.
     fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<NetworkInfo>>;
     /// Joins a container to one more network, under these names there; one that it has joined already is left as it is.
     fn connect<'a>(&'a self, network: &'a str, container: &'a str, aliases: &'a [String]) -> BoxFuture<'a, Result<()>>;
+    /// Parts a container from a network. One that is not in it is left as it is.
+    fn disconnect<'a>(&'a self, network: &'a str, container: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Removes a network. One that is gone is a success.
     fn remove_network<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<()>>;
     /// All networks that carry the label.

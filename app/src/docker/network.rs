@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest};
+use bollard::models::{
+    EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
@@ -134,6 +136,18 @@ pub(super) async fn connect(engine: &Engine, network: &str, container: &str, ali
         engine.call(what, CHANGE_DEADLINE, |docker| async move { docker.connect_network(network, body).await }).await;
     match joined {
         Err(error) if error.why.contains("already exists in network") => Ok(()),
+        other => other,
+    }
+}
+
+pub(super) async fn disconnect(engine: &Engine, network: &str, container: &str) -> Result<()> {
+    let body = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
+    let what = format!("part container {container} from network {network}");
+    let parted = engine
+        .call(what, CHANGE_DEADLINE, |docker| async move { docker.disconnect_network(network, body).await })
+        .await;
+    match parted {
+        Err(error) if error.is_not_found() || error.why.contains("is not connected to") => Ok(()),
         other => other,
     }
 }

@@ -2,11 +2,12 @@
 //! variables that name it replace a program's list instead of adding to it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::{Containers, DockerError, ErrorKind, Owner, Result};
+use super::{ContainerSpec, Containers, DockerError, ErrorKind, Owner, Result};
 
 /// Where the file is in a container that wants it.
 pub const PATH: &str = "/etc/boathouse-ca.pem";
@@ -27,7 +28,7 @@ const HOST_BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// Whether a variable of a container names the file.
-pub fn is_wanted(env: &BTreeMap<String, String>) -> bool {
+fn is_wanted(env: &BTreeMap<String, String>) -> bool {
     env.values().any(|value| value == PATH)
 }
 
@@ -43,8 +44,24 @@ pub async fn with_host_certificates(extra: &[u8]) -> Vec<u8> {
     extra.to_vec()
 }
 
+/// Brings them into a container that wants them, before each start: they may be others than the last time. `bundle` is the file of
+/// the settings.
+pub async fn prepare(engine: &dyn Containers, spec: &ContainerSpec, bundle: Option<&Path>) -> Result<()> {
+    if !is_wanted(&spec.env) {
+        return Ok(());
+    }
+    let extra = match bundle {
+        Some(path) => tokio::fs::read(path).await.map_err(|error| {
+            let why = format!("the extra CA certificates {} cannot be read: {error}", path.display());
+            DockerError::new(ErrorKind::Invalid, format!("start {}", spec.name), why).with_hint("Correct --ca-bundle.")
+        })?,
+        None => Vec::new(),
+    };
+    give(engine, &spec.name, &extra).await
+}
+
 /// Writes the file into a container, running or not; its programs may read it.
-pub async fn give(engine: &dyn Containers, container: &str, extra: &[u8]) -> Result<()> {
+async fn give(engine: &dyn Containers, container: &str, extra: &[u8]) -> Result<()> {
     let archive = archive(&with_host_certificates(extra).await);
     let archive = archive.map_err(|error| {
         DockerError::new(ErrorKind::Engine, format!("pack the certificates for {container}"), error.to_string())

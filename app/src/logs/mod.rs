@@ -9,9 +9,10 @@ mod redact;
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use boathouse_types::{DeploymentId, Identifier, LogLine, ReleaseId};
+use boathouse_types::{DeploymentId, Identifier, LogLine, ReleaseId, RunId};
 use futures_util::Stream;
 
 pub use collect::start;
@@ -21,6 +22,7 @@ pub use line::readable;
 pub use redact::Redactor;
 
 use crate::config::Paths;
+use crate::db::run::RunRow;
 use crate::db::{self, Db};
 use crate::error::Result;
 use journal::Shape;
@@ -29,6 +31,8 @@ use journal::Shape;
 const PIPELINE_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of the container logs of one deployment; the oldest go first.
 const CONTAINER_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of the output of one run.
+const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Container logs are removed in pieces of this size.
 const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -41,6 +45,7 @@ struct Inner {
     db: Db,
     releases: Open<ReleaseId>,
     deployments: Open<DeploymentId>,
+    runs: Open<RunId>,
 }
 
 /// Journals that somebody holds open: writers and readers of one log share one.
@@ -66,7 +71,7 @@ impl<K: Hash + Eq + Copy> Open<K> {
 impl Logs {
     /// The logs below a data directory.
     pub fn new(paths: Paths, db: Db) -> Self {
-        Self(Arc::new(Inner { paths, db, releases: Open::new(), deployments: Open::new() }))
+        Self(Arc::new(Inner { paths, db, releases: Open::new(), deployments: Open::new(), runs: Open::new() }))
     }
 
     /// The pipeline log of a release, for writing.
@@ -80,6 +85,49 @@ impl Logs {
         let folder = self.0.paths.logs().join(deployment.to_string());
         let shape = Shape::Rotating { segment: SEGMENT_BYTES, budget: CONTAINER_BYTES };
         self.0.deployments.get(deployment, || Journal::open(folder, shape))
+    }
+
+    /// The output of a run, for writing; beside its deployment's containers, with which it goes.
+    pub fn run(&self, row: &RunRow) -> Arc<Journal> {
+        self.run_of(row.deployment_id, row.id, row.run.number)
+    }
+
+    pub(crate) fn run_of(&self, deployment: DeploymentId, id: RunId, number: i64) -> Arc<Journal> {
+        let folder = self.run_folder(deployment, number);
+        self.0.runs.get(id, || Journal::open(folder, Shape::Single { limit: RUN_BYTES }))
+    }
+
+    fn run_folder(&self, deployment: DeploymentId, number: i64) -> PathBuf {
+        self.0.paths.logs().join(deployment.to_string()).join("runs").join(number.to_string())
+    }
+
+    /// Removes the output of a run.
+    pub async fn remove_run(&self, row: &RunRow) -> Result<()> {
+        let folder = self.run_folder(row.deployment_id, row.run.number);
+        blocking(move || match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// At most `limit` lines of a run's output after the line `after`.
+    pub async fn read_run(&self, row: &RunRow, after: i64, limit: usize) -> Result<Vec<LogLine>> {
+        let journal = self.run(row);
+        blocking(move || journal.after(after, limit)).await
+    }
+
+    /// The last `n` lines of a run's output, oldest first.
+    pub async fn end_of_run(&self, row: &RunRow, n: usize) -> Result<Vec<LogLine>> {
+        let journal = self.run(row);
+        blocking(move || journal.last(n, |_| true)).await
+    }
+
+    /// A run's output after the line `after`, then what is still to come, then [`LogEvent::End`].
+    pub fn follow_run(&self, row: &RunRow, after: i64) -> impl Stream<Item = Result<LogEvent>> + Send + use<> {
+        let (db, id) = (self.0.db.clone(), row.id);
+        let ended = async move { db.read(move |c| Ok(db::run::by_id(c, id)?.run.ended_at.is_some())).await };
+        follow::stream(self.run(row), after, None, Box::pin(ended))
     }
 
     /// At most `limit` lines of a release's pipeline after the line `after`.

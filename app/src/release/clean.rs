@@ -15,7 +15,7 @@ use super::{build, look, upload};
 use crate::db::deployment::DeploymentRow;
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{deployment, object, project, volume};
+use crate::db::{deployment, object, project, run, volume};
 use crate::docker::{Containers, ErrorKind};
 use crate::error::Result;
 use crate::fault;
@@ -117,7 +117,7 @@ async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRo
             let containers = object::containers(c)?.iter().any(|container| container.deployment_id == id);
             let network = object::networks(c)?.iter().any(|network| network.deployment_id == id);
             let volumes = !volume::of_deployment(c, id)?.is_empty();
-            let pending = release::pending(c, id)?.is_some();
+            let pending = release::pending(c, id)?.is_some() || run::has_container(c, id)?;
             let releases = release::of_deployment(c, id, None, usize::MAX >> 1)?;
             Ok((containers || network || volumes || pending, object::images_of(c, id)?, releases))
         })

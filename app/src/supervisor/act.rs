@@ -107,22 +107,10 @@ impl Supervisor {
             self.engine.connect(&siblings.network, &wanted.name, &siblings.aliases).await?;
             fault::point("container.joined");
         }
-        if wanted.spec.as_ref().is_ok_and(|spec| trust::is_wanted(&spec.env)) {
-            self.give_certificates(&wanted.name).await?;
+        if let Ok(spec) = &wanted.spec {
+            trust::prepare(&*self.engine, spec, self.app.config.ca_bundle.as_deref()).await?;
         }
         self.engine.start(&wanted.name).await
-    }
-
-    /// Before each start: they may be others than the last time.
-    async fn give_certificates(&self, name: &str) -> Result<(), DockerError> {
-        let extra = match &self.app.config.ca_bundle {
-            Some(path) => tokio::fs::read(path).await.map_err(|error| {
-                let why = format!("the extra CA certificates {} cannot be read: {error}", path.display());
-                DockerError::new(ErrorKind::Invalid, format!("start {name}"), why).with_hint("Correct --ca-bundle.")
-            })?,
-            None => Vec::new(),
-        };
-        trust::give(&*self.engine, name, &extra).await
     }
 
     /// A start that failed counts like an end. A container whose network was removed can never start again: the next

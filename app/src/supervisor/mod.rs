@@ -16,6 +16,7 @@ mod drain;
 mod health;
 mod jobs;
 mod observe;
+mod part;
 mod probe;
 mod restart;
 mod sizes;
@@ -27,6 +28,8 @@ use std::time::{Duration, Instant};
 use boathouse_types::EngineStatus;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
+
+pub use self::part::{Part, live_part};
 
 use self::backoff::Backoff;
 use self::jobs::Jobs;

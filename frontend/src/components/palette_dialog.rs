@@ -45,6 +45,7 @@ fn targets(projects: &[Project]) -> Vec<Target> {
                 ("", "deployment"),
                 ("releases", "releases"),
                 ("logs", "logs"),
+                ("commands", "commands"),
                 ("env", "environment"),
                 ("domains", "domains"),
                 ("addons", "add-ons"),

@@ -47,6 +47,7 @@ mod options;
 mod triggers;
 mod images;
 mod folder;
+mod commands;
 mod resources;
 mod reset_code;
 mod moving;
@@ -62,6 +63,7 @@ mod not_found;
 
 pub use addons::Addons;
 pub use catalog::CatalogPage;
+pub use commands::Commands;
 pub use container::Container;
 pub use deployment::*;
 pub use domains::Domains;

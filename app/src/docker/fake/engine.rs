@@ -14,9 +14,9 @@ use super::Fake;
 use super::state::{Container, carries, missing};
 use crate::docker::subnet::Subnet;
 use crate::docker::{
-    BuildRequest, ContainerSpec, Containers, Credentials, DockerError, EngineEvent, EngineInfo, ErrorKind, EventAction,
-    ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, RunState,
-    Summary, VolumeInfo, VolumeSpec,
+    Attached, BuildRequest, Command, ContainerSpec, Containers, Credentials, DockerError, Ending, EngineEvent,
+    EngineInfo, ErrorKind, EventAction, ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo,
+    NetworkSpec, Owner, Result, RunState, Session, Streams, Summary, VolumeInfo, VolumeSpec,
 };
 
 impl Containers for Fake {
@@ -174,6 +174,39 @@ impl Containers for Fake {
         })
     }
 
+    fn prepare<'a>(
+        &'a self,
+        container: &'a str,
+        command: &'a Command,
+        _streams: Streams,
+    ) -> BoxFuture<'a, Result<String>> {
+        let what = format!("{container} {}", command.argv.join(" "));
+        self.change("prepare", &what, None, |state| state.find(container).map(|found| found.id.clone()))
+    }
+
+    fn create_with<'a>(&'a self, spec: &'a ContainerSpec, _streams: Streams) -> BoxFuture<'a, Result<()>> {
+        self.change("create_with", &spec.name, None, |state| state.create(spec).map(drop))
+    }
+
+    /// Its commands write nothing and end at once.
+    fn attach<'a>(&'a self, _attached: &'a Attached, _streams: Streams) -> BoxFuture<'a, Result<Session>> {
+        self.query("attach", |_| {
+            Ok(Session { output: futures_util::stream::empty().boxed(), input: Box::new(tokio::io::sink()) })
+        })
+    }
+
+    fn resize<'a>(&'a self, _attached: &'a Attached, _columns: u16, _rows: u16) -> BoxFuture<'a, Result<()>> {
+        self.query("resize", |_| Ok(()))
+    }
+
+    fn ended<'a>(&'a self, _attached: &'a Attached) -> BoxFuture<'a, Result<i64>> {
+        self.query("ended", |_| Ok(0))
+    }
+
+    fn end<'a>(&'a self, attached: &'a Attached, ending: Ending) -> BoxFuture<'a, Result<()>> {
+        self.change("end", &format!("{attached:?} {ending:?}"), None, |_| Ok(()))
+    }
+
     fn free_subnet<'a>(&'a self, reserved: &'a [Subnet]) -> BoxFuture<'a, Result<Subnet>> {
         self.query("free_subnet", |state| state.free_subnet(reserved))
     }
@@ -213,6 +246,13 @@ impl Containers for Fake {
                 return Err(missing("network", network));
             }
             state.find_mut(container)?.joined.insert(network.to_owned());
+            Ok(())
+        })
+    }
+
+    fn disconnect<'a>(&'a self, network: &'a str, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.change("disconnect", network, None, |state| {
+            state.find_mut(container)?.joined.remove(network);
             Ok(())
         })
     }

@@ -1,0 +1,141 @@
+//! A run is asked for: what can be refused is refused before anything is recorded.
+
+use boathouse_types::{
+    Attach, Identifier, Intent, LONGEST_RUN_LIMIT_MS, MOST_ARGUMENT_BYTES, MOST_ARGUMENTS, NewRun,
+    SHORTEST_RUN_LIMIT_MS, Serves, USUAL_RUN_LIMIT_MS,
+};
+
+use super::live::Link;
+use crate::db::deployment::DeploymentRow;
+use crate::db::release::{self, ReleaseRow};
+use crate::db::run::{self, NewRow, RunRow};
+use crate::db::{Connection, Transaction};
+use crate::error::{Result, conflict, invalid, not_found, too_many_requests};
+use crate::fault;
+use crate::logs::Redactor;
+use crate::snapshot;
+use crate::state::App;
+
+/// Commands of one deployment at the same time.
+const AT_ONCE: usize = 8;
+/// Characters of what a terminal is called.
+const LONGEST_TERMINAL: usize = 40;
+
+/// Records the run and remembers its command; whoever calls pokes.
+pub fn request(
+    tx: &Transaction<'_>,
+    app: &App,
+    deployment: &DeploymentRow,
+    new: &NewRun,
+    actor: &str,
+) -> Result<RunRow> {
+    check_command(&new.argv)?;
+    let limit_ms = check_limit(new.limit_ms)?;
+    check_attach(new.attach.as_ref())?;
+    let live = running(tx, deployment)?;
+    let fresh = place(&live, &new.component, new.fresh)?;
+    if run::under_way(tx, deployment.id)? >= AT_ONCE {
+        return Err(too_many_requests(format!("{AT_ONCE} commands run in this deployment already"))
+            .hint("Wait for one to end, or cancel it: boathouse runs list, boathouse runs cancel NUMBER"));
+    }
+    let secrets = snapshot::secrets(tx, &app.key, &live)?;
+    let redactor = Redactor::new(secrets.iter().map(String::as_str));
+    let argv: Vec<String> = new.argv.iter().map(|argument| redactor.apply(argument.clone())).collect();
+    let attached = new.attach.is_some();
+    let row = NewRow { component: &new.component, argv: &argv, fresh, attached, actor, limit_ms };
+    let row = run::create(tx, deployment.id, &row)?;
+    app.runs.put(row.id, Link::new(new.argv.clone(), new.attach.clone(), actor.to_owned()));
+    fault::point("run.requested");
+    Ok(row)
+}
+
+fn check_command(argv: &[String]) -> Result<()> {
+    let hint = "Give a program and its arguments, as in: boathouse run web -- ls -l";
+    if argv.first().is_none_or(String::is_empty) {
+        return Err(invalid("there is no program to run").hint(hint));
+    }
+    if argv.len() > MOST_ARGUMENTS || argv.iter().map(String::len).sum::<usize>() > MOST_ARGUMENT_BYTES {
+        return Err(invalid(format!(
+            "the command is too long: {MOST_ARGUMENTS} arguments and {MOST_ARGUMENT_BYTES} bytes are the most"
+        ))
+        .hint("Send what is large to its standard input."));
+    }
+    if argv.iter().any(|argument| argument.contains('\0')) {
+        return Err(invalid("an argument holds a NUL character, which no program can be given").hint(hint));
+    }
+    Ok(())
+}
+
+fn check_limit(wanted: Option<i64>) -> Result<i64> {
+    let limit = wanted.unwrap_or(USUAL_RUN_LIMIT_MS);
+    if (SHORTEST_RUN_LIMIT_MS..=LONGEST_RUN_LIMIT_MS).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(invalid(format!("{limit} ms is no time limit of a run"))
+        .hint(format!("Give {SHORTEST_RUN_LIMIT_MS} to {LONGEST_RUN_LIMIT_MS} ms (a day).")))
+}
+
+fn check_attach(attach: Option<&Attach>) -> Result<()> {
+    let Some(terminal) = attach.and_then(|attach| attach.terminal.as_ref()) else { return Ok(()) };
+    let is_name = |name: &String| {
+        !name.is_empty()
+            && name.len() <= LONGEST_TERMINAL
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_+.".contains(c))
+    };
+    if !terminal.kind.as_ref().is_none_or(is_name) {
+        return Err(invalid("the kind of the terminal is no name").hint("Give what TERM holds, as in xterm-256color."));
+    }
+    Ok(())
+}
+
+fn running(connection: &Connection, deployment: &DeploymentRow) -> Result<ReleaseRow> {
+    if deployment.intent != Intent::Running {
+        return Err(conflict(format!("{}/{} is stopped", deployment.project, deployment.name))
+            .hint(format!("Start it: boathouse start -p {} -d {}", deployment.project, deployment.name)));
+    }
+    release::live(connection, deployment.id)?.ok_or_else(|| {
+        conflict(format!("nothing is live in {}/{}", deployment.project, deployment.name)).hint("Deploy it first.")
+    })
+}
+
+/// Whether it gets a container of its own.
+fn place(live: &ReleaseRow, part: &Identifier, fresh: Option<bool>) -> Result<bool> {
+    let stack = live.manifest.as_ref();
+    let Some(found) = stack.and_then(|stack| stack.find(part)) else {
+        let names = stack.iter().flat_map(|stack| stack.in_start_order()).map(|part| part.identifier.to_string());
+        return Err(not_found(format!("the live release has no component or add-on `{part}`"))
+            .hint(format!("It has: {}.", names.collect::<Vec<_>>().join(", "))));
+    };
+    if found.serves() != Serves::Container {
+        return Err(invalid(format!("`{part}` is files that are served, it has no container"))
+            .hint("Run the command in a component that has one."));
+    }
+    let is_addon = stack.is_some_and(|stack| stack.addons.iter().any(|addon| addon.identifier == *part));
+    match fresh {
+        Some(true) if is_addon => Err(invalid(format!(
+            "`{part}` is an add-on: a second container would work on the files of the one that runs"
+        ))
+        .hint("Run the command in the container that runs: --inside")),
+        wanted => Ok(wanted.unwrap_or(!is_addon)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_cannot_be_are_refused() {
+        let many = vec!["a".to_owned(); MOST_ARGUMENTS + 1];
+        let long = vec!["a".repeat(MOST_ARGUMENT_BYTES + 1)];
+        for argv in [vec![], vec![String::new()], many, long, vec!["a".into(), "b\0c".into()]] {
+            let error = check_command(&argv).unwrap_err();
+            assert!(error.hint.is_some(), "{error}");
+        }
+        check_command(&["ls".into(), String::new()]).unwrap();
+        assert_eq!(check_limit(None).unwrap(), USUAL_RUN_LIMIT_MS);
+        for limit in [0, -1, LONGEST_RUN_LIMIT_MS + 1, i64::MAX] {
+            assert!(check_limit(Some(limit)).is_err(), "{limit}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A part of what is live, for those who run something beside it.
+
+use boathouse_types::{DeploymentId, Identifier, ReleaseId};
+
+use super::desired;
+use crate::docker::ContainerSpec;
+use crate::error::{Result, conflict, not_found};
+use crate::state::App;
+
+/// A component or an add-on of the live release of a running deployment.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The name of its container at the engine.
+    pub name: String,
+    /// Its release.
+    pub release: ReleaseId,
+    /// How its container is made.
+    pub spec: ContainerSpec,
+    /// The network in which it meets the other components of its release, if there are any.
+    pub siblings: Option<String>,
+}
+
+/// That part as it is wanted now.
+///
+/// # Errors
+/// It is not wanted, or cannot be made.
+pub async fn live_part(app: &App, deployment: DeploymentId, part: &Identifier) -> Result<Part> {
+    let desired = desired::read(app).await?;
+    let is_it =
+        |wanted: &&desired::Wanted| wanted.deployment == deployment && wanted.live && wanted.identifier == *part;
+    let wanted = desired.wanted.iter().find(is_it).ok_or_else(|| {
+        not_found(format!("`{part}` does not run")).hint("Look at the deployment's status: boathouse status")
+    })?;
+    let spec = wanted.spec.clone().map_err(|why| conflict(format!("`{part}` cannot be made: {why}")))?;
+    let siblings = wanted.siblings.as_ref().map(|siblings| siblings.network.clone());
+    Ok(Part { name: wanted.name.clone(), release: wanted.release, spec, siblings })
+}
