@@ -3,7 +3,7 @@
 use boathouse_types::{RunningImage, Source};
 
 use super::{LIVE, WIDTHS, signed_in};
-use crate::harness::{Engine, Registry, Server, app, at};
+use crate::harness::{Engine, Registry, Server, app, at, wait_for};
 
 #[tokio::test]
 async fn an_image_is_watched_and_the_newer_one_deployed() {
@@ -39,11 +39,14 @@ async fn an_image_is_watched_and_the_newer_one_deployed() {
         browser.sees_within(LIVE, "Update available: web").await;
         browser.must_not_scroll_sideways().await;
         browser.press("Deploy the newer web").await;
-        browser.sees_within(LIVE, "is live").await;
+        let newest = format!("at {width}");
+        wait_for(LIVE, "the newer one answers", || async {
+            (server.visit("shop.localhost", "/").await.text() == newest).then_some(())
+        })
+        .await;
         browser.go("/projects/shop/production").await;
         browser.sees("Live release").await;
         browser.sees_no_more("Update available").await;
-        assert_eq!(server.visit("shop.localhost", "/").await.text(), format!("at {width}"));
         browser.go("/projects/shop/production/options").await;
         browser.press("Watch it no more").await;
         browser.sees("Not watched.").await;

@@ -40,14 +40,14 @@ async fn previews_are_set_up_listed_extended_and_deleted() {
 
         host.push(&branch, &branch, &sha).await.ok();
         browser.sees_within(LIVE, &branch).await;
-        browser.sees_within(LIVE, "in 7 days").await;
+        browser.sees_within(LIVE, "goes in 7 days").await;
         browser.must_not_scroll_sideways().await;
         let name = "feature-a-rather-long-name-of";
         browser.press(&format!("Extend {name}")).await;
         browser.press(&format!("Delete {name}")).await;
         browser.sees("The next push to its branch brings it back.").await;
         browser.press("Delete the preview").await;
-        browser.sees_no_more("in 7 days").await;
+        browser.sees_no_more("goes in 7 days").await;
         let previews: Vec<Preview> = local.read("/api/v1/projects/shop/previews").await;
         assert!(previews.is_empty());
         browser.press("Make no more previews").await;
