@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use walrus::ModuleConfig;
 use wasm_split_cli_support::{Options, SplitWasm, transform};
 
-use crate::shared::Common;
+use crate::shared::Shared;
 
 /// The module that the bindings import the loaders from; it never becomes a file.
 const LINK: &str = "./parts.js";
@@ -28,12 +28,12 @@ pub struct Parts {
     loaders: String,
 }
 
-/// Takes apart; `scratch` is a folder for what the splitter writes. It is done twice: the first time tells what is common.
+/// Takes apart; `scratch` is a folder for what the splitter writes. It is done twice: the first time tells what is shared.
 pub fn split(wasm: &Path, scratch: &Path) -> Result<Parts> {
     let input = fs::read(wasm).with_context(|| wasm.display().to_string())?;
     let (first, second) = (scratch.join("first"), scratch.join("second"));
-    let common = Common::of(&take_apart(&input, &first)?)?;
-    let split = take_apart(&common.mark(&input)?, &second)?;
+    let shared = Shared::of(&take_apart(&input, &first)?)?;
+    let split = take_apart(&shared.mark(&input)?, &second)?;
     let mut files = BTreeMap::new();
     for path in split.split_modules {
         let name = path.file_name().and_then(|name| name.to_str()).context("a part's name is not UTF-8")?;

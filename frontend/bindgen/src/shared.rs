@@ -1,6 +1,6 @@
 //! What many parts need belongs into the main file. The splitter would make a file for every combination of parts that share
 //! something: hundreds of them, most of a few hundred bytes, which compress badly and are each a request. It leaves in the main file
-//! whatever the module exports, so what is common is exported while it splits, and no longer.
+//! whatever the module exports, so what is shared is exported while it splits, and no longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,26 +13,26 @@ use wasmparser::{KnownCustom, Name, Parser, Payload};
 
 /// From so many parts on; a file for two of them is worth its request.
 const MANY: usize = 3;
-const MARK: &str = "common ";
+const MARK: &str = "shared ";
 
 /// The functions that many parts need, by the names that the compiler gave them.
-pub struct Common(BTreeSet<String>);
+pub struct Shared(BTreeSet<String>);
 
-impl Common {
+impl Shared {
     /// Of a console that was taken apart.
     pub fn of(split: &SplitWasm) -> Result<Self> {
         let mut needed: BTreeMap<&str, usize> = BTreeMap::new();
         for file in split.prefetch_map.values().flatten() {
             *needed.entry(file).or_default() += 1;
         }
-        let mut common = BTreeSet::new();
+        let mut shared = BTreeSet::new();
         for path in &split.split_modules {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).context("a part's name is not UTF-8")?;
             if needed.get(stem).is_some_and(|parts| *parts >= MANY) {
-                common.extend(function_names(&fs::read(path)?)?.into_iter().map(|(_, name)| name));
+                shared.extend(function_names(&fs::read(path)?)?.into_iter().map(|(_, name)| name));
             }
         }
-        Ok(Self(common))
+        Ok(Self(shared))
     }
 
     /// The module, exporting these functions besides. Everything else stays byte for byte: the splitter looks for places in it.
