@@ -1,24 +1,17 @@
 //! Previews on the console: set up on the project's page, listed with their branch, extended and deleted.
 
-use boathouse_types::{Preview, PreviewSettings, Source};
+use boathouse_types::{Preview, PreviewSettings};
 
 use super::{LIVE, WIDTHS, signed_in};
-use crate::harness::{GitHost, GitHttp, GitRepo, Server};
+use crate::harness::{Hosted, Server};
 
 const SITE: &str = "components:\n  - {identifier: web, static: .}\n";
 
 #[tokio::test]
 async fn previews_are_set_up_listed_extended_and_deleted() {
-    let server = Server::start().await;
-    let local = server.local();
     let file = |path: &str, text: &str| (path.to_owned(), text.as_bytes().to_vec());
-    let repo = GitRepo::new(&[file("boathouse.yaml", SITE), file("web/index.html", "one")]);
-    let remote = GitHttp::serve(&repo);
-    let source = Source::Git { url: remote.url().parse().unwrap(), branch: None, folder: None };
-    local.create_project("shop", &source).await;
-    let release = local.deploy("shop").await;
-    local.must_be_live(release).await;
-    let host = GitHost::with_hook(&local, "shop", &remote.url()).await;
+    let files = [file("boathouse.yaml", SITE), file("web/index.html", "one")];
+    let Hosted { server, local, repo, remote: _remote, host } = Hosted::new(Server::start().await, &files).await;
     for width in WIDTHS {
         let branch = format!("feature/a-rather-long-name-of-a-branch-{width}");
         repo.git(&["branch", &branch]);
