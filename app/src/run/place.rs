@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::carry::Carrier;
 use crate::db::{deployment, object, run};
 use crate::docker::{Attached, Command, ContainerSpec, DockerError, Session, Streams, labels, trust};
-use crate::error::{Result, invalid};
+use crate::error::Result;
 use crate::fault;
 use crate::snapshot::engine_error;
 use crate::supervisor::Part;
@@ -57,7 +57,7 @@ impl Carrier {
         fault::point("run.made");
         let attached = Attached::Container(name);
         let session = self.engine.attach(&attached, streams).await.map_err(engine_error)?;
-        self.engine.start(&spec.name).await.map_err(|error| self.explained(error))?;
+        self.engine.start(&spec.name).await.map_err(engine_error)?;
         fault::point("run.begun");
         Ok((attached, session))
     }
@@ -92,16 +92,5 @@ impl Carrier {
         let (id, number) = (self.row.deployment_id, self.row.run.number);
         let slug = self.app.db.read(move |c| Ok(deployment::by_id(c, id)?.slug)).await?;
         Ok(format!("{}.run-{number}", object::network_name(&self.app.instance, &slug)))
-    }
-
-    fn explained(&self, error: DockerError) -> crate::error::Error {
-        let is_missing =
-            error.why.contains("executable file not found") || error.why.contains("no such file or directory");
-        if !is_missing {
-            return engine_error(error);
-        }
-        let program = self.row.run.argv.first().map_or("", String::as_str);
-        invalid(format!("the image has no program `{program}`"))
-            .hint("Give the path of a program of the image. A shell reads no command unless you run one, as in: sh -c 'echo $HOME'")
     }
 }

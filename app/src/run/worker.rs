@@ -65,7 +65,9 @@ impl Worker {
         taken: &mut std::collections::HashSet<boathouse_types::RunId>,
         stop: &CancellationToken,
     ) -> Result<bool> {
-        for row in self.app.db.read(run::unfinished).await? {
+        let unfinished = self.app.db.read(run::unfinished).await?;
+        taken.retain(|id| unfinished.iter().any(|row| row.id == *id));
+        for row in unfinished {
             let Some(link) = self.app.runs.get(row.id) else {
                 // Nobody in this process knows its command: it was asked for before.
                 self.finish(&row, &RunEnd::Restarted).await?;
