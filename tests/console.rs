@@ -20,6 +20,7 @@ mod resources;
 mod pictures;
 mod plan;
 mod previews;
+mod release_commands;
 mod rough;
 mod sources;
 mod stack;

@@ -67,6 +67,7 @@ mod people;
 mod redeploy;
 mod registry;
 mod release;
+mod release_commands;
 mod repositories;
 mod resources;
 mod runs;

@@ -228,7 +228,7 @@ async fn an_upload_becomes_live_is_replaced_and_rolled_back_to() {
     assert_eq!(world.visit("shop.localhost", "/env?WEB_ENDPOINT").await.1, url);
     let id = first.id;
     let stages = world.app.db.read(move |c| release::brief::stages(c, &[id])).await.unwrap().remove(&id).unwrap();
-    assert_eq!(stages.iter().map(|times| times.stage).collect::<Vec<_>>(), Stage::ALL);
+    assert_eq!((stages.len(), stages[5].stage), (6, Stage::Drain), "it has no commands: {stages:?}");
     assert!(stages.iter().all(|times| times.finished_at.is_some()));
 
     world.set_env("SECRET", "another-value").await;

@@ -7,7 +7,7 @@ use boathouse::db::{object, release, volume};
 use boathouse::docker::{ContainerSpec, Containers, ErrorKind, Fake, Label, RunState, labels};
 use boathouse::observed::Phase;
 use boathouse::supervisor::Supervisor;
-use boathouse_types::{Failure, Intent, Stage as PipelineStage};
+use boathouse_types::{Failure, Intent, Moment, RunEnd, Stage as PipelineStage};
 
 use crate::supervisor_stage::{Plan, Stage, component, open_port, with_volume};
 
@@ -40,6 +40,21 @@ async fn a_starting_release_runs_and_a_second_pass_does_nothing() {
     fake.clear_calls();
     stage.settle().await;
     assert_eq!(fake.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn components_wait_for_the_commands_of_their_release_and_have_a_network_meanwhile() {
+    let (fake, stage) = stage().await;
+    let mut web = component("web", &[]);
+    web.release.before = Some(vec!["migrate".into()]);
+    let id = stage.release(Plan::of(IMAGE, vec![web])).await;
+    let label = Label::instance(&stage.app.instance);
+    stage.until("the network", async || !fake.list_networks(&label).await.unwrap().is_empty()).await;
+    stage.settle().await;
+    assert!(running(&fake, &stage).await.is_empty());
+    let (moment, end) = (Moment::Before, RunEnd::Exited { code: 0 });
+    stage.write(move |tx| release::finish_command(tx, id, moment, &"web".parse()?, &end)).await;
+    stage.until("the start", async || running(&fake, &stage).await == [stage.name(1, "web")]).await;
 }
 
 #[tokio::test]

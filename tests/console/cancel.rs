@@ -39,6 +39,12 @@ async fn a_build_that_never_ends_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_command_before_a_release_that_never_ends_is_cancelled() {
+    let manifest = "components:\n  - identifier: web\n    folder: /\n    release: {before: [/app, --listen, never]}\n";
+    cancelled_by_a_press(&app("v1").manifest(manifest), "Before").await;
+}
+
+#[tokio::test]
 async fn a_program_that_never_listens_is_cancelled() {
     cancelled_by_a_press(&app("v1").never_listens(), "Health").await;
 }

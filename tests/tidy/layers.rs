@@ -33,11 +33,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("docker", &["chunks", "config"]),
     ("logs", &["config", "db", "docker", "observed", "secret", "snapshot", "state", "task"]),
     ("addon", &["db", "docker", "fault", "logs", "observed", "release", "secret", "snapshot", "stack", "state"]),
+    // The commands of a release are runs that it asks for.
     (
         "release",
         &[
-            "catalog", "chunks", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "secret",
-            "snapshot", "stack", "state", "task",
+            "catalog", "chunks", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "run",
+            "secret", "snapshot", "stack", "state", "task",
         ],
     ),
     // What a push means is decided by the code: by git, and by what runs. Previews are deleted and brought back as other deployments are.

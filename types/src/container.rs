@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Health, Identifier, Millis};
+use crate::{Health, Identifier, Millis, ReleaseCommand};
 
 /// `GET …/containers/{component}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct ContainerDescription {
     pub out_of_memory: bool,
     /// When it is started again, where it waits for that.
     pub next_start_at: Option<Millis>,
+    /// Commands that its release runs once in containers of their own, made as this one is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<ReleaseCommand>,
     /// How the engine has it; absent before it was made.
     pub config: Option<ContainerConfig>,
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeliveryId, DeploymentName, Identifier, ImageRef, Millis, ProjectName, Provider, ReleaseId};
+use crate::{
+    DeliveryId, DeploymentName, Identifier, ImageRef, Millis, ProjectName, Provider, ReleaseCommand, ReleaseId,
+};
 
 /// Where a release stands. Draining, restarting and unhealthy are observations of containers, never states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,6 +81,8 @@ pub enum Stage {
     Source,
     /// Building one image or static site per component.
     Build,
+    /// Running the manifest's commands for before, with the add-ons up.
+    Before,
     /// Creating network, volumes and containers.
     Start,
     /// Probing the new containers from outside.
@@ -87,21 +91,26 @@ pub enum Stage {
     Switch,
     /// The replaced release finishes its requests and stops.
     Drain,
+    /// Running the manifest's commands for afterwards.
+    After,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 6] = [Self::Source, Self::Build, Self::Start, Self::Health, Self::Switch, Self::Drain];
+    pub const ALL: [Self; 8] =
+        [Self::Source, Self::Build, Self::Before, Self::Start, Self::Health, Self::Switch, Self::Drain, Self::After];
 
     /// The word used in SQL, JSON, CLI and console.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Source => "source",
             Self::Build => "build",
+            Self::Before => "before",
             Self::Start => "start",
             Self::Health => "health",
             Self::Switch => "switch",
             Self::Drain => "drain",
+            Self::After => "after",
         }
     }
 
@@ -262,6 +271,9 @@ pub struct Release {
     pub components: Vec<ReleaseComponent>,
     /// Pipeline stages with their times.
     pub stages: Vec<StageTimes>,
+    /// Commands of its manifest that it runs, once that has been read, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<ReleaseCommand>,
     /// Why it failed.
     pub failure: Option<Failure>,
     /// Why it was cancelled: `by NAME` or `superseded by #N`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Identifier, Millis};
+use crate::{Identifier, Millis, Moment};
 
 /// How long a command may run unless told otherwise: 1 hour.
 pub const USUAL_RUN_LIMIT_MS: Millis = 3_600_000;
@@ -86,6 +86,9 @@ pub struct Run {
     pub fresh: bool,
     /// Somebody took part in it: no output is kept.
     pub attached: bool,
+    /// The release whose command it is, where it is one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<RunOfRelease>,
     /// Who asked for it, as events name them.
     pub actor: String,
     /// It is ended after so long.
@@ -109,7 +112,11 @@ impl Run {
     /// Where it runs, in words.
     pub fn place(&self) -> String {
         let place = if self.fresh { "in a container of its own" } else { "in the container that runs" };
-        format!("{} ({place})", self.component)
+        let release = self
+            .release
+            .as_ref()
+            .map_or_else(String::new, |of| format!(", {} release #{}", of.moment.as_str(), of.number));
+        format!("{} ({place}{release})", self.component)
     }
 
     /// How it stands, in words.
@@ -120,6 +127,16 @@ impl Run {
             (None, None) => "starts".to_owned(),
         }
     }
+}
+
+/// The release whose command a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunOfRelease {
+    /// Its number.
+    pub number: i64,
+    /// When it runs.
+    pub moment: Moment,
 }
 
 /// How a run ended.
@@ -193,6 +210,25 @@ pub fn command_words(argv: &[String]) -> String {
     argv.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a program can be given these arguments.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_command(argv: &[String]) -> Result<(), String> {
+    if argv.first().is_none_or(String::is_empty) {
+        return Err("there is no program to run".to_owned());
+    }
+    if argv.len() > MOST_ARGUMENTS || argv.iter().map(String::len).sum::<usize>() > MOST_ARGUMENT_BYTES {
+        return Err(format!(
+            "the command is too long: {MOST_ARGUMENTS} arguments and {MOST_ARGUMENT_BYTES} bytes are the most"
+        ));
+    }
+    if argv.iter().any(|argument| argument.contains('\0')) {
+        return Err("an argument holds a NUL character, which no program can be given".to_owned());
+    }
+    Ok(())
+}
+
 /// A line as arguments: split at spaces, with quotes and backslashes as a shell reads them, and nothing else of a shell: no
 /// variables, no pipes, no patterns.
 ///
@@ -223,6 +259,16 @@ pub fn split_command(line: &str) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_that_cannot_be_are_refused() {
+        let many = vec!["a".to_owned(); MOST_ARGUMENTS + 1];
+        let long = vec!["a".repeat(MOST_ARGUMENT_BYTES + 1)];
+        for argv in [vec![], vec![String::new()], many, long, vec!["a".into(), "b\0c".into()]] {
+            assert!(check_command(&argv).is_err(), "{argv:?}");
+        }
+        check_command(&["ls".into(), String::new()]).unwrap();
+    }
 
     #[test]
     fn lines_become_arguments_and_back() {

@@ -36,7 +36,10 @@ pub async fn describe(app: Data<App>, path: Path<AtContainer>) -> Result<Json<Co
         let (at, component) = path.into_inner().split();
         let row = at.find(connection)?;
         let (status, seen) = newest(connection, app, &row, &component)?;
-        Ok(description(status, seen))
+        let release = release::by_number(connection, row.id, status.release)?.id;
+        let mut commands = release::commands_of(connection, &[release])?.remove(&release).unwrap_or_default();
+        commands.retain(|command| command.component == component);
+        Ok(ContainerDescription { commands, ..description(status, seen) })
     })
     .await
 }
@@ -108,6 +111,7 @@ fn description(status: ContainerStatus, seen: Option<Container>) -> ContainerDes
         exit_code,
         out_of_memory,
         next_start_at: seen.and_then(|one| one.next_start_at),
+        commands: Vec::new(),
         config: seen.and_then(|one| one.config.as_deref().cloned()),
     }
 }

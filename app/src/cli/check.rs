@@ -66,6 +66,7 @@ fn summary(file: &Path, stack: &Stack, notes: &[String]) -> String {
     for part in stack.components.iter().chain(&stack.addons) {
         text.push_str(&format!("  {}: {}\n", part.identifier, made_from(part)));
     }
+    stack::plan::commands(stack, |_| true).iter().for_each(|command| text.push_str(&format!("  {command}\n")));
     notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     text
 }

@@ -75,6 +75,10 @@ pub async fn finish(client: &Client, place: &Place, number: i64, context: &Conte
         let urls = deployment.hosts.iter().map(|host| format!("\n  {}", host.url)).collect::<String>();
         format!("release #{number} of {place} is {}{urls}", release.state.as_str())
     })?;
+    for command in release.failed_after() {
+        let (words, end) = (command.command(), command.words());
+        context.out.note(&format!("its command for afterwards, `{words}` in {}, {end}", command.component));
+    }
     follow::verdict(&release)
 }
 

@@ -32,6 +32,9 @@ fn words(one: &ContainerDescription) -> String {
     lines.extend(line("address", address));
     lines.extend(line("restarts", (one.restarts > 0).then(|| one.restarts.to_string())));
     lines.extend(line("exit code", one.exit_code.map(|code| code.to_string())));
+    lines.extend(one.commands.iter().flat_map(|command| {
+        line(command.moment.as_str(), Some(format!("{}: {}", command.command(), command.words())))
+    }));
     match &one.config {
         Some(config) => lines.extend(configuration(config)),
         None => lines.push("  it does not exist at the engine yet".to_owned()),

@@ -60,7 +60,7 @@ fn escaped(reference: &GitRef) -> String {
 
 fn compare(before: &Stack, after: &Stack) -> Result<Plan> {
     let steps = plan::of_release(&offline_view(before)?, &offline_view(after)?);
-    Ok(Plan { steps, ..Plan::default() })
+    Ok(Plan { steps, notes: plan::commands(after, |_| true), ..Plan::default() })
 }
 
 /// Variables without what only a deployment knows: a secret counts as unchanged where both have it.

@@ -42,7 +42,7 @@ enum Action {
         #[command(flatten)]
         place: PlaceArgs,
     },
-    /// Cancel a release that is not live yet
+    /// Cancel a release that is not live yet, or the commands that one runs after it
     Cancel {
         /// Its number
         number: i64,
@@ -116,6 +116,11 @@ fn describe(release: &Release) -> String {
         let bytes = component.size_bytes.map_or_else(String::new, |bytes| format!(" {}", size(bytes)));
         lines.push(format!("  {} {}{bytes}", component.identifier, component.digest.as_deref().unwrap_or("-")));
     }
+    lines.extend(release.commands.iter().map(|command| {
+        let run = command.run.map_or_else(String::new, |run| format!(" (run {run})"));
+        let (moment, words) = (command.moment.as_str(), command.command());
+        format!("  {moment:<7} {}: {words}: {}{run}", command.component, command.words())
+    }));
     lines.extend(release.cancelled.as_ref().map(|why| format!("  cancelled {why}")));
     if let Some(failure) = &release.failure {
         lines.push(format!("  failed at the stage {}: {}", failure.stage.as_str(), failure.message));

@@ -46,6 +46,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0036_sizes", include_str!("../../../migrations/0036_sizes.sql")),
     ("0037_watched_folders", include_str!("../../../migrations/0037_watched_folders.sql")),
     ("0038_runs", include_str!("../../../migrations/0038_runs.sql")),
+    ("0039_release_commands", include_str!("../../../migrations/0039_release_commands.sql")),
 ];
 
 /// Brings the file to this binary's schema.

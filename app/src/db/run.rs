@@ -1,9 +1,9 @@
 //! Runs: commands that were asked for, what they have at the engine, and how they ended.
 
-use boathouse_types::{DeploymentId, Identifier, Millis, Run, RunEnd, RunId};
+use boathouse_types::{DeploymentId, Identifier, Millis, Moment, ReleaseId, Run, RunEnd, RunId, RunOfRelease};
 use rusqlite::{Row, params};
 
-use super::{Connection, OptionalExtension, Transaction, parsed};
+use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
 use crate::clock;
 use crate::error::{Result, not_found};
 
@@ -16,6 +16,8 @@ pub struct RunRow {
     pub deployment_id: DeploymentId,
     /// What the API shows.
     pub run: Run,
+    /// The release whose command it is, where it is one's.
+    pub release: Option<(ReleaseId, Moment)>,
     /// The container of its own that it has at the engine, or may have.
     pub container: Option<String>,
     /// The process in another container that it has at the engine, as the engine calls it.
@@ -33,17 +35,21 @@ pub struct NewRow<'a> {
     pub fresh: bool,
     /// Somebody takes part in it.
     pub attached: bool,
+    /// The release whose command it is, where it is one's.
+    pub release: Option<(ReleaseId, Moment)>,
     /// Who asks.
     pub actor: &'a str,
     /// Its time limit.
     pub limit_ms: Millis,
 }
 
+const SELECT: &str = "select *, (select number from release where id = run.release_id) as release_number from run";
+
 /// Records that it is wanted.
 pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) -> Result<RunRow> {
     tx.execute(
-        "insert into run (deployment_id, number, component, argv, fresh, attached, actor, limit_ms, wanted_at)
-         values (?1, (select coalesce(max(number), 0) + 1 from run where deployment_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "insert into run (deployment_id, number, component, argv, fresh, attached, actor, limit_ms, wanted_at, release_id, moment)
+         values (?1, (select coalesce(max(number), 0) + 1 from run where deployment_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             deployment.0,
             new.component.as_str(),
@@ -52,7 +58,9 @@ pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) 
             new.attached,
             new.actor,
             new.limit_ms,
-            clock::now()
+            clock::now(),
+            new.release.map(|(id, _)| id.0),
+            new.release.map(|(_, moment)| moment.as_str())
         ],
     )?;
     by_id(tx, RunId(tx.last_insert_rowid()))
@@ -87,10 +95,15 @@ pub fn unfinished(connection: &Connection) -> Result<Vec<RunRow>> {
     list(connection, "where ended_at is null order by id", [])
 }
 
-/// How many of a deployment have not ended.
+/// How many of a deployment have not ended; commands of releases are not counted.
 pub fn under_way(connection: &Connection, deployment: DeploymentId) -> Result<usize> {
-    let sql = "select count(*) from run where deployment_id = ?1 and ended_at is null";
+    let sql = "select count(*) from run where deployment_id = ?1 and ended_at is null and release_id is null";
     Ok(connection.query_row(sql, [deployment.0], |row| row.get::<_, i64>(0))? as usize)
+}
+
+/// Those of a release that have not ended, or may have left something at the engine.
+pub fn open_of_release(connection: &Connection, release: ReleaseId) -> Result<Vec<RunRow>> {
+    list(connection, "where release_id = ?1 and (ended_at is null or container is not null) order by id", [release.0])
 }
 
 /// Those that have ended and may have left something at the engine.
@@ -154,24 +167,29 @@ pub fn finish(tx: &Transaction<'_>, id: RunId, end: &RunEnd) -> Result<bool> {
 }
 
 fn one(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Option<RunRow>> {
-    let mut statement = connection.prepare_cached(&format!("select * from run {tail}"))?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} {tail}"))?;
     statement.query_row(params, |row| Ok(read(row))).optional()?.transpose()
 }
 
 fn list(connection: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<RunRow>> {
-    let mut statement = connection.prepare_cached(&format!("select * from run {tail}"))?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} {tail}"))?;
     let rows = statement.query_map(params, |row| Ok(read(row)))?.collect::<rusqlite::Result<Vec<_>>>()?;
     rows.into_iter().collect()
 }
 
 fn read(row: &Row<'_>) -> Result<RunRow> {
     let end: Option<String> = row.get("ending")?;
+    let moment: Option<String> = row.get("moment")?;
+    let moment = moment.map(|word| Moment::parse(&word).ok_or_else(|| bad_column("moment", &word))).transpose()?;
+    let number: Option<i64> = row.get("release_number")?;
+    let release: Option<i64> = row.get("release_id")?;
     let run = Run {
         number: row.get("number")?,
         component: parsed("component", row.get("component")?)?,
         argv: serde_json::from_str(&row.get::<_, String>("argv")?)?,
         fresh: row.get("fresh")?,
         attached: row.get("attached")?,
+        release: number.zip(moment).map(|(number, moment)| RunOfRelease { number, moment }),
         actor: row.get("actor")?,
         limit_ms: row.get("limit_ms")?,
         wanted_at: row.get("wanted_at")?,
@@ -183,6 +201,7 @@ fn read(row: &Row<'_>) -> Result<RunRow> {
         id: RunId(row.get("id")?),
         deployment_id: DeploymentId(row.get("deployment_id")?),
         run,
+        release: release.map(ReleaseId).zip(moment),
         container: row.get("container")?,
         process: row.get("process")?,
     })

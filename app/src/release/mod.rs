@@ -7,6 +7,7 @@ pub mod catalog_source;
 mod clean;
 pub mod environment;
 mod code;
+mod command;
 mod develop;
 pub mod diff;
 mod hosts;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::PipelineLog;
 use super::stop::{Step, Stop};
-use super::{build, build_secret, develop, migrate, plan, record, source, start, switch};
+use super::{build, build_secret, command, develop, migrate, plan, record, source, start, switch};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
@@ -135,6 +135,7 @@ async fn step(run: &Run, row: &ReleaseRow) -> Step<()> {
             ReleaseState::Queued => take(run, row).await,
             ReleaseState::Building => prepare(run, row).await,
             ReleaseState::Starting => {
+                command::before(run, row).await?;
                 start::until_healthy(run, row).await?;
                 switch::go_live(run, row).await
             }
@@ -296,6 +297,7 @@ fn password_in(url: &str) -> Option<&str> {
 }
 
 async fn cancel(run: &Run, why: String) -> Result<()> {
+    command::end_all(run).await?;
     let row = run.row().await?;
     run.log.say(format!("cancelled: {why}"));
     run.app
@@ -318,6 +320,7 @@ async fn fail(run: &Run, error: Error) -> Result<()> {
     if row.state.is_terminal() {
         return Err(error);
     }
+    command::end_all(run).await?;
     let failure = failure(run, &row, error).await?;
     run.app
         .db

@@ -1,6 +1,6 @@
 //! The transaction `building → starting`: containers, volumes and environment are fixed before anything is made of them.
 
-use boathouse_types::{DeploymentStage, ReleaseState, Stage};
+use boathouse_types::{DeploymentStage, Moment, ReleaseState, Stage};
 
 use super::build::Exposed;
 use super::pipeline::{DELETED, Run, record_event, told};
@@ -60,7 +60,8 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
     if !release::transition(tx, row.id, ReleaseState::Building, ReleaseState::Starting)? {
         return Ok(Outcome::Changed);
     }
-    release::enter_stage(tx, row.id, Stage::Start)?;
+    let waits = !release::commands(tx, row.id, Moment::Before)?.is_empty();
+    release::enter_stage(tx, row.id, if waits { Stage::Before } else { Stage::Start })?;
     record_event(tx, row, "system", "release.starting", &format!("Release #{} is starting", row.number))?;
     Ok(Outcome::Started)
 }

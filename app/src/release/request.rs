@@ -1,7 +1,9 @@
 //! Asking for a release, for its end, or for an earlier one again. Each is one transaction; the caller pokes after it.
 
 use boathouse_edge::site;
-use boathouse_types::{Commit, GitRef, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Trigger};
+use boathouse_types::{
+    Commit, GitRef, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Serves, Source, Stage, Trigger,
+};
 
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
@@ -139,7 +141,8 @@ fn record(
     Ok(())
 }
 
-/// Cancels a release that is not live yet: at once where it waits, by the worker where it runs. The caller pokes.
+/// Cancels a release that is not live yet: at once where it waits, by the worker where it runs. Of one that is live, what is still
+/// running are its commands for afterwards. The caller pokes.
 pub fn cancel(tx: &Transaction<'_>, row: &ReleaseRow, actor: &str) -> Result<()> {
     let why = format!("by {actor}");
     let deployment = deployment::by_id(tx, row.deployment_id)?;
@@ -158,6 +161,9 @@ pub fn cancel(tx: &Transaction<'_>, row: &ReleaseRow, actor: &str) -> Result<()>
             Ok(())
         }
         ReleaseState::Building | ReleaseState::Starting => release::want_cancel(tx, row.id, &why),
+        ReleaseState::Live if row.stage == Some(Stage::After) && row.finished_at.is_none() => {
+            release::want_cancel(tx, row.id, &why)
+        }
         state => {
             Err(conflict(format!("release #{} is {} and cannot be cancelled any more", row.number, state.as_str()))
                 .hint("Roll back to an earlier release, or stop the deployment."))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use boathouse_types::{Intent, Stage};
+use boathouse_types::{Identifier, Intent, Stage};
 use futures_util::StreamExt;
 
 use super::pipeline::{Run, intent};
@@ -25,6 +25,14 @@ const LOG_DEADLINE: Duration = Duration::from_secs(5);
 /// Changes wake us; this is for what has no change, such as a deadline.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// A container that must run.
+struct Expected {
+    name: String,
+    identifier: Identifier,
+    /// How long it may take.
+    limit: Duration,
+}
+
 /// What the containers of a release show together.
 enum Verdict {
     Healthy,
@@ -34,31 +42,48 @@ enum Verdict {
 
 /// Waits until every container of the release is healthy.
 pub async fn until_healthy(run: &Run, row: &ReleaseRow) -> Step<()> {
-    let stack = row.manifest.as_ref().ok_or_else(|| internal("a release starts without its stack"))?;
-    let expected = expected(run, row).await?;
     if row.stage != Some(Stage::Health) {
         run.enter(Stage::Start).await?;
     }
-    for (name, _) in &expected {
-        run.log.say(format!("starting {name}"));
+    let expected = expected(run, row).await?;
+    wait(run, row, &expected, Some(Stage::Health)).await?;
+    run.log.say("all components are healthy");
+    fault::point("health.all_healthy");
+    Ok(())
+}
+
+/// Waits until the add-ons of the release are.
+pub async fn until_addons_are_healthy(run: &Run, row: &ReleaseRow) -> Step<()> {
+    let mut expected = expected(run, row).await?;
+    let addons = row.manifest.as_ref().map_or(&[][..], |stack| stack.addons.as_slice());
+    expected.retain(|one| addons.iter().any(|addon| addon.identifier == one.identifier));
+    if expected.is_empty() { Ok(()) } else { wait(run, row, &expected, None).await }
+}
+
+/// Waits until they are healthy. Once all run, `probing` begins, where that is a stage of its own.
+async fn wait(run: &Run, row: &ReleaseRow, expected: &[Expected], probing: Option<Stage>) -> Step<()> {
+    let stack = row.manifest.as_ref().ok_or_else(|| internal("a release starts without its stack"))?;
+    for one in expected {
+        run.log.say(format!("starting {}", one.name));
     }
     let mut changes = run.app.observed.subscribe();
-    let (begun, mut probing) = (Instant::now(), None);
+    let (begun, mut all_run_since) = (Instant::now(), None);
     let mut told = String::new();
     run.app.pokes.supervisor.poke();
     loop {
         if intent(run, row).await? != Intent::Running {
             return Err(Stop::Cancelled("the deployment was stopped".to_owned()));
         }
-        match judge(run, row, stack, &expected, begun, probing) {
-            Verdict::Healthy => break,
-            Verdict::Wait { all_run } => {
-                if all_run && probing.is_none() {
-                    probing = Some(Instant::now());
-                    run.enter(Stage::Health).await?;
-                }
-                tell_problems(run, row, &mut told);
+        let verdict = judge(run, row, stack, expected, begun, all_run_since);
+        if all_run_since.is_none() && matches!(verdict, Verdict::Healthy | Verdict::Wait { all_run: true }) {
+            all_run_since = Some(Instant::now());
+            if let Some(stage) = probing {
+                run.enter(stage).await?;
             }
+        }
+        match verdict {
+            Verdict::Healthy => return Ok(()),
+            Verdict::Wait { .. } => tell_problems(run, row, &mut told),
             Verdict::Failed { name, error } => {
                 add_last_words(run, row, &name).await;
                 return Err(error.into());
@@ -69,16 +94,9 @@ pub async fn until_healthy(run: &Run, row: &ReleaseRow) -> Step<()> {
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
     }
-    if probing.is_none() {
-        run.enter(Stage::Health).await?;
-    }
-    run.log.say("all components are healthy");
-    fault::point("health.all_healthy");
-    Ok(())
 }
 
-/// The containers that must run, with how long each may take.
-async fn expected(run: &Run, row: &ReleaseRow) -> Result<Vec<(String, Duration)>> {
+async fn expected(run: &Run, row: &ReleaseRow) -> Result<Vec<Expected>> {
     let id = row.id;
     let recorded = run.app.db.read(object::containers).await?;
     let stack = row.manifest.as_ref();
@@ -87,7 +105,8 @@ async fn expected(run: &Run, row: &ReleaseRow) -> Result<Vec<(String, Duration)>
         .map(|container| {
             let part = stack.and_then(|stack| stack.find(&container.identifier));
             let timeout = part.map_or(crate::stack::HEALTH_TIMEOUT_S, |part| part.health.timeout_s);
-            (container.name, Duration::from_secs(u64::from(timeout)))
+            let limit = Duration::from_secs(u64::from(timeout));
+            Expected { name: container.name, identifier: container.identifier, limit }
         })
         .collect())
 }
@@ -96,12 +115,12 @@ fn judge(
     run: &Run,
     row: &ReleaseRow,
     stack: &Stack,
-    expected: &[(String, Duration)],
+    expected: &[Expected],
     begun: Instant,
     probing: Option<Instant>,
 ) -> Verdict {
     let seen: Vec<(&str, Duration, Option<Container>)> =
-        expected.iter().map(|(name, limit)| (name.as_str(), *limit, run.app.observed.container(name))).collect();
+        expected.iter().map(|one| (one.name.as_str(), one.limit, run.app.observed.container(&one.name))).collect();
     if seen.iter().all(|(_, _, c)| c.as_ref().is_some_and(|c| c.phase == Phase::Healthy)) {
         return Verdict::Healthy;
     }

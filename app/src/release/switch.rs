@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use boathouse_types::{Failure, Intent, ReleaseState, Stage};
+use boathouse_types::{Failure, Intent, Moment, ReleaseCommand, ReleaseState, Stage};
 
 use super::hosts::{self, Names};
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
-use super::{develop, migrate};
+use super::{command, develop, migrate};
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, volume};
@@ -86,6 +86,7 @@ pub async fn settle(run: &Run, row: &ReleaseRow) -> Step<()> {
     } else {
         "done: the release before it is drained; its container is still being removed"
     });
+    command::after(run, row).await?;
     finish(run, row).await
 }
 
@@ -98,12 +99,20 @@ async fn finish(run: &Run, row: &ReleaseRow) -> Step<()> {
             volume::settle(tx, fresh.id)?;
             migrate::settle(tx, &fresh)?;
             develop::forget_replaced(tx, &fresh)?;
+            for command in release::commands(tx, fresh.id, Moment::After)?.iter().filter(|one| one.has_failed()) {
+                record_event(tx, &fresh, "system", "release.command_failed", &complaint(&fresh, command))?;
+            }
             record_event(tx, &fresh, "system", "release.finished", &format!("Release #{} serves alone", fresh.number))
         })
         .await?;
     fault::point("finish.recorded");
     told(run);
     Ok(())
+}
+
+fn complaint(row: &ReleaseRow, command: &ReleaseCommand) -> String {
+    let (words, end) = (command.command(), command.words());
+    format!("Release #{} is live, but its command `{words}` in {} {end}", row.number, command.component)
 }
 
 fn not_routed(run: &Run) -> Error {

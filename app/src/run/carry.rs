@@ -60,7 +60,10 @@ impl Carrier {
 
     async fn begin(&self) -> Result<(Part, Attached, Session, Output)> {
         let (deployment, component) = (self.row.deployment_id, &self.row.run.component);
-        let part = supervisor::live_part(&self.app, deployment, component).await?;
+        let part = match self.row.release {
+            None => supervisor::live_part(&self.app, deployment, component).await?,
+            Some((release, moment)) => supervisor::part_of(&self.app, release, moment, component).await?,
+        };
         let output = self.output(&part).await?;
         let (attached, session) = self.start(&part).await?;
         let id = self.row.id;
@@ -78,7 +81,11 @@ impl Carrier {
         let (key, release) = (self.app.key.clone(), part.release);
         let secrets = self.app.db.read(move |c| snapshot::secrets(c, &key, &release::by_id(c, release)?)).await?;
         let redactor = Redactor::new(secrets.iter().map(String::as_str));
-        Ok(Output::Log(Log::new(self.app.logs.run(&self.row), redactor, self.row.run.component.clone())))
+        let log = Log::new(self.app.logs.run(&self.row), redactor, self.row.run.component.clone());
+        Ok(Output::Log(match self.row.release {
+            None => log,
+            Some((release, moment)) => log.also(self.app.logs.pipeline(release), moment.stage()),
+        }))
     }
 
     async fn go_on(

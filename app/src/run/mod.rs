@@ -13,7 +13,7 @@ mod worker;
 use std::sync::Arc;
 
 pub use live::{Live, Said};
-pub use request::request;
+pub use request::{of_release, request};
 
 use crate::docker::Containers;
 use crate::state::App;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use boathouse_types::Identifier;
+use boathouse_types::{Identifier, Stage};
 use tokio::sync::mpsc;
 
 use super::live::Said;
@@ -11,6 +11,8 @@ use crate::logs::{Entry, Journal, Redactor, readable};
 
 /// A line is cut after so many bytes; what follows of it is not kept.
 const MOST_OF_A_LINE: usize = 16 * 1024 + 1;
+/// Bytes of one command's output in the log of its release.
+const MOST_OF_A_PIPELINE: usize = 4 * 1024 * 1024;
 /// The stream of lines that Boathouse itself adds.
 const OWN_STREAM: &str = "boathouse";
 
@@ -23,8 +25,17 @@ pub(super) struct Log {
     journal: Arc<Journal>,
     redactor: Redactor,
     component: Identifier,
+    pipeline: Option<Pipeline>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+}
+
+/// The log of the release whose command it is.
+struct Pipeline {
+    journal: Arc<Journal>,
+    stage: Stage,
+    /// Bytes that it may still take up there: what the release says after it must have its place.
+    left: usize,
 }
 
 impl Output {
@@ -48,7 +59,7 @@ impl Output {
     }
 
     /// A sentence of our own, where a log is kept.
-    pub fn say(&self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         if let Self::Log(log) = self {
             log.write(OWN_STREAM, text.to_owned());
         }
@@ -57,7 +68,12 @@ impl Output {
 
 impl Log {
     pub fn new(journal: Arc<Journal>, redactor: Redactor, component: Identifier) -> Self {
-        Self { journal, redactor, component, stdout: Vec::new(), stderr: Vec::new() }
+        Self { journal, redactor, component, pipeline: None, stdout: Vec::new(), stderr: Vec::new() }
+    }
+
+    /// Each line also goes into the pipeline's log, as one of that stage.
+    pub fn also(self, pipeline: Arc<Journal>, stage: Stage) -> Self {
+        Self { pipeline: Some(Pipeline { journal: pipeline, stage, left: MOST_OF_A_PIPELINE }), ..self }
     }
 
     fn take(&mut self, chunk: &Chunk) {
@@ -82,14 +98,32 @@ impl Log {
         }
     }
 
-    fn line(&self, is_stderr: bool, bytes: &[u8]) {
-        self.write(if is_stderr { "stderr" } else { "stdout" }, self.redactor.apply(readable(bytes)));
+    fn line(&mut self, is_stderr: bool, bytes: &[u8]) {
+        let text = self.redactor.apply(readable(bytes));
+        self.write(if is_stderr { "stderr" } else { "stdout" }, text);
     }
 
-    fn write(&self, stream: &str, text: String) {
-        let component = Some(self.component.clone());
-        self.journal.append(Entry { at: None, component, stream: stream.to_owned(), text, container: None });
+    fn write(&mut self, stream: &str, text: String) {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.write(&self.component, &text);
+        }
+        self.journal.append(entry(&self.component, stream, text));
     }
+}
+
+impl Pipeline {
+    fn write(&mut self, component: &Identifier, text: &str) {
+        if self.left == 0 {
+            return;
+        }
+        self.left = self.left.saturating_sub(text.len() + 1);
+        let text = if self.left == 0 { "what it writes from here on is not in this log" } else { text };
+        self.journal.append(entry(component, self.stage.as_str(), text.to_owned()));
+    }
+}
+
+fn entry(component: &Identifier, stream: &str, text: String) -> Entry {
+    Entry { at: None, component: Some(component.clone()), stream: stream.to_owned(), text, container: None }
 }
 
 #[cfg(test)]
@@ -128,5 +162,24 @@ mod tests {
             ]
         );
         assert!(lines[3].text.len() < MOST_OF_A_LINE + 100 && lines[3].text.contains("cut"), "{}", lines[3].text.len());
+    }
+
+    #[test]
+    fn a_release_keeps_room_for_what_it_says_itself() {
+        let (folder, db) = fresh();
+        let logs = Logs::new(crate::config::Paths { root: folder.path().to_owned() }, db);
+        let own = logs.run_of(boathouse_types::DeploymentId(1), boathouse_types::RunId(1), 1);
+        let release = logs.pipeline(boathouse_types::ReleaseId(1));
+        let mut log = Log::new(own, Redactor::new(["hunter22"]), "web".parse().unwrap());
+        log = log.also(release.clone(), Stage::Before);
+        let line = "hunter22 ".to_owned() + &"x".repeat(10_000) + "\n";
+        for _ in 0..500 {
+            log.take(&Chunk { stream: Stream::Stdout, bytes: Bytes::from(line.clone()) });
+        }
+        let lines = release.after(0, 1000).unwrap();
+        let bytes: usize = lines.iter().map(|line| line.text.len()).sum();
+        assert!((MOST_OF_A_PIPELINE - 20_000..=MOST_OF_A_PIPELINE).contains(&bytes), "{bytes}");
+        assert!(lines[0].text.starts_with("*** x") && lines.last().unwrap().text.contains("not in this log"));
+        assert!(lines.iter().all(|line| line.stream == "before"));
     }
 }

@@ -9,7 +9,7 @@ use crate::docker::{Attached, Command, ContainerSpec, DockerError, Session, Stre
 use crate::error::Result;
 use crate::fault;
 use crate::snapshot::engine_error;
-use crate::supervisor::Part;
+use crate::supervisor::{self, Part};
 
 impl Carrier {
     /// Starts the command; its streams, and what it is to the engine.
@@ -63,6 +63,9 @@ impl Carrier {
     }
 
     async fn make(&self, spec: &ContainerSpec, part: &Part, streams: Streams) -> Result<(), DockerError> {
+        if self.row.release.is_some() {
+            supervisor::make_volumes(&*self.engine, spec).await?;
+        }
         self.engine.create_with(spec, streams).await?;
         if let Some(network) = &part.siblings {
             // Under no name: requests of siblings are for the container that runs.

@@ -1,8 +1,8 @@
 //! A run is asked for: what can be refused is refused before anything is recorded.
 
 use boathouse_types::{
-    Attach, Identifier, Intent, LONGEST_RUN_LIMIT_MS, MOST_ARGUMENT_BYTES, MOST_ARGUMENTS, NewRun,
-    SHORTEST_RUN_LIMIT_MS, Serves, USUAL_RUN_LIMIT_MS,
+    Attach, Identifier, Intent, LONGEST_RUN_LIMIT_MS, NewRun, ReleaseCommand, SHORTEST_RUN_LIMIT_MS, Serves,
+    USUAL_RUN_LIMIT_MS, check_command,
 };
 
 use super::live::Link;
@@ -18,6 +18,8 @@ use crate::state::App;
 
 /// Commands of one deployment at the same time.
 const AT_ONCE: usize = 8;
+/// Who asks for the commands of a release, as events name it.
+const SYSTEM: &str = "system";
 /// Characters of what a terminal is called.
 const LONGEST_TERMINAL: usize = 40;
 
@@ -29,7 +31,9 @@ pub fn request(
     new: &NewRun,
     actor: &str,
 ) -> Result<RunRow> {
-    check_command(&new.argv)?;
+    check_command(&new.argv).map_err(|why| {
+        invalid(why).hint("Give a program and its arguments, as in: boathouse run web -- ls -l; what is large goes to its standard input.")
+    })?;
     let limit_ms = check_limit(new.limit_ms)?;
     check_attach(new.attach.as_ref())?;
     let live = running(tx, deployment)?;
@@ -42,28 +46,29 @@ pub fn request(
     let redactor = Redactor::new(secrets.iter().map(String::as_str));
     let argv: Vec<String> = new.argv.iter().map(|argument| redactor.apply(argument.clone())).collect();
     let attached = new.attach.is_some();
-    let row = NewRow { component: &new.component, argv: &argv, fresh, attached, actor, limit_ms };
+    let row = NewRow { component: &new.component, argv: &argv, fresh, attached, release: None, actor, limit_ms };
     let row = run::create(tx, deployment.id, &row)?;
     app.runs.put(row.id, Link::new(new.argv.clone(), new.attach.clone(), actor.to_owned()));
     fault::point("run.requested");
     Ok(row)
 }
 
-fn check_command(argv: &[String]) -> Result<()> {
-    let hint = "Give a program and its arguments, as in: boathouse run web -- ls -l";
-    if argv.first().is_none_or(String::is_empty) {
-        return Err(invalid("there is no program to run").hint(hint));
-    }
-    if argv.len() > MOST_ARGUMENTS || argv.iter().map(String::len).sum::<usize>() > MOST_ARGUMENT_BYTES {
-        return Err(invalid(format!(
-            "the command is too long: {MOST_ARGUMENTS} arguments and {MOST_ARGUMENT_BYTES} bytes are the most"
-        ))
-        .hint("Send what is large to its standard input."));
-    }
-    if argv.iter().any(|argument| argument.contains('\0')) {
-        return Err(invalid("an argument holds a NUL character, which no program can be given").hint(hint));
-    }
-    Ok(())
+/// Records the run of a release's command, which its manifest has checked; whoever calls pokes.
+pub fn of_release(tx: &Transaction<'_>, app: &App, release: &ReleaseRow, command: &ReleaseCommand) -> Result<RunRow> {
+    let ReleaseCommand { moment, component, argv, .. } = command;
+    let row = NewRow {
+        component,
+        argv,
+        fresh: true,
+        attached: false,
+        release: Some((release.id, *moment)),
+        actor: SYSTEM,
+        limit_ms: command.limit_ms,
+    };
+    let row = run::create(tx, release.deployment_id, &row)?;
+    release::set_command_run(tx, release.id, *moment, component, row.run.number)?;
+    app.runs.put(row.id, Link::new(argv.clone(), None, SYSTEM.to_owned()));
+    Ok(row)
 }
 
 fn check_limit(wanted: Option<i64>) -> Result<i64> {
@@ -125,14 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_that_cannot_be_are_refused() {
-        let many = vec!["a".to_owned(); MOST_ARGUMENTS + 1];
-        let long = vec!["a".repeat(MOST_ARGUMENT_BYTES + 1)];
-        for argv in [vec![], vec![String::new()], many, long, vec!["a".into(), "b\0c".into()]] {
-            let error = check_command(&argv).unwrap_err();
-            assert!(error.hint.is_some(), "{error}");
-        }
-        check_command(&["ls".into(), String::new()]).unwrap();
+    fn limits_that_cannot_be_are_refused() {
         assert_eq!(check_limit(None).unwrap(), USUAL_RUN_LIMIT_MS);
         for limit in [0, -1, LONGEST_RUN_LIMIT_MS + 1, i64::MAX] {
             assert!(check_limit(Some(limit)).is_err(), "{limit}");

@@ -11,7 +11,7 @@ use super::carry::Carrier;
 use super::live::Said;
 use crate::db::event::{self, About};
 use crate::db::run::{self, RunRow};
-use crate::db::{Transaction, deployment};
+use crate::db::{Transaction, deployment, release};
 use crate::docker::{Attached, Containers, Ending};
 use crate::error::Result;
 use crate::fault;
@@ -91,6 +91,9 @@ impl Worker {
     async fn carry(self, carrier: Carrier, stop: CancellationToken) {
         let end = carrier.carry_out(&stop).await;
         let (row, link) = (&carrier.row, carrier.link.clone());
+        if row.release.is_some() {
+            fault::point("command.returned");
+        }
         if let Err(error) = self.finish(row, &end).await {
             tracing::warn!(run = row.run.number, %error, "the end of a run could not be recorded");
         }
@@ -116,7 +119,17 @@ impl Worker {
         let (row, end) = (row.clone(), end.clone());
         self.app
             .db
-            .write(move |tx| if run::finish(tx, row.id, &end)? { record(tx, &row, &end) } else { Ok(()) })
+            .write(move |tx| {
+                if !run::finish(tx, row.id, &end)? {
+                    return Ok(());
+                }
+                match row.release {
+                    None => record(tx, &row, &end),
+                    // Cut short by us, it is run anew.
+                    Some(_) if end == RunEnd::Restarted => Ok(()),
+                    Some((id, moment)) => release::finish_command(tx, id, moment, &row.run.component, &end),
+                }
+            })
             .await?;
         self.app.pokes.events.notify_waiters();
         Ok(())

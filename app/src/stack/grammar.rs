@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use boathouse_types::resources::{self, MAX_CPU_MILLIS, MIN_CPU_MILLIS, MIN_MEMORY};
-use boathouse_types::{EnvKey, Identifier, ImageRef};
+use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S};
 
 use super::import::Import;
 use super::package_url::PackageUrl;
@@ -89,6 +89,7 @@ pub static COMPONENT: Shape = Shape {
         HEALTH_KEY,
         VOLUMES,
         COMMAND,
+        key("release", Form::Map(&RELEASE), "Commands that run once for each release, in containers of their own."),
         RESOURCES_KEY,
     ],
 };
@@ -263,6 +264,20 @@ static VOLUME: Shape = Shape {
             "sizeMiB",
             Form::Number { low: 1, high: MAX_SIZE_MIB },
             "What is expected to be enough; shown, not enforced.",
+        ),
+    ],
+};
+
+static RELEASE: Shape = Shape {
+    noun: "release",
+    says: "Commands that run once for each release: a program and its arguments, as a list of words or a line; no shell reads them.",
+    keys: &[
+        key("before", Form::Words, "With the add-ons up, before a component starts; where it fails, the release does."),
+        key("after", Form::Words, "Once the release serves alone; where it fails, the release stays live."),
+        key(
+            "limit",
+            Form::Number { low: 1, high: LONGEST_RELEASE_LIMIT_S as u64 },
+            "Seconds that each may take; 600 unless given.",
         ),
     ],
 };

@@ -7,7 +7,7 @@ use boathouse_types::{EnvKey, Glob, Identifier, ImageRef};
 use super::import::Import;
 use super::package_url::PackageUrl;
 use super::yaml::Place;
-use super::{Commands, Resources};
+use super::{Commands, ReleaseCommands, Resources};
 
 /// The names under which a manifest is looked for, in this order.
 pub const FILE_NAMES: [&str; 3] = ["boathouse.yaml", "boathouse.yml", "diploi.yaml"];
@@ -81,6 +81,8 @@ pub struct Part {
     pub command: Option<Vec<String>>,
     /// Replace it by stage.
     pub commands: Commands,
+    /// What runs once for each release, and where it stands.
+    pub release: Option<(ReleaseCommands, At)>,
     /// Limits.
     pub resources: Resources,
     /// Public endpoints; those of its package, else one, where absent.

@@ -19,6 +19,7 @@ pub mod shown;
 pub mod offline;
 pub mod plan;
 pub mod provided;
+pub mod release_commands;
 pub mod resources;
 pub mod watch;
 pub mod develop;
@@ -51,6 +52,7 @@ pub use package::{Commands, Package, PackageKind};
 pub use package_url::PackageUrl;
 pub use problem::{ManifestError, ManifestErrors};
 pub use read::manifest as read_manifest;
+pub use release_commands::ReleaseCommands;
 pub use resolve::resolve;
 
 /// The stack of a manifest that needs no package.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::import::Import;
 use super::package::{Backup, Commands, ConnectionString, Parameter, Rotate};
 use super::package_url::PackageUrl;
+use super::release_commands::ReleaseCommands;
 
 /// The parsed manifest of a project at one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,9 @@ pub struct Component {
     /// Replace the image's command by stage where `command` does not.
     #[serde(default, skip_serializing_if = "Commands::is_empty")]
     pub commands: Commands,
+    /// What runs once for each release.
+    #[serde(default, skip_serializing_if = "ReleaseCommands::is_empty")]
+    pub release: ReleaseCommands,
     /// Limits of its container.
     pub resources: Resources,
     /// What the manifest says of them, where the deployment says otherwise.
@@ -124,6 +128,7 @@ impl Component {
             volumes: Vec::new(),
             command: None,
             commands: Commands::default(),
+            release: ReleaseCommands::default(),
             resources: Resources::default(),
             resources_of_manifest: None,
             hosts: Vec::new(),

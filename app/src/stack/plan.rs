@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boathouse_types::resources::{cpus_words, memory_words};
-use boathouse_types::{DeploymentStage, EnvKey, Identifier, PlanAction, PlanKind, PlanStep};
+use boathouse_types::{DeploymentStage, EnvKey, Identifier, Moment, PlanAction, PlanKind, PlanStep, command_words};
 
 use super::environment::Values;
 use super::{Component, Origin, Stack};
@@ -15,6 +15,8 @@ pub const EVERY_RELEASE: &str =
 /// Settings whose values are told: they hold no secret, and are what somebody waits to see.
 const MEMORY: &str = "memory limit";
 const CPU: &str = "CPU limit";
+const BEFORE: &str = "command before a release";
+const AFTER: &str = "command after a release";
 
 /// A deployment as it is, or as a release would make it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,10 +106,26 @@ fn settings(part: &Component, stage: DeploymentStage) -> BTreeMap<&'static str, 
         ("port", part.port.map(|port| port.to_string())),
         ("ports of its hosts", ports(part)),
         ("health check", Some(format!("{:?}", part.health))),
+        (BEFORE, command(part, Moment::Before)),
+        (AFTER, command(part, Moment::After)),
         (MEMORY, part.resources.memory_bytes.map(memory_words)),
         (CPU, part.resources.cpu_millis.map(cpus_words)),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// A command of a release, with how long it may take.
+fn command(part: &Component, moment: Moment) -> Option<String> {
+    Some(format!("`{}`, at most {} s", command_words(part.release.at(moment)?), part.release.limit_s()))
+}
+
+/// The commands that a release of this kind will run, in words.
+pub fn commands(stack: &Stack, runs: impl Fn(Moment) -> bool) -> Vec<String> {
+    let told = |(moment, _, part, argv): (Moment, usize, &Component, &Vec<String>)| {
+        let (words, limit) = (command_words(argv), part.release.limit_s());
+        format!("{} the release, {} runs `{words}` once, for at most {limit} s", moment.as_str(), part.identifier)
+    };
+    stack.commands().filter(|(moment, ..)| runs(*moment)).map(told).collect()
 }
 
 /// Where its hosts lead, where that is not one port.
@@ -231,7 +249,7 @@ fn reasons(old: &PartView, new: &PartView) -> Vec<String> {
     for name in names.into_iter().filter(|name| old.settings.get(name) != new.settings.get(name)) {
         let shown = |settings: &BTreeMap<&str, String>| settings.get(name).map_or("none", String::as_str).to_owned();
         why.push(match name {
-            MEMORY | CPU => format!("{name}: {} → {}", shown(&old.settings), shown(&new.settings)),
+            MEMORY | CPU | BEFORE | AFTER => format!("{name}: {} → {}", shown(&old.settings), shown(&new.settings)),
             _ => format!("its {name} changed"),
         });
     }

@@ -49,6 +49,9 @@ fn what_is_new_changes_restarts_and_goes_is_told_in_order() {
     ];
     assert_eq!(image, expected);
 
+    let commands = told(&view(SHOP), &view(&SHOP.replace("'web:1',", "'web:1', release: {before: rake db:migrate},")));
+    assert_eq!(commands, ["change component web: command before a release: none → `rake db:migrate`, at most 600 s"]);
+
     let gone = SHOP.split("addons:").next().unwrap().replace("  - {identifier: site, static: dist}\n", "");
     let gone = told(&view(SHOP), &view(&gone));
     assert_eq!(gone[0], format!("restart component web: {EVERY_RELEASE}"));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::manifest::{Build, Health, HostEntry, Include, Manifest, Part, Site, VolumeEntry};
-use super::{Commands, Resources};
+use super::{Commands, ReleaseCommands, Resources};
 
 /// The text of a manifest, its keys in the order of the table.
 pub fn manifest(manifest: &Manifest) -> String {
@@ -82,6 +82,7 @@ impl Printer {
         self.health(part.health.as_ref());
         self.volumes(&part.volumes);
         self.words(PART, "command", part.command.as_ref());
+        self.release(part.release.as_ref().map(|(release, _)| release));
         self.resources(&part.resources);
     }
 
@@ -184,6 +185,14 @@ impl Printer {
             let size = size_mib.map_or_else(String::new, |size| format!(", sizeMiB: {size}"));
             self.line(PART + 1, &format!("- {{identifier: {identifier}, path: {}{size}}}", quoted(path)));
         }
+    }
+
+    fn release(&mut self, release: Option<&ReleaseCommands>) {
+        let Some(release) = release else { return };
+        self.line(PART, "release:");
+        self.words(PART + 1, "before", release.before.as_ref());
+        self.words(PART + 1, "after", release.after.as_ref());
+        self.word(PART + 1, "limit", release.limit_s);
     }
 
     fn resources(&mut self, resources: &Resources) {

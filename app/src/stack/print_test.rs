@@ -85,6 +85,16 @@ fn hosts() -> impl Strategy<Value = Option<Vec<HostEntry>>> {
     })
 }
 
+fn release() -> impl Strategy<Value = Option<(ReleaseCommands, At)>> {
+    let argv = || ("[a-z]{1,6}", vec(text(), 0..3)).prop_map(|(program, words)| [vec![program], words].concat());
+    let commands = prop_oneof![
+        (argv(), of(argv())).prop_map(|(before, after)| (Some(before), after)),
+        argv().prop_map(|after| (None, Some(after)))
+    ];
+    of((commands, of(1..=3600_u32))
+        .prop_map(|((before, after), limit_s)| (ReleaseCommands { before, after, limit_s }, At::default())))
+}
+
 fn part(component: bool) -> impl Strategy<Value = Part> {
     let names = (
         of(text()),
@@ -102,13 +112,13 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
     let commands = (words(), words(), words());
     let resources = (of((6 << 20)..(1_u64 << 40)), of(10..1_000_000_u32))
         .prop_map(|(memory_bytes, cpu_millis)| Resources { memory_bytes, cpu_millis });
-    let lists = (include(), include(), volumes, commands);
+    let lists = (include(), include(), volumes, commands, release());
     let glob = prop_oneof![Just("web/**"), Just("!**/*.md"), Just("/shared"), Just("a b")];
     let shape = (made_from(), hosts(), of(prop_oneof![Just(".".to_owned()), path()]), of(vec(glob, 0..3)));
     (names, lists, health, resources, shape, of(1..=u16::MAX)).prop_map(
         move |(
             (name, description, prebuild_image, package),
-            (include, development, volumes, commands),
+            (include, development, volumes, commands, release),
             health,
             resources,
             shape,
@@ -135,6 +145,7 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
                 volumes,
                 command: commands.0,
                 commands: Commands { development: commands.1, production: commands.2 },
+                release: release.filter(|_| component),
                 resources,
                 hosts: hosts.filter(|_| component),
             }

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Identifier};
+use boathouse_types::{EnvKey, Identifier, check_command, split_command};
 
 use super::entries::{Entries, text};
 use super::manifest::{At, Build, Health, HostEntry, Include, Manifest, Part, Site, VolumeEntry};
 use super::problem::{ManifestErrors, Problems};
 use super::template::Template;
 use super::yaml::{self, Node, Place, Value};
-use super::{Commands, Resources, conform, grammar, paths};
+use super::{Commands, ReleaseCommands, Resources, conform, grammar, paths};
 
 /// Components and add-ons of one stack.
 const MAX_PARTS: usize = 100;
@@ -105,6 +105,7 @@ impl Reader<'_> {
             volumes: self.volumes(&mut fields),
             command: fields.words("command"),
             commands: fields.map("containerCommands").map_or_else(Commands::default, commands),
+            release: None,
             resources: fields.map("resources").map_or_else(Resources::default, resources),
             hosts: None,
             identifier,
@@ -116,6 +117,7 @@ impl Reader<'_> {
             part.hosts = self.hosts(&mut fields, &part.identifier);
             part.files = self.files(&mut fields);
             part.build = fields.map("build").map(|build| self.build(build));
+            part.release = fields.map("release").and_then(|release| self.release(release));
         }
         if let (Some((_, place)), Some(_)) = (&image, &part.build) {
             self.problems.add(*place, "give either `image` or `build`, not both");
@@ -173,6 +175,39 @@ impl Reader<'_> {
         }
         build.finish();
         read
+    }
+
+    fn release(&mut self, mut given: Entries) -> Option<(ReleaseCommands, At)> {
+        let at = At(given.place);
+        let (before, after) = (self.argv(&mut given, "before"), self.argv(&mut given, "after"));
+        let limit = given.parse::<u32>("limit");
+        given.finish();
+        match (&before, &after, &limit) {
+            (None, None, Some((_, place))) => {
+                self.problems.add(*place, "`limit` is for the commands of a release: give `before` or `after`, too");
+                None
+            }
+            (None, None, None) => None,
+            _ => Some((ReleaseCommands { before, after, limit_s: limit.map(|(seconds, _)| seconds) }, at)),
+        }
+    }
+
+    /// A program and its arguments: a list as it is, a line with its quotes and without anything else of a shell.
+    fn argv(&mut self, given: &mut Entries, key: &'static str) -> Option<Vec<String>> {
+        let node = given.take(key)?;
+        let place = node.place;
+        let words = match node.value {
+            Value::List(items) => Ok(items.into_iter().filter_map(text).collect()),
+            Value::Scalar { text, .. } => split_command(&text),
+            _ => return None,
+        };
+        match words.and_then(|argv| check_command(&argv).map(|()| argv)) {
+            Ok(argv) => Some(argv),
+            Err(why) => {
+                self.problems.add(place, format!("{key}: {why}"));
+                None
+            }
+        }
     }
 
     fn development(&mut self, fields: &mut Entries) -> Vec<Include> {

@@ -60,7 +60,20 @@ impl Resolver<'_> {
             instantiate(&mut component, package, kind);
         }
         self.write_over(&mut component, part, package.as_ref(), kind);
+        self.write_release(&mut component, part);
         Some(component)
+    }
+
+    fn write_release(&mut self, component: &mut Component, part: &Part) {
+        let Some((release, at)) = &part.release else { return };
+        if component.files.is_some() {
+            let identifier = &part.identifier;
+            self.problems.add(
+                at.0,
+                format!("\"{identifier}\" is files that are served, it has no container for a command: move `release` to a component that has one"),
+            );
+        }
+        component.release = release.clone();
     }
 
     fn check_kind(&mut self, part: &Part, package: &Package, kind: PackageKind) -> Option<()> {

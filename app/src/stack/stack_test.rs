@@ -116,6 +116,31 @@ fn a_manifest_of_diploi_is_read_though_its_packages_are_not_at_hand() {
 }
 
 #[test]
+fn commands_of_a_release_are_lists_or_lines_that_no_shell_reads() {
+    let text = "components:
+  - {identifier: api, release: {before: 'sh -c \"./migrate | tee log\"', after: [./warm, $HOME], limit: 30}}
+  - {identifier: web, release: {before: npm run 'db push'}}
+  - {identifier: bare, release: {}}
+";
+    let stack = parse("m", text).unwrap();
+    let told: Vec<_> = stack
+        .commands()
+        .map(|(moment, at, part, argv)| (moment, at, part.identifier.as_str(), argv.join("|")))
+        .collect();
+    use boathouse_types::Moment::*;
+    assert_eq!(
+        told,
+        [
+            (Before, 0, "api", "sh|-c|./migrate | tee log".to_owned()),
+            (Before, 1, "web", "npm|run|db push".to_owned()),
+            (After, 0, "api", "./warm|$HOME".to_owned()),
+        ]
+    );
+    assert_eq!((stack.components[0].release.limit_s(), stack.components[1].release.limit_s()), (30, 600));
+    assert!(stack.components[2].release.is_empty());
+}
+
+#[test]
 fn all_forms_of_a_star_are_read() {
     for include in ["\n        - *", "\n        - '*'", " '*'", " *", "\n        - *  # everything"] {
         let text = format!(
@@ -172,6 +197,21 @@ fn errors_name_place_and_remedy() {
         (with("spa: yes\n    static: x"), "spa must be true or false"),
         (with("command: npm start"), "must be a list of words"),
         (with("containerCommands: {start: x}"), "unknown key \"start\"; known here: developmentStart, productionStart"),
+        (with("release: {befor: migrate}"), "boathouse.yaml:3:15: unknown key \"befor\"; did you mean \"before\"?"),
+        (with("release: {before: \"a 'b\"}"), "boathouse.yaml:3:23: before: the quote ' does not end"),
+        (with("release: {after: []}"), "boathouse.yaml:3:22: after: there is no program to run"),
+        (with("release: {before: [[a]]}"), "boathouse.yaml:3:24: a word must be one word or text"),
+        (
+            with("release: {before: a, limit: 3601}"),
+            "boathouse.yaml:3:33: limit: \"3601\" is not a number from 1 to 3600",
+        ),
+        (with("release: {limit: 5}"), "boathouse.yaml:3:22: `limit` is for the commands of a release"),
+        (with("release: npm run migrate"), "boathouse.yaml:3:14: release must be a mapping"),
+        (with("static: x\n    release: {before: a}"), "boathouse.yaml:4:14: \"web\" is files that are served"),
+        (
+            addon("image: a\n    release: {before: a}"),
+            "boathouse.yaml:6:5: misplaced key \"release\": it belongs in a component, not in an add-on",
+        ),
         (with("volumes: [{identifier: data}]"), "the volume \"data\" has no path"),
         (with("volumes: [{identifier: data, path: data}]"), "cannot be mounted"),
         (with("volumes: [{identifier: data, path: /proc/x}]"), "cannot be mounted"),

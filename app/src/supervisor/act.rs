@@ -14,7 +14,7 @@ use super::diff::Action;
 use super::observe::{explain_start, start_exit_code};
 use crate::db::{object, volume};
 use crate::docker::subnet::Subnet;
-use crate::docker::{ContainerSpec, DockerError, ErrorKind, NetworkSpec, VolumeSpec, labels, trust};
+use crate::docker::{ContainerSpec, Containers, DockerError, ErrorKind, NetworkSpec, VolumeSpec, labels, trust};
 use crate::error::{Result, internal, unavailable};
 use crate::fault;
 
@@ -76,11 +76,7 @@ impl Supervisor {
     }
 
     async fn make(&self, spec: &ContainerSpec) -> Result<(), DockerError> {
-        for mount in &spec.mounts {
-            let labels = object_labels(spec.labels.get(labels::INSTANCE), spec.labels.get(labels::DEPLOYMENT));
-            self.engine.create_volume(&VolumeSpec { name: mount.volume.clone(), labels }).await?;
-            fault::point("volume.made");
-        }
+        make_volumes(&*self.engine, spec).await?;
         let made = self.engine.create(spec).await.map(drop);
         fault::point("container.made");
         made
@@ -210,6 +206,16 @@ impl Supervisor {
         self.engine.remove_volume(&name).await.map_err(told)?;
         self.app.db.write(move |tx| volume::forget(tx, &name)).await
     }
+}
+
+/// Makes the volumes that a container mounts; those that are there stay as they are.
+pub async fn make_volumes(engine: &dyn Containers, spec: &ContainerSpec) -> Result<(), DockerError> {
+    for mount in &spec.mounts {
+        let labels = object_labels(spec.labels.get(labels::INSTANCE), spec.labels.get(labels::DEPLOYMENT));
+        engine.create_volume(&VolumeSpec { name: mount.volume.clone(), labels }).await?;
+        fault::point("volume.made");
+    }
+    Ok(())
 }
 
 fn object_labels(instance: Option<&String>, deployment: Option<&String>) -> BTreeMap<String, String> {

@@ -79,6 +79,8 @@ pub(super) struct Wanted {
     pub siblings: Option<Siblings>,
     /// Its release is live; otherwise it is starting.
     pub live: bool,
+    /// It does not start yet: a command of its release has to succeed first.
+    pub waits: bool,
     /// It must not run now: the data of an add-on goes to another volume.
     pub halted: bool,
     /// Somebody asked then for a restart.
@@ -159,17 +161,23 @@ impl Reader<'_> {
             desired.network_names.insert(row.id, object::network_name(self.instance, &row.slug));
             desired.volumes.insert(row.id, volume::of_deployment(self.connection, row.id)?);
         }
-        let halting = release::halting(self.connection)?;
+        let (halting, holding) = (release::halting(self.connection)?, release::holding(self.connection)?);
         for row in release::wanted(self.connection)? {
             let halted_by =
                 halting.iter().find(|other| other.deployment_id == row.deployment_id && other.number > row.number);
-            self.add_release(&row, halted_by, &mut desired)?;
+            self.add_release(&row, halted_by, holding.contains(&row.id), &mut desired)?;
         }
         Ok(desired)
     }
 
     /// A release that cannot be read hurts only its own containers.
-    fn add_release(&self, row: &ReleaseRow, halted_by: Option<&ReleaseRow>, desired: &mut Desired) -> Result<()> {
+    fn add_release(
+        &self,
+        row: &ReleaseRow,
+        halted_by: Option<&ReleaseRow>,
+        holds: bool,
+        desired: &mut Desired,
+    ) -> Result<()> {
         let Some(stack) = &row.manifest else { return Ok(()) };
         let built = release::components(self.connection, row.id)?;
         let env = self.environment(row);
@@ -216,6 +224,7 @@ impl Reader<'_> {
                 network,
                 siblings,
                 live: row.state == ReleaseState::Live,
+                waits: holds && !addon,
                 halted: halted_by.is_some_and(|release| is_halted(release, component, addon)),
                 restart_wanted_at: recorded.restart_wanted_at,
                 addon,

@@ -206,7 +206,7 @@ impl<'a> Picture<'a> {
 
     fn towards(&self, wanted: &Wanted, now: &Now, actions: &mut Vec<Action>) {
         let name = wanted.name.clone();
-        let may_start = !wanted.halted && !now.waiting.contains(&name) && wanted.spec.is_ok();
+        let may_start = !wanted.halted && !wanted.waits && !now.waiting.contains(&name) && wanted.spec.is_ok();
         let Some(container) = self.container(&name) else {
             if let Some((row, lender)) = self.lender(wanted) {
                 if self.desired.wanted(&row.name).is_none() {
@@ -214,7 +214,10 @@ impl<'a> Picture<'a> {
                 }
                 return;
             }
-            if may_start && self.is_its_turn(wanted, now) {
+            if wanted.waits {
+                // The commands that it waits for need it.
+                self.need_network(wanted, actions);
+            } else if may_start && self.is_its_turn(wanted, now) {
                 self.need_network(wanted, actions);
                 actions.push(Action::Create { name });
             }

@@ -29,7 +29,8 @@ use boathouse_types::EngineStatus;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-pub use self::part::{Part, live_part};
+pub use self::act::make_volumes;
+pub use self::part::{Part, live_part, part_of};
 
 use self::backoff::Backoff;
 use self::jobs::Jobs;

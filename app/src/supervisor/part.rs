@@ -1,8 +1,8 @@
 //! A part of what is live, for those who run something beside it.
 
-use boathouse_types::{DeploymentId, Identifier, ReleaseId};
+use boathouse_types::{DeploymentId, Identifier, Moment, ReleaseId};
 
-use super::desired;
+use super::desired::{self, Wanted};
 use crate::docker::ContainerSpec;
 use crate::error::{Result, conflict, not_found};
 use crate::state::App;
@@ -20,15 +20,26 @@ pub struct Part {
     pub siblings: Option<String>,
 }
 
-/// That part as it is wanted now.
+/// That part of what is live, as it is wanted now.
 ///
 /// # Errors
 /// It is not wanted, or cannot be made.
 pub async fn live_part(app: &App, deployment: DeploymentId, part: &Identifier) -> Result<Part> {
+    find(app, part, |wanted| wanted.deployment == deployment && wanted.live).await
+}
+
+/// That part of a release, for a command of that release: before its components start there are no siblings to meet.
+///
+/// # Errors
+/// As of [`live_part`].
+pub async fn part_of(app: &App, release: ReleaseId, moment: Moment, part: &Identifier) -> Result<Part> {
+    let found = find(app, part, |wanted| wanted.release == release).await?;
+    Ok(Part { siblings: found.siblings.filter(|_| moment == Moment::After), ..found })
+}
+
+async fn find(app: &App, part: &Identifier, is_of: impl Fn(&Wanted) -> bool) -> Result<Part> {
     let desired = desired::read(app).await?;
-    let is_it =
-        |wanted: &&desired::Wanted| wanted.deployment == deployment && wanted.live && wanted.identifier == *part;
-    let wanted = desired.wanted.iter().find(is_it).ok_or_else(|| {
+    let wanted = desired.wanted.iter().find(|wanted| is_of(wanted) && wanted.identifier == *part).ok_or_else(|| {
         not_found(format!("`{part}` does not run")).hint("Look at the deployment's status: boathouse status")
     })?;
     let spec = wanted.spec.clone().map_err(|why| conflict(format!("`{part}` cannot be made: {why}")))?;

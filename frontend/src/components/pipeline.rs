@@ -1,4 +1,4 @@
-//! The pipeline of a release: six stages with their state and time.
+//! The pipeline of a release: its stages with their state and time.
 
 use boathouse_types::{Millis, Release, ReleaseState, Stage, StageTimes};
 use leptos::prelude::*;
@@ -27,6 +27,8 @@ pub fn progress(release: &Release, stage: Stage) -> Progress {
     let is_last = release.stage == Some(stage);
     match times {
         _ if failed => Progress::Failed,
+        // The release is live all the same.
+        _ if stage == Stage::After && release.failed_after().next().is_some() => Progress::Failed,
         Some(times) if times.finished_at.is_some() => Progress::Done,
         Some(_) if release.state == ReleaseState::Cancelled => Progress::Cancelled,
         Some(_) => Progress::Running,
@@ -61,9 +63,11 @@ fn look(progress: Progress) -> (Glyph, &'static str, &'static str) {
 #[component]
 pub fn Pipeline(#[prop(into)] release: Signal<Release>) -> impl IntoView {
     let said = Memo::new(move |_| release.with(announcement));
+    // Whether it has commands is known once its manifest has been read.
+    let stages = Memo::new(move |_| release.with(|release| release.pipeline().collect::<Vec<_>>()));
     view! {
         <ol class="pipeline" aria-label="Pipeline">
-            {Stage::ALL.into_iter().map(|stage| view! { <PipelineStage release stage/> }).collect_view()}
+            {move || stages.get().into_iter().map(|stage| view! { <PipelineStage release stage/> }).collect_view()}
         </ol>
         <p class="visually-hidden" role="status" aria-live="polite">{said}</p>
     }
@@ -95,10 +99,12 @@ fn title(stage: Stage) -> &'static str {
     match stage {
         Stage::Source => "Source",
         Stage::Build => "Build",
+        Stage::Before => "Before",
         Stage::Start => "Start",
         Stage::Health => "Health",
         Stage::Switch => "Switch",
         Stage::Drain => "Drain",
+        Stage::After => "After",
     }
 }
 
@@ -129,7 +135,7 @@ mod tests {
     }
 
     fn all(release: &Release) -> Vec<Progress> {
-        Stage::ALL.into_iter().map(|stage| progress(release, stage)).collect()
+        release.pipeline().map(|stage| progress(release, stage)).collect()
     }
 
     #[test]
@@ -148,6 +154,27 @@ mod tests {
             serde_json::json!({"state": "starting", "stage": "health", "stages": [{"stage": "start", "started_at": 0, "finished_at": 1}]}),
         );
         assert_eq!(all(&rolled_back), [Skipped, Skipped, Done, Running, Waiting, Waiting]);
+    }
+
+    #[test]
+    fn commands_have_stages_of_their_own() {
+        use Progress::*;
+        let command = |moment: &str, end: serde_json::Value| serde_json::json!({"moment": moment, "component": "web", "argv": ["rake"], "limit_ms": 600_000, "run": 1, "end": end});
+        let times =
+            |stage: &str, end: Option<i64>| serde_json::json!({"stage": stage, "started_at": 0, "finished_at": end});
+        let waits = release(serde_json::json!({
+            "state": "starting", "stage": "before", "commands": [command("before", serde_json::Value::Null)],
+            "stages": [times("source", Some(1)), times("build", Some(1)), times("before", None)],
+        }));
+        assert_eq!(all(&waits), [Done, Done, Running, Waiting, Waiting, Waiting, Waiting]);
+        let mut stages =
+            ["source", "build", "start", "health", "switch", "drain"].map(|stage| times(stage, Some(1))).to_vec();
+        stages.push(times("after", Some(1)));
+        let complained = release(serde_json::json!({
+            "state": "live", "stage": "after", "finished_at": 9, "stages": stages,
+            "commands": [command("after", serde_json::json!({"kind": "exited", "code": 1}))],
+        }));
+        assert_eq!(all(&complained), [Done, Done, Done, Done, Done, Done, Failed]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A container in full, as the engine has it; the server masks the secrets.
 
-use boathouse_types::{ContainerConfig, ContainerDescription, ContainerVariable, Identifier};
+use boathouse_types::{ContainerConfig, ContainerDescription, ContainerVariable, Identifier, Moment};
 use leptos::prelude::*;
 
 use super::deployment::Here;
@@ -82,8 +82,15 @@ fn facts(one: &ContainerDescription) -> Vec<Fact> {
         ("Exit code", one.exit_code.map(|code| code.to_string())),
         ("Starts again", one.next_start_at.map(format::utc)),
     ];
+    let commands = one.commands.iter().map(|command| {
+        let moment = match command.moment {
+            Moment::Before => "Before its release",
+            Moment::After => "After its release",
+        };
+        (moment, Some(format!("{}: {}", command.command(), command.words())))
+    });
     let config = one.config.iter().flat_map(configured);
-    own.into_iter().chain(config).filter_map(|(name, value)| Some((name, value?))).collect()
+    own.into_iter().chain(commands).chain(config).filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn configured(config: &ContainerConfig) -> Vec<(&'static str, Option<String>)> {

@@ -1,6 +1,8 @@
 //! A release: its pipeline, its log, why it failed, and the way back to it.
 
-use boathouse_types::{Failure, Release, ReleaseComponent, ReleaseDiff, ReleaseState, Serves, SizeDiff};
+use boathouse_types::{
+    Failure, Release, ReleaseCommand, ReleaseComponent, ReleaseDiff, ReleaseState, Serves, SizeDiff, Stage,
+};
 use leptos::prelude::*;
 
 use super::not_found::{NotFound, param, place};
@@ -35,7 +37,7 @@ fn OneRelease(place: Place, number: i64) -> impl IntoView {
     let body = move |release| {
         let file = file.clone();
         view! {
-            <ReleaseHead place release live/><Pipeline release/><FailureView release/><Components release/><Compared place release/>
+            <ReleaseHead place release live/><Pipeline release/><FailureView release/><Components release/><ReleaseCommands release/><Compared place release/>
             <h2>"Log"</h2>
             <LogView store file empty="Nothing has been written yet."/>
         }
@@ -109,7 +111,8 @@ fn ReleaseActions(place: StoredValue<Place>, release: Signal<Release>, live: Liv
     });
     let offer = Memo::new(move |_| {
         release.with(|release| {
-            (!release.state.is_terminal(), release.can_roll_back && release.state == ReleaseState::Retired)
+            let goes_on = release.stage == Some(Stage::After) && release.finished_at.is_none();
+            (!release.state.is_terminal() || goes_on, release.can_roll_back && release.state == ReleaseState::Retired)
         })
     });
     // What was live is proven, and its images are kept.
@@ -182,6 +185,25 @@ fn Components(release: Signal<Release>) -> impl IntoView {
         view! { <li><span class="main"><Icon glyph/><strong>{component.identifier.to_string()}</strong></span><span class="hint">{serves}</span><span class="hint">{size}</span><code class="hint" title=digest>{short}</code></li> }
     };
     view! { <Show when=move || !components.with(Vec::is_empty)><ul class="rows compact" aria-label="Components">{move || components.get().into_iter().map(row).collect_view()}</ul></Show> }
+}
+
+/// What it runs once, before it starts and after it serves alone.
+#[component]
+fn ReleaseCommands(release: Signal<Release>) -> impl IntoView {
+    let commands = Memo::new(move |_| release.with(|release| release.commands.clone()));
+    let row = |command: ReleaseCommand| {
+        let (glyph, class) = match (&command.end, command.run) {
+            (Some(_), _) if command.has_failed() => (Glyph::DOWN, "mark bad"),
+            (Some(_), _) => (Glyph::HEALTHY, "mark good"),
+            (None, Some(_)) => (Glyph::SPINNER, "mark busy"),
+            (None, None) => (Glyph::OFF, "mark"),
+        };
+        let turning = if glyph == Glyph::SPINNER { "turning" } else { "" };
+        let whose =
+            format!("{} the release, in {}, {} at most", command.moment.as_str(), command.component, command.limit());
+        view! { <li><span class="main"><code>{command.command()}</code></span><span class="hint">{whose}</span><span class=class><Icon glyph class=turning/>{command.words()}</span></li> }
+    };
+    view! { <Show when=move || !commands.with(Vec::is_empty)><ul class="rows compact" aria-label="Commands">{move || commands.get().into_iter().map(row).collect_view()}</ul></Show> }
 }
 
 /// What it has else than the release before it; fetched once it is opened.

@@ -6,7 +6,7 @@ use boathouse_types::{DeploymentId, Release, ReleaseId, ReleaseState};
 
 use crate::db::Connection;
 use crate::db::release::brief::{self, Brief, stages};
-use crate::db::release::components_of;
+use crate::db::release::{commands_of, components_of};
 use crate::error::Result;
 
 /// What a deployment shows of its releases.
@@ -44,14 +44,16 @@ pub fn show(connection: &Connection, row: Brief) -> Result<Release> {
     Ok(show_all(connection, vec![row])?.remove(0))
 }
 
-/// Adds components and stages to rows, in as many statements as for one.
+/// Adds components, stages and commands to rows, in as many statements as for one.
 pub fn show_all(connection: &Connection, rows: Vec<Brief>) -> Result<Vec<Release>> {
     let ids: Vec<ReleaseId> = rows.iter().map(|row| row.id).collect();
     let mut components = components_of(connection, &ids)?;
     let mut stages = stages(connection, &ids)?;
+    let mut commands = commands_of(connection, &ids)?;
     let one = |row: Brief| Release {
         components: components.remove(&row.id).unwrap_or_default(),
         stages: stages.remove(&row.id).unwrap_or_default(),
+        commands: commands.remove(&row.id).unwrap_or_default(),
         // Invariant: what is kept of a retired release suffices to start it again; the cleaner sets `discarded_at` first.
         can_roll_back: row.state == ReleaseState::Retired && row.discarded_at.is_none() && row.has_manifest,
         id: row.id,

@@ -1,6 +1,7 @@
 //! Releases. One compare-and-set writer changes states; what each change implies happens in the same transaction.
 
 pub mod brief;
+mod command;
 mod component;
 
 use boathouse_types::{
@@ -9,6 +10,7 @@ use boathouse_types::{
 };
 use rusqlite::{Row, params};
 
+pub use self::command::{commands, commands_of, finish_command, holding, set_command_run};
 pub use self::component::{
     clear_digest, components, components_of, made_from, set_digest, set_made_from, set_port, set_size,
 };
@@ -258,7 +260,7 @@ pub fn set_commit(tx: &Transaction<'_>, id: ReleaseId, commit: &Commit) -> Resul
     Ok(())
 }
 
-/// Stores the parsed stack, with a row per component and add-on.
+/// Stores the parsed stack, with a row per component and add-on, and one per command that this release runs.
 pub fn set_manifest(tx: &Transaction<'_>, id: ReleaseId, stack: &Stack) -> Result<()> {
     tx.execute("update release set manifest = ?2 where id = ?1", params![id.0, serde_json::to_string(stack)?])?;
     for component in stack.in_start_order() {
@@ -268,7 +270,7 @@ pub fn set_manifest(tx: &Transaction<'_>, id: ReleaseId, stack: &Stack) -> Resul
             params![id.0, component.identifier.as_str(), component::serves_str(component.serves()), component.port],
         )?;
     }
-    Ok(())
+    command::plan(tx, id, stack)
 }
 
 /// Stores the sealed environment snapshot.
