@@ -97,6 +97,8 @@ async fn what_changes_makes_a_release_also_what_changed_while_no_server_ran() {
     assert_eq!((&release.trigger, release.actor.as_str()), (&Trigger::Folder, "folder watch"));
 
     home.write("web/index.html", "two");
+    // What is saved in one go makes one release, however long that takes.
+    (0..1000).for_each(|number| home.write(&format!("web/{number}.txt"), "x"));
     home.write("web/more.html", "more");
     serves(&server, HOST, "/", "two").await;
     serves(&server, HOST, "/more.html", "more").await;
@@ -199,6 +201,7 @@ async fn in_development_files_arrive_in_the_code_also_after_a_crash() {
     );
     home.write("a.txt", "one");
     home.write("sub/b.txt", "b");
+    home.write("c.txt", "c");
     let fault = home.root().join("fault");
     let options = Server::options().flag("--folders", home.root().display()).flag("--fault", fault.display());
     let mut server = options.start().await;
@@ -213,15 +216,24 @@ async fn in_development_files_arrive_in_the_code_also_after_a_crash() {
     home.write("a.txt", "two");
     serves(&server, DEVELOPED, "/a.txt", "two").await;
 
+    std::fs::create_dir_all(home.shop().join("empty/er")).unwrap();
+    wait_for(seconds(60), "the empty folder is there", || async {
+        (server.visit(DEVELOPED, "/empty/er/").await.status == 200).then_some(())
+    })
+    .await;
+
     std::fs::write(&fault, "folder.arrived").unwrap();
     std::fs::remove_dir_all(home.shop().join("sub")).unwrap();
+    std::fs::remove_file(home.shop().join("c.txt")).unwrap();
     home.write("sub", "a file now");
     dies(&mut server, &fault).await;
     home.write("a.txt", "three");
     server.start_again().await;
     serves(&server, DEVELOPED, "/a.txt", "three").await;
     serves(&server, DEVELOPED, "/sub", "a file now").await;
-    assert_eq!(server.visit(DEVELOPED, "/sub/b.txt").await.status, 404);
+    for gone in ["/sub/b.txt", "/c.txt"] {
+        assert_eq!(server.visit(DEVELOPED, gone).await.status, 404, "{gone}");
+    }
     assert_eq!(releases(&local, "dev").await.len(), 1, "one release, the rest went into the code");
 }
 
@@ -243,4 +255,56 @@ async fn what_is_deployed_by_hand_stays_until_the_folder_changes() {
     home.write("web/index.html", "folder again");
     serves(&server, HOST, "/", "folder again").await;
     assert_eq!(releases(&local, "production").await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_no_image_has_makes_no_release() {
+    let home = Home::new();
+    home.write("boathouse.yaml", "components:\n  - identifier: web\n    folder: /\n    port: 8080\n");
+    let start = "CMD [\"python3\", \"-m\", \"http.server\", \"8080\"]";
+    home.write("Dockerfile", format!("FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\n{start}\n"));
+    home.write(".dockerignore", "*.md\n");
+    home.write("a.txt", "one");
+    let server = Server::options().flag("--folders", home.root().display()).start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    watch(&server, "production", &home.shop()).await;
+    serves(&server, HOST, "/a.txt", "one").await;
+    rests(&local, 0).await;
+
+    let before = folder(&local, "production").await.unwrap().looked_at.unwrap();
+    home.write("README.md", "one");
+    rests(&local, before).await;
+    assert_eq!(folder(&local, "production").await.unwrap().unseen, 1);
+    let shown = server.cli(&["folder", "show", "-p", "shop"]).await.ok().stdout;
+    assert!(shown.contains("1 file changed that .dockerignore leaves out"), "{shown}");
+    assert_eq!(releases(&local, "production").await.len(), 1);
+
+    // With something that an image has it goes along.
+    home.write("a.txt", "two");
+    serves(&server, HOST, "/a.txt", "two").await;
+    assert_eq!(server.visit(HOST, "/README.md").await.status, 404);
+    rests(&local, 0).await;
+    assert_eq!(folder(&local, "production").await.unwrap().unseen, 0);
+    assert_eq!(releases(&local, "production").await.len(), 2);
+}
+
+#[tokio::test]
+async fn more_folders_than_the_kernel_watches_are_told_with_the_remedy() {
+    let home = Home::new();
+    home.site("one");
+    (0..30).for_each(|number| std::fs::create_dir_all(home.shop().join(format!("many/{number}"))).unwrap());
+    let server = Server::options().flag("--folders", home.root().display()).watches(20).start().await;
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    watch(&server, "production", &home.shop()).await;
+    let problem = wait_for(seconds(30), "it is told", || async { folder(&local, "production").await?.problem }).await;
+    for word in ["cannot be watched", "limit of watches", ".boathouseignore", "fs.inotify.max_user_watches"] {
+        assert!(problem.contains(word), "{word}: {problem}");
+    }
+    assert_eq!(releases(&local, "production").await.len(), 0, "what cannot be followed is not deployed");
+    home.write(".boathouseignore", "many\n");
+    serves(&server, HOST, "/", "one").await;
+    rests(&local, 0).await;
+    assert_eq!(folder(&local, "production").await.unwrap().problem, None);
 }

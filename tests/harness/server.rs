@@ -31,6 +31,7 @@ pub struct ServerOptions {
     args: Vec<String>,
     data: Option<PathBuf>,
     addresses: Option<(SocketAddr, SocketAddr)>,
+    watches: Option<u32>,
 }
 
 impl ServerOptions {
@@ -50,6 +51,20 @@ impl ServerOptions {
     pub fn addresses(mut self, addresses: (SocketAddr, SocketAddr)) -> Self {
         self.addresses = Some(addresses);
         self
+    }
+
+    /// Where the kernel lets it watch so many folders and no more. The limits of this machine are not touched: it has namespaces of its own.
+    pub fn watches(mut self, watches: u32) -> Self {
+        self.watches = Some(watches);
+        self
+    }
+
+    fn program(&self) -> Command {
+        const LIMITED: &str = "echo \"$0\" >/proc/sys/user/max_inotify_watches && exec \"$@\"";
+        let Some(watches) = self.watches else { return Command::new(BINARY) };
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c", LIMITED, &watches.to_string(), BINARY]);
+        command
     }
 
     /// Starts it and waits until it answers.
@@ -111,7 +126,7 @@ impl Server {
 
     /// For a server that is started in a special way.
     pub fn options() -> ServerOptions {
-        ServerOptions { args: Vec::new(), data: None, addresses: None }
+        ServerOptions { args: Vec::new(), data: None, addresses: None, watches: None }
     }
 
     fn new(options: ServerOptions) -> Self {
@@ -166,7 +181,7 @@ impl Server {
 
     fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.home.path().join("log")).unwrap();
-        let mut command = Command::new(BINARY);
+        let mut command = self.options.program();
         command
             .arg("serve")
             .arg("--data-dir")

@@ -45,7 +45,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hook", &["db", "fault", "git", "lifecycle", "outgoing", "release", "secret", "stack", "state"]),
     // A registry's tags are asked for over HTTP, its digests through the engine.
     // What is sent of a folder is what `boathouse dev` sends of it.
-    ("watched", &["chunks", "db", "fault", "folder", "release", "state"]),
+    // What a release was made of says which files of a folder are in it.
+    ("watched", &["chunks", "db", "fault", "folder", "release", "stack", "state"]),
     ("images", &["db", "docker", "outgoing", "release", "secret", "stack", "state"]),
     // A command runs in, or beside, what the supervisor wants to run.
     ("run", &["config", "db", "docker", "fault", "logs", "snapshot", "state", "supervisor"]),

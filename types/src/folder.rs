@@ -19,6 +19,8 @@ pub struct WatchedFolder {
     pub sent_at: Option<Millis>,
     /// The number of the release that was last made of it.
     pub release: Option<i64>,
+    /// How many files differ from those of that release and are in no image, as `.dockerignore` says: no release is made for them.
+    pub unseen: u32,
     /// Why the deployment is not like the folder, or may not stay so, and what to do.
     pub problem: Option<String>,
 }

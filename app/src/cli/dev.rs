@@ -64,7 +64,10 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         // Folders that were made meanwhile are watched from now on.
         changes = Changes::below(&folder)?;
         let now = read(&folder, context.out);
-        let (changed, gone) = tree.difference(&now);
+        let (mut changed, gone) = tree.difference(&now);
+        if develops {
+            changed.extend(tree.emptied(&now));
+        }
         if changed.is_empty() && gone.is_empty() {
             continue;
         }

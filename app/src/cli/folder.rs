@@ -75,6 +75,10 @@ fn words(folder: &WatchedFolder) -> String {
         format!("brought  {}", moment(folder.sent_at)),
     ];
     lines.extend(folder.release.map(|number| format!("release  #{number}")));
+    lines.extend((folder.unseen > 0).then(|| {
+        let files = boathouse_types::plural(u64::from(folder.unseen), "file");
+        format!("unseen   {files} changed that .dockerignore leaves out of every image: no release is made for that")
+    }));
     lines.extend(folder.problem.as_ref().map(|problem| format!("problem  {problem}")));
     lines.join("\n")
 }

@@ -21,6 +21,8 @@ pub struct FolderRow {
     pub set_at: Millis,
     /// The digest of the files that a release was last made of.
     pub released: Option<String>,
+    /// That release.
+    pub release: Option<ReleaseId>,
     /// What the API shows.
     pub folder: WatchedFolder,
 }
@@ -57,16 +59,36 @@ pub fn of_deployment(connection: &Connection, id: DeploymentId) -> Result<Option
 
 /// What the code of a deployment in development was brought to.
 pub fn sent(connection: &Connection, id: DeploymentId) -> Result<Digests> {
-    let sql = "select sent from watched_folder where deployment_id = ?1";
+    digests(connection, "select sent from watched_folder where deployment_id = ?1", id)
+}
+
+/// The files that a release was last made of.
+pub fn released_files(connection: &Connection, id: DeploymentId) -> Result<Digests> {
+    digests(connection, "select released_files from watched_folder where deployment_id = ?1", id)
+}
+
+fn digests(connection: &Connection, sql: &str, id: DeploymentId) -> Result<Digests> {
     let text: Option<String> = connection.query_row(sql, [id.0], |row| row.get(0)).optional()?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
 }
 
-/// How a look went: how many files there are, where that is known, and what is wrong.
-pub fn looked(tx: &Transaction<'_>, id: DeploymentId, files: Option<u32>, problem: Option<&str>) -> Result<()> {
+/// How a look went.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// How many files there are, where that is known.
+    pub files: Option<u32>,
+    /// How many of them differ from those of its release and are in no image.
+    pub unseen: u32,
+    /// What is wrong.
+    pub problem: Option<String>,
+}
+
+/// It was looked at.
+pub fn looked(tx: &Transaction<'_>, id: DeploymentId, look: &Look) -> Result<()> {
     tx.execute(
-        "update watched_folder set looked_at = ?2, files = coalesce(?3, files), problem = ?4 where deployment_id = ?1",
-        params![id.0, clock::now(), files, problem],
+        "update watched_folder set looked_at = ?2, files = coalesce(?3, files), unseen = ?4, problem = ?5
+         where deployment_id = ?1",
+        params![id.0, clock::now(), look.files, look.unseen, look.problem],
     )?;
     Ok(())
 }
@@ -80,11 +102,18 @@ pub fn arrived(tx: &Transaction<'_>, id: DeploymentId, files: &Digests) -> Resul
     Ok(())
 }
 
-/// A release was made of the files with that digest.
-pub fn released(tx: &Transaction<'_>, id: DeploymentId, digest: &str, release: ReleaseId) -> Result<()> {
+/// A release was made of these files, which have that digest together.
+pub fn released(
+    tx: &Transaction<'_>,
+    id: DeploymentId,
+    digest: &str,
+    files: &Digests,
+    release: ReleaseId,
+) -> Result<()> {
     tx.execute(
-        "update watched_folder set released = ?2, release_id = ?3, sent_at = ?4 where deployment_id = ?1",
-        params![id.0, digest, release.0, clock::now()],
+        "update watched_folder set released = ?2, released_files = ?3, release_id = ?4, sent_at = ?5, unseen = 0
+         where deployment_id = ?1",
+        params![id.0, digest, serde_json::to_string(files)?, release.0, clock::now()],
     )?;
     Ok(())
 }
@@ -94,12 +123,14 @@ fn resolve(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
         deployment: DeploymentId(row.get("deployment_id")?),
         set_at: row.get("set_at")?,
         released: row.get("released")?,
+        release: row.get::<_, Option<i64>>("release_id")?.map(ReleaseId),
         folder: WatchedFolder {
             path: row.get("path")?,
             files: row.get("files")?,
             looked_at: row.get("looked_at")?,
             sent_at: row.get("sent_at")?,
             release: row.get("number")?,
+            unseen: row.get("unseen")?,
             problem: row.get("problem")?,
         },
     })

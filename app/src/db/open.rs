@@ -24,17 +24,13 @@ const NETWORK: [(u32, &str); 8] = [
 /// SQLite's write-ahead log needs shared memory and working locks: a network file system corrupts it.
 pub fn refuse_network_file_system(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let kind = network_file_system(folder)
+    let about = rustix::fs::statfs(folder)
         .map_err(|error| unavailable(format!("the data directory {} cannot be examined: {error}", folder.display())))?;
-    refuse_network(folder, kind)
+    refuse_network(folder, network_file_system(about.f_type as u32))
 }
 
-/// The name of the network file system that a folder lies on; none where its disk is this host's.
-pub fn network_file_system(folder: &Path) -> std::io::Result<Option<&'static str>> {
-    Ok(network(rustix::fs::statfs(folder)?.f_type as u32))
-}
-
-fn network(kind: u32) -> Option<&'static str> {
+/// The name of a network file system, by what statfs(2) says in `f_type`; none where the disk is this host's.
+pub fn network_file_system(kind: u32) -> Option<&'static str> {
     NETWORK.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
 }
 
@@ -83,12 +79,12 @@ mod tests {
     fn a_network_file_system_is_refused_by_its_name_and_a_local_one_is_not() {
         let folder = Path::new("/srv/boathouse");
         for (kind, name) in NETWORK {
-            let error = refuse_network(folder, network(kind)).unwrap_err();
+            let error = refuse_network(folder, network_file_system(kind)).unwrap_err();
             assert!(error.message.contains("/srv/boathouse") && error.message.contains(name), "{error}");
             assert!(error.hint.unwrap().contains("--data-dir"));
         }
         for (kind, name) in [(0xef53, "ext4"), (0x9123_683e, "btrfs"), (0x5846_5342, "xfs"), (0x0102_1994, "tmpfs")] {
-            assert!(network(kind).is_none(), "{name}");
+            assert!(network_file_system(kind).is_none(), "{name}");
         }
         let here = tempfile::tempdir().unwrap();
         refuse_network_file_system(&here.path().join("boathouse.db")).unwrap();

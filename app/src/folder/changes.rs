@@ -92,9 +92,28 @@ fn is_gone(error: &notify::Error) -> bool {
 }
 
 fn cannot(folder: &Path, error: notify::Error) -> Error {
-    unavailable(format!("{} cannot be watched: {error}", folder.display())).hint(
-        "The kernel may allow more: `sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024`. Folders that .gitignore or .boathouseignore leave out take no watch.",
-    )
+    use rustix::io::Errno;
+    let remedy = match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => {
+            "Each folder takes a watch, and the kernel allows no more to this user: leave folders out by .gitignore or .boathouseignore, or allow more, `sysctl fs.inotify.max_user_watches=524288`"
+        }
+        notify::ErrorKind::Io(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+            "The kernel lets this user watch in no more places: end what else watches, or allow more, `sysctl fs.inotify.max_user_instances=1024`, and more open files (LimitNOFILE of its service)"
+        }
+        _ => {
+            "Whoever watches must be allowed to read the folder and all folders in it that are not left out by .gitignore or .boathouseignore"
+        }
+    };
+    unavailable(format!("{} cannot be watched: {}", folder.display(), said(&error))).hint(format!("{remedy}."))
+}
+
+/// Without the list of paths that `notify` writes behind it.
+fn said(error: &notify::Error) -> String {
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => "the limit of watches is reached".to_owned(),
+        notify::ErrorKind::Io(error) => error.to_string(),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +125,24 @@ mod tests {
 
     async fn sees(changes: &Changes) -> bool {
         tokio::time::timeout(Duration::from_millis(500), changes.settled(SHORT, LONG)).await.is_ok()
+    }
+
+    #[test]
+    fn each_limit_of_the_kernel_has_its_remedy() {
+        let io = |errno: rustix::io::Errno| notify::ErrorKind::Io(errno.into());
+        for (kind, says, remedy) in [
+            (notify::ErrorKind::MaxFilesWatch, "limit of watches", "max_user_watches"),
+            (io(rustix::io::Errno::MFILE), "Too many open files", "max_user_instances"),
+            (io(rustix::io::Errno::ACCESS), "Permission denied", "allowed to read"),
+        ] {
+            let error = cannot(Path::new("/srv/shop"), notify::Error::new(kind));
+            assert!(
+                error.message.starts_with("/srv/shop cannot be watched") && error.message.contains(says),
+                "{error}"
+            );
+            let hint = error.hint.unwrap();
+            assert!(hint.contains(remedy) && hint.contains("sysctl") == remedy.starts_with("max_"), "{hint}");
+        }
     }
 
     #[tokio::test]

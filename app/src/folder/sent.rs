@@ -42,18 +42,26 @@ struct Mark {
     target: Option<PathBuf>,
 }
 
-/// The files of a folder that are sent, as they were at one moment.
+/// What of a folder is sent, as it was at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Tree(BTreeMap<PathBuf, Mark>);
+pub struct Tree {
+    files: BTreeMap<PathBuf, Mark>,
+    /// Folders with nothing in them that is sent.
+    empty: BTreeSet<PathBuf>,
+}
 
 impl Tree {
     /// Looks; `left_out` hears of links that lead out of the folder.
     pub fn read(folder: &Path, mut left_out: impl FnMut(&Path)) -> Self {
-        let mut files = BTreeMap::new();
+        let (mut files, mut folders, mut filled) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         // What vanishes while we look is gone.
         for entry in walk(folder).flatten() {
             let Ok(name) = entry.path().strip_prefix(folder) else { continue };
             let Ok(about) = entry.path().symlink_metadata() else { continue };
+            if about.is_dir() {
+                filled.extend(name.parent().map(Path::to_owned));
+                folders.insert(name.to_owned());
+            }
             if !(about.is_file() || about.is_symlink()) {
                 continue;
             }
@@ -64,26 +72,39 @@ impl Tree {
             }
             let modified = (about.mtime(), about.mtime_nsec());
             let mark = Mark { length: about.len(), modified, inode: about.ino(), mode: about.mode(), target };
+            filled.extend(name.parent().map(Path::to_owned));
             files.insert(name.to_owned(), mark);
         }
-        Self(files)
+        let is_empty = |folder: &PathBuf| !filled.contains(folder) && !folder.as_os_str().is_empty();
+        Self { files, empty: folders.into_iter().filter(is_empty).collect() }
     }
 
-    /// All of them.
+    /// All files and empty folders.
     pub fn all(&self) -> Vec<PathBuf> {
-        self.0.keys().cloned().collect()
+        self.files.keys().chain(&self.empty).cloned().collect()
     }
 
-    /// How many there are.
+    /// How many files there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.files.len()
     }
 
-    /// What is new or other in `now`, and what is gone.
+    /// Folders with nothing in them.
+    pub fn empty(&self) -> impl Iterator<Item = &Path> {
+        self.empty.iter().map(PathBuf::as_path)
+    }
+
+    /// Files that are new or other in `now`, and those that are gone.
     pub fn difference(&self, now: &Self) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let changed = now.0.iter().filter(|(path, mark)| self.0.get(*path) != Some(mark)).map(|(path, _)| path.clone());
-        let gone = self.0.keys().filter(|path| !now.0.contains_key(*path)).cloned();
+        let is_other = |(path, mark): &(&PathBuf, &Mark)| self.files.get(*path) != Some(*mark);
+        let changed = now.files.iter().filter(is_other).map(|(path, _)| path.clone());
+        let gone = self.files.keys().filter(|path| !now.files.contains_key(*path)).cloned();
         (changed.collect(), gone.collect())
+    }
+
+    /// Folders of `now` that are empty and were not. One that is gone is left where it was brought: others may have put something there.
+    pub fn emptied(&self, now: &Self) -> Vec<PathBuf> {
+        now.empty.difference(&self.empty).cloned().collect()
     }
 }
 
@@ -131,6 +152,27 @@ mod tests {
         let mut left_out = Vec::new();
         Tree::read(dir.path(), |name| left_out.push(name.to_owned()));
         assert_eq!(names(left_out), ["out"]);
+    }
+
+    #[test]
+    fn empty_folders_are_told_apart_from_those_with_something_in_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let look = || Tree::read(dir.path(), |_| {});
+        std::fs::write(at(".gitignore"), "node_modules\n*.log\n").unwrap();
+        for name in ["a/b", "full", "node_modules/x", "logs"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        std::fs::write(at("full/x"), "1").unwrap();
+        std::fs::write(at("logs/x.log"), "1").unwrap();
+        let before = look();
+        assert_eq!(before.empty().collect::<Vec<_>>(), [Path::new("a/b"), Path::new("logs")]);
+        assert_eq!((before.all().len(), before.count()), (4, 2));
+        std::fs::remove_file(at("full/x")).unwrap();
+        std::fs::write(at("a/b/x"), "1").unwrap();
+        let now = look();
+        assert_eq!(before.emptied(&now), [Path::new("full")]);
+        assert_eq!(before.difference(&now), (vec!["a/b/x".into()], vec!["full/x".into()]));
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod stop;
 mod switch;
 pub mod transfer;
 mod unpack;
+pub mod unseen;
 pub mod upgrade;
 pub mod upload;
 mod worker;

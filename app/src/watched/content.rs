@@ -75,8 +75,21 @@ impl Folder {
         }
     }
 
+    /// The text of a regular file of it that is not longer; none of any other.
+    pub fn text(&self, name: &str, longest: u64) -> Option<String> {
+        let mut text = Vec::new();
+        let read = self.file(name).ok()??.take(longest + 1).read_to_end(&mut text).ok()? as u64;
+        (read <= longest).then(|| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Whether that is a folder of it.
+    fn has_folder(&self, name: &str) -> bool {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat2(&self.held, name, flags, Mode::empty(), BELOW).is_ok()
+    }
+
     /// Where a link of it leads; none where it is no link.
-    fn link(&self, name: &str) -> Option<PathBuf> {
+    pub fn link(&self, name: &str) -> Option<PathBuf> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let held = openat2(&self.held, name, flags, Mode::empty(), BELOW).ok()?;
         let target = rustix::fs::readlinkat(held, "", Vec::new()).ok()?;
@@ -96,6 +109,9 @@ pub struct Content {
     /// Digests of content and mode, by path.
     pub digests: Digests,
 }
+
+/// What stands in the place of a digest of an empty folder, whose name ends with a slash.
+const FOLDER: &str = "folder";
 
 impl Content {
     /// Looks at the folder.
@@ -126,6 +142,14 @@ impl Content {
         Ok(Self { tree: now, digests })
     }
 
+    /// What is brought to the code of a development: the files, and folders with nothing in them.
+    pub fn with_folders(&self) -> Digests {
+        let name = |path: &Path| Some((format!("{}/", path.to_str()?), FOLDER.to_owned()));
+        let mut all = self.digests.clone();
+        all.extend(self.tree.empty().filter_map(name));
+        all
+    }
+
     /// One digest of all files, their names and whether they may be run.
     pub fn digest(&self) -> String {
         let mut sum = digest::Context::new(&digest::SHA256);
@@ -136,6 +160,15 @@ impl Content {
         }
         hex::encode(sum.finish())
     }
+}
+
+/// What is other in `now` than before, and what is gone. An empty folder that is gone is left where it was brought: others may have put
+/// something there.
+pub fn difference(before: &Digests, now: &Digests) -> (Vec<String>, Vec<String>) {
+    let is_other = |(name, digest): &(&String, &String)| before.get(*name) != Some(*digest);
+    let changed = now.iter().filter(is_other).map(|(name, _)| name.clone()).collect();
+    let gone = before.keys().filter(|name| !now.contains_key(*name) && !name.ends_with('/')).cloned().collect();
+    (changed, gone)
 }
 
 fn digest_of(folder: &Folder, name: &str) -> Result<Option<String>> {
@@ -157,7 +190,7 @@ fn digest_of(folder: &Folder, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Writes an archive (tar, gzip) of these files; what vanished meanwhile is left out.
+/// Writes an archive (tar, gzip) of these files, and of folders whose names end with a slash; what vanished meanwhile is left out.
 ///
 /// # Errors
 /// A file cannot be read, or nobody takes the archive.
@@ -165,7 +198,14 @@ pub fn pack<'a>(folder: &Folder, names: impl Iterator<Item = &'a String>, out: i
     let mut archive = tar::Builder::new(GzEncoder::new(out, Compression::fast()));
     for name in names {
         let mut header = tar::Header::new_gnu();
-        if let Some(file) = folder.file(name)? {
+        if name.ends_with('/') {
+            if folder.has_folder(name) {
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_mode(0o755);
+                header.set_size(0);
+                archive.append_data(&mut header, name, io::empty())?;
+            }
+        } else if let Some(file) = folder.file(name)? {
             let about = file.metadata()?;
             header.set_metadata_in_mode(&about, tar::HeaderMode::Deterministic);
             header.set_mtime(u64::try_from(about.mtime()).unwrap_or(0));
@@ -241,6 +281,42 @@ mod tests {
         seen.push(look(linked).digest());
         seen.dedup();
         assert_eq!(seen.len(), 4, "{seen:?}");
+    }
+
+    #[test]
+    fn empty_folders_are_brought_and_stay_where_they_are_gone() {
+        let here = Here::new();
+        here.write("a", "1");
+        std::fs::create_dir_all(here.at("empty/er")).unwrap();
+        let folder = Folder::open(&here.at("")).unwrap();
+        let first = Content::default().again(&folder).unwrap();
+        let (changed, gone) = difference(&Digests::new(), &first.with_folders());
+        assert_eq!((changed, gone), (vec!["a".to_owned(), "empty/er/".to_owned()], vec![]));
+        assert_eq!(first.digests.len(), 1, "a release is made of files");
+        let entry = |name: &str| (name.to_owned(), String::new());
+        assert_eq!(packed(&folder, &["empty/er/", "gone/", "a/"]), [entry("empty/er/")]);
+        std::os::unix::fs::symlink("/etc", here.at("link")).unwrap();
+        assert_eq!(packed(&folder, &["link/"]), []);
+        let before = first.with_folders();
+        here.write("empty/er/b", "1");
+        let filled = first.again(&folder).unwrap();
+        assert_eq!(difference(&before, &filled.with_folders()), (vec!["empty/er/b".to_owned()], vec![]));
+        let before = filled.with_folders();
+        std::fs::remove_dir_all(here.at("empty")).unwrap();
+        let now = filled.again(&folder).unwrap().with_folders();
+        assert_eq!(difference(&before, &now), (vec![], vec!["empty/er/b".to_owned()]));
+    }
+
+    #[test]
+    fn texts_are_read_of_short_regular_files_alone() {
+        let here = Here::new();
+        here.write("a", "12345");
+        std::os::unix::fs::symlink("a", here.at("link")).unwrap();
+        let folder = Folder::open(&here.at("")).unwrap();
+        assert_eq!(folder.text("a", 5).as_deref(), Some("12345"));
+        for (name, longest) in [("a", 4), ("link", 5), ("gone", 5), (".", 5)] {
+            assert_eq!(folder.text(name, longest), None, "{name}");
+        }
     }
 
     /// Between the look and the read somebody puts a link, or a pipe, where a folder or a file was.

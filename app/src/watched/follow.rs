@@ -10,17 +10,18 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::allowed;
 use super::content::{self, Content, Folder};
+use super::{allowed, deaf};
 use crate::chunks::{Chunks, IN_FLIGHT};
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
-use crate::db::folder::{self, FolderRow};
-use crate::db::{self, Connection, code, release};
+use crate::db::folder::{self, FolderRow, Look};
+use crate::db::{Connection, code, release};
 use crate::error::{Error, Result, conflict};
 use crate::fault;
 use crate::folder::changes::Changes;
-use crate::release::{Request, triggered, upload};
+use crate::release::{Request, triggered, unseen, upload};
+use crate::stack::Stack;
 use crate::state::App;
 
 /// Who asks for its releases.
@@ -34,6 +35,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Characters of the name that a release shows.
 const MAX_NAME: usize = 200;
+/// A file longer than this says nothing of a build, in bytes.
+const MAX_TEXT: u64 = 1024 * 1024;
 
 /// The folder and its deployment, which can take something.
 struct Standing {
@@ -41,12 +44,16 @@ struct Standing {
     deployment: DeploymentRow,
     /// Its code is in volumes, and live.
     develops: bool,
+    /// What the release that was last made of the folder is, where that one is live.
+    made: Option<Stack>,
 }
 
 /// What a turn came to.
 enum Turn {
     /// The deployment is like the folder.
     Alike,
+    /// It is, but for so many files that are in no image.
+    Unseen(u32),
     /// There is more to bring once what was begun has ended.
     Again,
 }
@@ -70,7 +77,7 @@ pub async fn follow(app: App, id: DeploymentId, set_at: Millis) {
             Err(error) => (None, Err(error)),
         };
         tries = if outcome.is_ok() { 0 } else { tries + 1 };
-        if let Err(error) = note(&app, &standing, &seen, outcome.as_ref().err()).await {
+        if let Err(error) = note(&app, &standing, &seen, outcome.as_ref()).await {
             tracing::warn!(%error, "how a folder was found could not be noted");
         }
         if !matches!(outcome, Ok(Turn::Again)) {
@@ -118,10 +125,12 @@ async fn ready(app: &App, id: DeploymentId, set_at: Millis) -> Result<Option<Sta
 
 fn standing(connection: &Connection, folder: FolderRow) -> Result<Standing> {
     let deployment = deployment::by_id(connection, folder.deployment)?;
-    let live = release::live(connection, folder.deployment)?.and_then(|live| live.manifest);
-    let has_code = live.iter().flat_map(|stack| &stack.components).any(|part| part.code().is_some());
+    let live = release::live(connection, folder.deployment)?;
+    let is_made = live.as_ref().is_some_and(|live| folder.release == Some(live.id));
+    let stack = live.and_then(|live| live.manifest);
+    let has_code = stack.iter().flat_map(|stack| &stack.components).any(|part| part.code().is_some());
     let develops = deployment.stage == DeploymentStage::Development && has_code;
-    Ok(Standing { folder, deployment, develops })
+    Ok(Standing { folder, deployment, develops, made: stack.filter(|_| is_made) })
 }
 
 async fn watch(path: &str) -> Result<Changes> {
@@ -146,14 +155,27 @@ async fn turn(app: &App, standing: &Standing, seen: &mut Content) -> Result<Turn
     }
 }
 
-/// Makes a release of all files, unless one was made of the same.
+/// Makes a release of all files, unless what is live was made of the same.
 async fn deploy(app: &App, standing: &Standing, opened: Folder, seen: &Content) -> Result<Turn> {
     let digest = seen.digest();
     if standing.folder.released.as_ref() == Some(&digest) {
         return Ok(Turn::Alike);
     }
+    let (opened, unseen) = in_no_image(app, standing, opened, seen).await?;
+    if unseen > 0 {
+        if unseen != standing.folder.folder.unseen {
+            let folder = &standing.folder.folder.path;
+            tracing::info!(
+                folder,
+                files = unseen,
+                "what changed in a folder that is followed is left out of every image by .dockerignore: no release is made"
+            );
+        }
+        return Ok(Turn::Unseen(unseen));
+    }
     let file = archive(app, opened, seen.digests.keys().cloned().collect()).await?;
     let (deployment, path) = (standing.deployment.clone(), standing.folder.folder.path.clone());
+    let files = seen.digests.clone();
     app.db
         .write(move |tx| {
             let name = (path.len() <= MAX_NAME && !path.chars().any(char::is_control)).then_some(path.as_str());
@@ -165,7 +187,7 @@ async fn deploy(app: &App, standing: &Standing, opened: Folder, seen: &Content) 
                 no_cache: false,
             };
             let release = triggered(tx, &asked, &Trigger::Folder, None)?;
-            folder::released(tx, deployment.id, &digest, release)
+            folder::released(tx, deployment.id, &digest, &files, release)
         })
         .await?;
     fault::point("folder.requested");
@@ -175,13 +197,40 @@ async fn deploy(app: &App, standing: &Standing, opened: Folder, seen: &Content) 
     Ok(if standing.deployment.stage == DeploymentStage::Development { Turn::Again } else { Turn::Alike })
 }
 
+/// How many files changed, where all of them are in no image; 0 where one may be.
+async fn in_no_image(app: &App, standing: &Standing, opened: Folder, seen: &Content) -> Result<(Folder, u32)> {
+    let id = standing.deployment.id;
+    let Some(stack) = standing.made.clone().filter(|_| standing.deployment.stage != DeploymentStage::Development)
+    else {
+        return Ok((opened, 0));
+    };
+    let before = app.db.read(move |c| folder::released_files(c, id)).await?;
+    let now = seen.digests.clone();
+    content::blocking(move || {
+        let (changed, gone) = content::difference(&before, &now);
+        let change = |path: String| {
+            let comes_or_goes = !(before.contains_key(&path) && now.contains_key(&path));
+            unseen::Change { path, comes_or_goes }
+        };
+        let changes: Vec<unseen::Change> = changed.into_iter().chain(gone).map(change).collect();
+        let source = unseen::Source {
+            files: &now,
+            text: &|path| opened.text(path, MAX_TEXT),
+            is_link: &|path| opened.link(path).is_some(),
+        };
+        let count = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        let none_seen = unseen::all(&stack, &changes, &source);
+        Ok((opened, if none_seen { count } else { 0 }))
+    })
+    .await
+}
+
 /// Brings what differs from what was brought before into the code volumes. What is gone first: a folder may have become a file.
 async fn bring(app: &App, standing: &Standing, opened: Folder, seen: &Content) -> Result<Turn> {
     let id = standing.deployment.id;
     let before = app.db.read(move |c| folder::sent(c, id)).await?;
-    let is_other = |(name, digest): &(&String, &String)| before.get(*name) != Some(*digest);
-    let changed: Vec<String> = seen.digests.iter().filter(is_other).map(|(name, _)| name.clone()).collect();
-    let gone: Vec<String> = before.into_keys().filter(|name| !seen.digests.contains_key(name)).collect();
+    let now = seen.with_folders();
+    let (changed, gone) = content::difference(&before, &now);
     if changed.is_empty() && gone.is_empty() {
         return Ok(Turn::Alike);
     }
@@ -193,7 +242,6 @@ async fn bring(app: &App, standing: &Standing, opened: Folder, seen: &Content) -
         arrive(app, id, Some(file), Vec::new()).await?;
     }
     fault::point("folder.arrived");
-    let now = seen.digests.clone();
     app.db.write(move |tx| folder::arrived(tx, id, &now)).await?;
     app.pokes.events.notify_waiters();
     Ok(Turn::Alike)
@@ -236,17 +284,23 @@ async fn archive(app: &App, opened: Folder, names: Vec<String>) -> Result<String
 }
 
 /// How it went, for whoever looks at the deployment; a new problem is told, and its end.
-async fn note(app: &App, standing: &Standing, seen: &Content, error: Option<&Error>) -> Result<()> {
-    let problem = match error {
-        Some(error) => Some(words(error)),
-        None => deaf(Path::new(&standing.folder.folder.path)),
+async fn note(app: &App, standing: &Standing, seen: &Content, outcome: Result<&Turn, &Error>) -> Result<()> {
+    let problem = match outcome {
+        Err(error) => Some(words(error)),
+        Ok(_) => deaf::problem(Path::new(&standing.folder.folder.path)),
     };
-    let files = error.is_none().then(|| u32::try_from(seen.digests.len()).unwrap_or(u32::MAX));
+    let files = outcome.is_ok().then(|| u32::try_from(seen.digests.len()).unwrap_or(u32::MAX));
+    let unseen = match outcome {
+        Ok(Turn::Unseen(count)) => *count,
+        Ok(_) => 0,
+        Err(_) => standing.folder.folder.unseen,
+    };
+    let look = Look { files, unseen, problem };
     let (deployment, known) = (standing.deployment.clone(), standing.folder.folder.problem.clone());
     app.db
         .write(move |tx| {
-            folder::looked(tx, deployment.id, files, problem.as_deref())?;
-            let (kind, said) = match problem {
+            folder::looked(tx, deployment.id, &look)?;
+            let (kind, said) = match look.problem {
                 Some(problem) if known.as_ref() != Some(&problem) => ("folder.problem", problem),
                 None if known.is_some() => ("folder.found", "all is well again".to_owned()),
                 _ => return Ok(()),
@@ -267,13 +321,4 @@ fn words(error: &Error) -> String {
         Some(hint) => format!("{message}. {}", hint.trim_end_matches('.')),
         None => message.to_owned(),
     }
-}
-
-/// The kernel tells of what this host changes, and of nothing that others change on a disk that they share with it.
-fn deaf(path: &Path) -> Option<String> {
-    let kind = db::network_file_system(path).ok().flatten()?;
-    Some(format!(
-        "{} lies on a network file system ({kind}): what is changed there by this host is noticed, what others change is not. Keep the code on a disk of this host, or run `boathouse dev` where it is changed",
-        path.display()
-    ))
 }

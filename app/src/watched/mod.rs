@@ -2,6 +2,7 @@
 
 mod allowed;
 mod content;
+mod deaf;
 mod follow;
 
 use std::collections::HashMap;

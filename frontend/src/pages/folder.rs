@@ -68,12 +68,17 @@ fn Standing(
         let page = place.get_value().release_page(number);
         view! { ", "<a href=page>{format!("release #{number}")}</a> }
     });
+    let unseen = (folder.unseen > 0).then(|| {
+        let files = boathouse_types::plural(u64::from(folder.unseen), "file");
+        view! { <p class="hint">{files}" changed that "<code>".dockerignore"</code>" leaves out of every image: no release is made for that."</p> }
+    });
     let problem = folder.problem.map(|problem| {
         view! { <p class="mark bad"><Icon glyph=Glyph::DOWN/><span>{problem}"."</span></p> }
     });
     view! {
         <p>"Follows "<code>{folder.path}</code></p>
         <p class="hint">{looked}{brought}{release}"."</p>
+        {unseen}
         {problem}
         <Show when=is_admin>
             <div class="actions left">

@@ -4,7 +4,7 @@
 
 /// The patterns of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct IgnoreFile {
+pub struct IgnoreFile {
     patterns: Vec<Pattern>,
 }
 
@@ -33,7 +33,10 @@ enum Token {
 }
 
 impl IgnoreFile {
-    /// Parses the file; the error names the line.
+    /// Parses the file.
+    ///
+    /// # Errors
+    /// A pattern that is none; the text names its line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut patterns = Vec::new();
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {

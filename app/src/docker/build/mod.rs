@@ -24,6 +24,7 @@ use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, Bui
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
+pub use ignorefile::IgnoreFile;
 pub use request::{BuildLimits, BuildRequest, Builder, Proxy};
 
 use self::cgroup::{Guard, Mark, Place};
