@@ -74,12 +74,21 @@ async fn count_on(server: &Server, hosts: &[&str], store: &str) {
     }
 }
 
+/// Lets the build of a part run its own tests, as its README says they are run.
+fn tested(folder: &Path, part: &str, before: &str, tests: &str) {
+    let path = folder.join(part).join("Dockerfile");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(before), "{text}");
+    std::fs::write(path, text.replace(before, &format!("RUN {tests}\n{before}"))).unwrap();
+}
+
 #[tokio::test]
 async fn hono_flask_and_go_count_in_redis_beside_two_sites() {
     let server = server(&["node:22-slim", "python:3.11-slim", "golang:1.19", "redis:7"]).await;
     let home = tempfile::tempdir().unwrap();
     let parts = ["-c", "hono", "-c", "flask", "-c", "go", "-c", "react-vite", "-c", "pages=static", "-a", "redis#7"];
     let folder = generate(&server, home.path(), &parts).await;
+    tested(&folder, "go", "RUN CGO_ENABLED=0 go build", "CGO_ENABLED=0 go test ./...");
     let release = deploy(&server, &folder).await;
     let files = release.components.iter().filter(|component| component.serves == Serves::Files).count();
     assert_eq!(files, 2, "{:?}", release.components);
@@ -139,6 +148,7 @@ async fn node_speaks_over_nats() {
     let server = server(&["node:22-slim", "nats:2-alpine"]).await;
     let home = tempfile::tempdir().unwrap();
     let folder = generate(&server, home.path(), &["-c", "nodejs", "-a", "nats"]).await;
+    tested(&folder, "nodejs", "RUN npm prune", "npm test");
     deploy(&server, &folder).await;
     count_on(&server, &["shop.localhost"], "memory").await;
     sends_and_receives(&server, "NATS").await;
@@ -155,8 +165,40 @@ async fn fastapi_speaks_over_rabbitmq_and_counts_in_redis() {
     sends_and_receives(&server, "RabbitMQ").await;
 }
 
+/// What a part sends over a broker it receives; its own tests run in its build.
+async fn speaks(part: &str, image: &str, build: &str, tests: &str, broker: (&str, &str)) {
+    let server = server(&[image, "nats:2-alpine", "rabbitmq:3"]).await;
+    let home = tempfile::tempdir().unwrap();
+    let folder = generate(&server, home.path(), &["-c", part, "-a", broker.0]).await;
+    tested(&folder, part, build, tests);
+    // The brokers' clients want a newer Go than the usual run has.
+    let manifest = folder.join("boathouse.yaml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("GO: '1.19'", "GO: '1.27'")).unwrap();
+    deploy(&server, &folder).await;
+    count_on(&server, &["shop.localhost"], "memory").await;
+    sends_and_receives(&server, broker.1).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a proxy of Go modules, and golang:1.27"]
+async fn go_speaks_over_nats_and_over_rabbitmq() {
+    for broker in [("nats", "NATS"), ("rabbitmq#3", "RabbitMQ")] {
+        speaks("go", "golang:1.27", "RUN CGO_ENABLED=0 go build", "CGO_ENABLED=0 go test -mod=mod ./...", broker).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs an image of its own, and minutes: tests/images/build rust"]
+async fn rust_speaks_over_nats_and_over_rabbitmq() {
+    for broker in [("nats", "NATS"), ("rabbitmq#3", "RabbitMQ")] {
+        speaks("rust", "rust:1-slim-bookworm", "RUN if [ -f Cargo.lock ]", "cargo test --release", broker).await;
+    }
+}
+
 /// Images that the normal run does without, as the starters name them.
-const MORE: [&str; 5] = ["node:22-slim", "oven/bun:1-slim", "denoland/deno:debian-2.9.6", "rust:1-slim", "postgres:15"];
+const MORE: [&str; 5] =
+    ["node:22-slim", "oven/bun:1-slim", "denoland/deno:debian-2.9.6", "rust:1-slim-bookworm", "postgres:15"];
 
 #[tokio::test]
 #[ignore = "needs minutes"]

@@ -180,8 +180,9 @@ fn starter(project: &ProjectName, part: &Part<'_>, addons: &[Part<'_>]) -> Vec<(
         files.extend(embedded_below(&format!("{folder}/starter")));
     }
     if let Some(code) = &part.entry.starter {
-        let broker = code.messages.as_ref().and_then(|path| Some((path, broker(&code.language, addons)?)));
-        let shared = format!("{SHARED}/{}/{}", code.language, store(&code.language, addons));
+        let broker = code.messages.as_ref().and_then(|path| Some((path, spoken(&code.language, addons, broker)?.1)));
+        let store = spoken(&code.language, addons, store).map_or(NO_STORE, |(_, piece)| piece);
+        let shared = format!("{SHARED}/{}/{store}", code.language);
         let mut driver = code.driver.as_deref().unwrap_or_default();
         if let Some((path, broker)) = broker.filter(|_| is_own) {
             let shared = format!("{SHARED}/{}/{broker}", code.language);
@@ -210,27 +211,53 @@ fn embedded_below(folder: &str) -> Vec<(String, String)> {
     embedded::below(folder).into_iter().map(text).collect()
 }
 
-/// Where a starter keeps its count: the first add-on that the language has a piece for.
-fn store(language: &str, addons: &[Part<'_>]) -> &'static str {
-    let store_of = |part: &Part<'_>| match part.entry.package.identifier.as_str() {
+/// The first add-on that the language has a piece for, and that piece.
+fn spoken<'a, 'c>(
+    language: &str,
+    addons: &'a [Part<'c>],
+    piece: fn(&str) -> Option<&'static str>,
+) -> Option<(&'a Part<'c>, &'static str)> {
+    let mut pieces = addons.iter().filter_map(|part| Some((part, piece(part.entry.package.identifier.as_str())?)));
+    pieces.find(|(_, piece)| has_piece(language, piece))
+}
+
+/// The piece that keeps a starter's count in that add-on.
+fn store(addon: &str) -> Option<&'static str> {
+    match addon {
         "valkey" => Some("redis"),
         "postgres" => Some("postgres"),
         "mariadb" => Some("mariadb"),
         "redis" => Some("redis"),
         "mongodb" => Some("mongodb"),
         _ => None,
-    };
-    addons.iter().filter_map(store_of).find(|store| has_piece(language, store)).unwrap_or(NO_STORE)
+    }
 }
 
-/// Over what a starter sends and receives: the first broker that the language has a piece for.
-fn broker(language: &str, addons: &[Part<'_>]) -> Option<&'static str> {
-    let broker_of = |part: &Part<'_>| match part.entry.package.identifier.as_str() {
+/// The piece that sends and receives over that add-on.
+fn broker(addon: &str) -> Option<&'static str> {
+    match addon {
         "nats" => Some("nats"),
         "rabbitmq" => Some("rabbitmq"),
         _ => None,
-    };
-    addons.iter().filter_map(broker_of).find(|broker| has_piece(language, broker))
+    }
+}
+
+/// Add-ons that no starter has code for. What a ready image does, or a package of a source, is not known.
+fn unspoken<'a, 'c>(components: &[Part<'_>], addons: &'a [Part<'c>]) -> Vec<&'a Part<'c>> {
+    let is_known =
+        |part: &Part<'_>| part.entry.origin.is_none() && matches!(part.package.image, PackageImage::Dockerfile { .. });
+    if !components.iter().all(is_known) {
+        return Vec::new();
+    }
+    let starters = components.iter().filter_map(|part| part.entry.starter.as_ref());
+    let used: Vec<&Identifier> = starters
+        .flat_map(|code| {
+            let sends = code.messages.as_ref().and_then(|_| spoken(&code.language, addons, broker));
+            spoken(&code.language, addons, store).into_iter().chain(sends)
+        })
+        .map(|(part, _)| &part.identifier)
+        .collect();
+    addons.iter().filter(|part| !used.contains(&&part.identifier)).collect()
 }
 
 fn has_piece(language: &str, addon: &str) -> bool {
@@ -258,6 +285,15 @@ fn readme(name: &ProjectName, components: &[Part<'_>], addons: &[Part<'_>], has:
     if !addons.is_empty() {
         text.push_str(
             "- Add-ons give their variables to the components, as `env: include:` says; no password is in the code.\n",
+        );
+    }
+    for part in unspoken(components, addons) {
+        let (identifier, name) = (&part.identifier, &part.package.name);
+        line_of(
+            &mut text,
+            format_args!(
+                "- No code here uses `{identifier}` ({name}) yet: it runs, and every component with a server has its variables (`env: include:`). Add a client of it for your language."
+            ),
         );
     }
     text

@@ -71,20 +71,35 @@ fn a_starter_sends_and_receives_over_the_broker_that_was_chosen() {
     for (component, path, packages) in [
         ("nodejs", "src/messages.js", ["@nats-io/transport-node", "amqplib"]),
         ("fastapi", "src/messages.py", ["nats-py", "aio-pika"]),
+        ("go", "messages.go", ["nats-io/nats.go", "rabbitmq/amqp091-go"]),
+        ("rust", "src/messages.rs", ["async-nats", "lapin"]),
     ] {
         assert!(!made(&[component], &["redis"]).contains_key(&format!("{component}/{path}")), "{component}");
         for ((addon, name), package) in [("nats", "NATS"), ("rabbitmq", "RabbitMQ")].into_iter().zip(packages) {
-            for addons in [&[addon][..], &[addon, "redis"]] {
+            // MySQL's driver has a name of its own in each language.
+            for addons in [&[addon][..], &[addon, "mariadb"]] {
                 let files = made(&[component], addons);
                 assert!(files[&format!("{component}/{path}")].contains(name), "{component} {addon}");
-                let listed =
-                    files.iter().find(|(path, _)| path.ends_with("package.json") || path.ends_with("requirements.txt"));
-                let listed = listed.unwrap().1;
-                assert!(listed.contains(package) && listed.contains("redis") == (addons.len() == 2), "{listed}");
+                let lists = ["/package.json", "/requirements.txt", "/go.mod", "/Cargo.toml"];
+                let listed = files.iter().find(|(path, _)| lists.iter().any(|list| path.ends_with(list))).unwrap().1;
+                let has_store = listed.to_lowercase().contains("mysql");
+                assert!(listed.contains(package) && has_store == (addons.len() == 2), "{listed}");
             }
         }
     }
     assert!(!made(&["hono"], &["nats"]).keys().any(|path| path.contains("messages")), "it has no piece for it");
+}
+
+#[test]
+fn an_add_on_that_no_code_uses_is_named() {
+    let readme = |components: &[&str], addons: &[&str]| made(components, addons)["README.md"].clone();
+    let says = |text: &str, addon: &str| text.contains(&format!("No code here uses `{addon}`"));
+    let text = readme(&["hono"], &["redis", "nats", "meilisearch"]);
+    assert!(says(&text, "nats") && says(&text, "meilisearch") && !says(&text, "redis"), "{text}");
+    let text = readme(&["hono", "nodejs"], &["redis", "nats", "mariadb"]);
+    assert!(!says(&text, "nats") && says(&text, "mariadb"), "the first store is used: {text}");
+    assert!(says(&readme(&["react-vite"], &["postgres"]), "postgres"));
+    assert!(!says(&readme(&["ghost"], &["mariadb"]), "mariadb"), "the image may use it");
 }
 
 #[test]

@@ -27,14 +27,14 @@ func main() {
 	stop, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer forget()
 	go func() {
-		<-stop.Done()
-		// A deploy lets open requests finish.
-		server.Shutdown(context.Background())
+		log.Printf("listening on %s", port)
+		if err := server.ListenAndServe(); err != http.ErrServerClosed {
+			log.Fatal(err)
+		}
 	}()
-	log.Printf("listening on %s", port)
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
-		log.Fatal(err)
-	}
+	<-stop.Done()
+	// A deploy lets open requests finish.
+	server.Shutdown(context.Background())
 }
 
 func home(w http.ResponseWriter, r *http.Request) {
