@@ -51,7 +51,7 @@ fn here() -> Result<PathBuf> {
     let found = stack::FILE_NAMES.iter().map(PathBuf::from).find(|name| name.is_file());
     found.ok_or_else(|| {
         Failure::invalid(format!("this folder has none of {}", stack::FILE_NAMES.join(", ")))
-            .hint("Name the manifest: boathouse check FILE")
+            .hint("Name the manifest: boathouse check FILE. A folder with a Dockerfile or an index.html can be deployed without one; `boathouse analyze` proposes one.")
     })
 }
 

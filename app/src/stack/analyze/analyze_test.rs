@@ -44,7 +44,7 @@ const CASES: &[Case] = &[
     (
         &[("package.json", EXPRESS), ("yarn.lock", "__metadata:\n  version: 8\n")],
         &[],
-        &["@yarnpkg/cli-dist@4", "yarn install --immutable"],
+        &["YARN_ENABLE_GLOBAL_CACHE=false", "@yarnpkg/cli-dist@4", "yarn install --immutable"],
     ),
     (
         &[("package.json", EXPRESS), ("yarn.lock", "# yarn lockfile v1\n")],
@@ -106,6 +106,15 @@ const CASES: &[Case] = &[
         ],
         &["name: Flask"],
         &["FROM python:3.12-slim", "uv export --frozen", "RUN pip install --no-cache-dir gunicorn", "app:server"],
+    ),
+    (
+        &[
+            ("pyproject.toml", "[project]\ndependencies = [\"uvicorn[standard]>=0.3\", \"fastapi\", \"psycopg\"]\n"),
+            ("poetry.lock", ""),
+            ("main.py", "app = FastAPI()\n"),
+        ],
+        &["name: FastAPI", "'postgres.*'"],
+        &["poetry export", "uvicorn main:app"],
     ),
     (
         &[

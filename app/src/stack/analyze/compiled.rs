@@ -93,7 +93,7 @@ fn rust(folder: &Folder<'_>) -> Option<App> {
     let locked = if folder.has("Cargo.lock") { " --locked" } else { "" };
     app.ignore = ".git\ntarget\n.env\n.env.*\n";
     app.dockerfile = Some(format!(
-        "FROM rust:1-slim AS build\nWORKDIR /src\nCOPY . .\nRUN cargo build --release{locked} --bin {name}\n\n\
+        "FROM rust:1-slim-bookworm AS build\nWORKDIR /src\nCOPY . .\nRUN cargo build --release{locked} --bin {name}\n\n\
          FROM debian:bookworm-slim\nRUN apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*\n\
          COPY --from=build /src/target/release/{name} /usr/local/bin/server\nENV PORT={0}\nUSER nobody\nEXPOSE {0}\nCMD [\"server\"]\n",
         app.port.unwrap_or(PORT)

@@ -217,7 +217,7 @@ fn text(folder: &Folder<'_>, package: &Value, install: &Install, node: &str, app
     };
     let rest = if app.from_root { format!("WORKDIR {place}\n") } else { "COPY . .\n".to_owned() };
     let build = if has_build { format!("RUN {}\n", install.run("build").join(" ")) } else { String::new() };
-    let built = format!("WORKDIR /app\n{copy}RUN {}\n{rest}{build}", install.line());
+    let built = format!("WORKDIR /app\n{}{copy}RUN {}\n{rest}{build}", install.settings(), install.line());
     match made {
         Made::Files(made) => {
             if !has_build {

@@ -112,6 +112,15 @@ impl Install {
         }
     }
 
+    /// What the manager is told by the environment, as a line of a Dockerfile: Yarn comes from npm and not from the repository, whose folder
+    /// is not there yet; and what it keeps is for whoever runs it, too, who is not root.
+    pub fn settings(&self) -> &'static str {
+        match self.manager {
+            Manager::Berry => "ENV YARN_IGNORE_PATH=1 YARN_ENABLE_GLOBAL_CACHE=false\n",
+            _ => "",
+        }
+    }
+
     /// How a script of package.json is run, as words.
     pub fn run(&self, script: &str) -> Vec<String> {
         let program = match self.manager {

@@ -45,12 +45,21 @@ impl Install {
 pub fn dependencies(folder: &Folder<'_>) -> Vec<String> {
     let files = ["requirements.txt", "pyproject.toml", "Pipfile"];
     let texts = files.iter().filter_map(|file| folder.text(file));
-    texts.flat_map(|text| text.lines().filter_map(name).collect::<Vec<_>>()).collect()
+    texts.flat_map(|text| text.lines().flat_map(names).collect::<Vec<_>>()).collect()
+}
+
+/// The names in a line: of one package, or of a whole list, `dependencies = ["flask", "redis>=5"]`.
+fn names(line: &str) -> Vec<String> {
+    let list = line.trim().strip_prefix("dependencies").and_then(|rest| rest.trim_start().strip_prefix('='));
+    match list {
+        Some(list) => list.split(['"', '\'']).skip(1).step_by(2).filter_map(name).collect(),
+        None => name(line).into_iter().collect(),
+    }
 }
 
 /// `psycopg[binary]>=3`, `"fastapi>=0.1",`, `django = "^5"`: the name in each.
 fn name(line: &str) -> Option<String> {
-    let line = line.trim().trim_start_matches("dependencies").trim_start_matches([' ', '=', '[', '"', '\'']);
+    let line = line.trim().trim_start_matches([' ', '=', '[', '"', '\'']);
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(line.len());
     let name = line[..end].to_ascii_lowercase().replace('_', "-");
     (!name.is_empty() && !line.starts_with('#')).then_some(name)

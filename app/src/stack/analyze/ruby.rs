@@ -37,7 +37,8 @@ pub fn detect(folder: &Folder<'_>) -> Option<App> {
         app.files = Some("/app/_site".to_owned());
         app.found(Topic::Framework, "Jekyll", folder, "Gemfile", "a site of Jekyll");
         app.usually(Topic::Files, "_site");
-        app.dockerfile = Some(format!("{base}RUN bundle exec jekyll build\n"));
+        app.dockerfile =
+            Some(format!("{base}RUN bundle exec jekyll build && rm -f _site/Dockerfile _site/boathouse.yaml\n"));
         return Some(app);
     }
     let (name, build, start) = if has("rails") {

@@ -47,7 +47,7 @@ fn jekyll(folder: &Folder<'_>) -> Option<App> {
     app.ignore = ".git\n_site\n";
     app.dockerfile = Some(
         "FROM debian:bookworm-slim\nRUN apt-get update -q && apt-get install -y -q --no-install-recommends jekyll && rm -rf /var/lib/apt/lists/*\n\
-         WORKDIR /src\nCOPY . .\nRUN jekyll build\n"
+         WORKDIR /src\nCOPY . .\nRUN jekyll build && rm -f _site/Dockerfile _site/boathouse.yaml\n"
             .to_owned(),
     );
     Some(app)
