@@ -90,8 +90,9 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
 
 /// Sends what comes in, and prints what comes back, until the command has ended.
 async fn take_part(client: &Client, path: &str, at_terminal: bool, no_input: bool) -> Result<()> {
-    let mut events = client.stream(&format!("{path}/output"), None).await?;
+    // The command begins with the stream: from then on a Ctrl-C is its own.
     let _raw = at_terminal.then(terminal::Raw::enter).transpose()?;
+    let mut events = client.stream(&format!("{path}/output"), None).await?;
     let output = async {
         while let Some(event) = events.next().await? {
             if event.event == "end" {
