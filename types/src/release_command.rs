@@ -50,7 +50,14 @@ impl Trigger {
         match self {
             Self::Rollback { .. } => moment == Moment::After,
             Self::Rotation { .. } | Self::Upgrade { .. } => false,
-            _ => true,
+            Self::Manual
+            | Self::Push { .. }
+            | Self::Call
+            | Self::Preview
+            | Self::Folder
+            | Self::Environment { .. }
+            | Self::Promote { .. }
+            | Self::Image { .. } => true,
         }
     }
 }
