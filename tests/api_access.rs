@@ -32,6 +32,7 @@ fn doors() -> Vec<Door> {
         ("{host}", "nowhere.example.com"),
         ("{package}", "nowhere"),
         ("{source}", "nowhere"),
+        ("{schedule}", "nightly"),
         ("{repository}", "nowhere.git"),
     ];
     let door = |route: api::Route| {

@@ -121,6 +121,13 @@ viewer GET /projects/{project}/deployments/{deployment}/runs/{number}/log
 member GET /projects/{project}/deployments/{deployment}/runs/{number}/output
 member POST /projects/{project}/deployments/{deployment}/runs/{number}/input
 member PUT /projects/{project}/deployments/{deployment}/runs/{number}/terminal
+viewer GET /projects/{project}/deployments/{deployment}/schedules
+member POST /projects/{project}/deployments/{deployment}/schedules
+member PUT /projects/{project}/deployments/{deployment}/schedules/{schedule}
+member DELETE /projects/{project}/deployments/{deployment}/schedules/{schedule}
+member POST /projects/{project}/deployments/{deployment}/schedules/{schedule}/pause
+member POST /projects/{project}/deployments/{deployment}/schedules/{schedule}/resume
+member POST /projects/{project}/deployments/{deployment}/schedules/{schedule}/run
 viewer GET /projects/{project}/deployments/{deployment}/env
 member PUT /projects/{project}/deployments/{deployment}/env
 member POST /projects/{project}/deployments/{deployment}/env/import

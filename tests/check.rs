@@ -96,7 +96,7 @@ const RIGHT: &[&str] = &[
     r#"{"diploiVersion": "v1.0", "type": "starter", "name": null, "previewImageUrls": ["a.jpg"], "components": [{"identifier": "web", "port": 80, "hosts": [{"identifier": "web", "port": "80", "path": "/a"}], "spa": true, "static": "dist"}], "addons": []}"#,
     r#"{"components": [{"identifier": "a", "env": {"include": ["*", "b.*", "b.B:C", {"name": "X", "value": 5}, {"path": "b.X", "name": "Y"}]}}, {"identifier": "b", "env": {"include": [{"name": "X", "value": true}, {"name": "B"}]}}]}"#,
     r#"{"components": [{"identifier": "a", "env": {"include": "*"}, "build": {"args": {"A": 1, "B": null}, "secrets": ["T"]}, "health": {"path": "/", "timeout": 5}, "resources": {"memory": "1GiB", "cpus": 0.5}, "command": ["a", 1]}], "addons": [{"identifier": "db", "package": "postgres#17", "volumes": [{"identifier": "x", "path": "/x", "sizeMiB": 5}]}]}"#,
-    r#"{"components": [{"identifier": "a", "containerCommands": {"developmentStart": "npm run dev", "productionStart": ["node", "a.js"]}, "development": {"env": {"include": [{"name": "D", "value": ""}]}}}]}"#,
+    r#"{"components": [{"identifier": "a", "containerCommands": {"developmentStart": "npm run dev", "productionStart": ["node", "a.js"]}, "schedules": [{"identifier": "n", "cron": "@daily", "zone": "UTC", "command": ["a", 1], "inside": true, "overlap": "skip", "limit": 5, "catchUp": false}, {"identifier": "m", "cron": "0 1 * * *", "command": "a b"}], "development": {"env": {"include": [{"name": "D", "value": ""}]}}}]}"#,
 ];
 const WRONG: &[&str] = &[
     r#"{"name": "x"}"#,
@@ -109,6 +109,8 @@ const WRONG: &[&str] = &[
     r#"{"components": [{"identifier": "web", "spa": "yes"}]}"#,
     r#"{"components": [{"identifier": "web", "volumes": [{"identifier": "data"}]}]}"#,
     r#"{"components": [{"identifier": "web", "hosts": [{"identifier": "A_b"}]}]}"#,
+    r#"{"components": [{"identifier": "web", "schedules": [{"identifier": "n", "cron": "@daily"}]}]}"#,
+    r#"{"components": [{"identifier": "web", "schedules": [{"identifier": "n", "cron": "@daily", "command": "a", "overlap": "both"}]}]}"#,
     r#"{"components": [{"identifier": "web", "env": {"include": [{"name": "A-B", "value": "x"}]}}]}"#,
     r#"{"components": [{"identifier": "web", "env": {"inclde": []}}]}"#,
     r#"{"components": [{"identifier": "web", "resources": {"memory": "lots"}}]}"#,

@@ -68,10 +68,11 @@ fn story(point: &str) -> Story {
 }
 
 /// Walked by stories of their own, which can tell what must be true there: `status`, `addons_servers`, `addons_upgrade`, `addons_apart`,
-/// `stack_push`, `catalog_sources`, `hooks_crash`, `previews`, `commit_status`, `image_archives`, `folders`, `runs`, `release_commands`.
+/// `stack_push`, `catalog_sources`, `hooks_crash`, `previews`, `commit_status`, `image_archives`, `folders`, `runs`, `release_commands`,
+/// `schedules`.
 fn is_elsewhere(point: &str) -> bool {
     let mut kinds =
-        "restart. rotate. migrate. clone.dumped push. catalog. hook. preview. status. load. folder. run. command."
+        "restart. rotate. migrate. clone.dumped push. catalog. hook. preview. status. load. folder. run. command. schedule."
             .split(' ');
     kinds.any(|kind| point.starts_with(kind))
 }

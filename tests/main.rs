@@ -71,6 +71,7 @@ mod release_commands;
 mod repositories;
 mod resources;
 mod runs;
+mod schedules;
 mod stacks;
 mod submodules;
 mod starters;

@@ -12,21 +12,26 @@ use serde_json::json;
 use crate::harness::{Client, Engine, Server, app, at, seconds, tar_gz, upload, wait_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_boathouse");
-const MANIFEST: &str = "components:\n  - identifier: web\n    folder: /\n    volumes: [{identifier: data, path: /data}]\n    env: {include: [{name: GREETING, value: hello}]}\n    resources: {memory: 200MiB}\n";
+pub const MANIFEST: &str = "components:\n  - identifier: web\n    folder: /\n    volumes: [{identifier: data, path: /data}]\n    env: {include: [{name: GREETING, value: hello}]}\n    resources: {memory: 200MiB}\n";
 
 /// The test app on a base that has a shell.
 pub async fn shop(server: &Server) {
+    let local = server.local();
+    local.create_project("shop", &upload()).await;
+    local.deploy_archive("shop", files(MANIFEST)).await;
+}
+
+/// Its source.
+pub fn files(manifest: &str) -> Vec<u8> {
     let dockerfile =
         "FROM debian:bookworm-slim\nCOPY app /app\nEXPOSE 8080\nENTRYPOINT [\"/app\",\"--version\",\"one\"]\n";
-    let mut files = app("one").manifest(MANIFEST).files();
+    let mut files = app("one").manifest(manifest).files();
     for (path, content) in &mut files {
         if path == "Dockerfile" {
             *content = dockerfile.as_bytes().to_vec();
         }
     }
-    let local = server.local();
-    local.create_project("shop", &upload()).await;
-    local.deploy_archive("shop", tar_gz(&files)).await;
+    tar_gz(&files)
 }
 
 fn path() -> String {

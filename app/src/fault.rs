@@ -90,6 +90,7 @@ pub const POINTS: &[&str] = &[
     "run.started",
     "run.ended",
     "run.removed",
+    "schedule.decided",
     "recycle.wanted",
     "recycle.ended",
     "push.recorded",

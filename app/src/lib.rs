@@ -36,4 +36,5 @@ pub mod error;
 pub mod fault;
 pub mod secret;
 pub mod clock;
+pub mod cron;
 pub mod trace;

@@ -67,6 +67,8 @@ pub struct Pokes {
     pub folders: Poke,
     /// Commands in containers.
     pub run: Poke,
+    /// Schedules of commands.
+    pub schedule: Poke,
     /// Changes of code.
     pub code: Poke,
     /// The copies of clones.

@@ -113,7 +113,7 @@ pub fn folder() -> Loaded {
     Ok(|| view! { <pages::FolderSection/> }.into_any())
 }
 
-#[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
+#[wasm_split(addons, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn commands() -> Loaded {
     Ok(|| view! { <pages::Commands/> }.into_any())
 }

@@ -9,6 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("lib", &[]),
     ("clock", &[]),
+    ("cron", &[]),
     ("error", &[]),
     ("secret", &[]),
     ("fault", &[]),
@@ -17,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("trace", &["config"]),
     ("outgoing", &["config"]),
     ("notify", &[]),
-    ("stack", &[]),
+    ("stack", &["cron"]),
     ("catalog", &["stack"]),
     ("folder", &["stack"]),
     ("db", &["secret", "stack"]),
@@ -37,7 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "release",
         &[
-            "catalog", "chunks", "config", "db", "docker", "fault", "folder", "git", "logs", "observed", "run",
+            "catalog", "chunks", "config", "cron", "db", "docker", "fault", "folder", "git", "logs", "observed", "run",
             "secret", "snapshot", "stack", "state", "task",
         ],
     ),
@@ -49,7 +50,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("watched", &["chunks", "db", "fault", "folder", "release", "stack", "state"]),
     ("images", &["db", "docker", "outgoing", "release", "secret", "stack", "state"]),
     // A command runs in, or beside, what the supervisor wants to run.
-    ("run", &["config", "db", "docker", "fault", "logs", "snapshot", "state", "supervisor"]),
+    ("run", &["config", "cron", "db", "docker", "fault", "logs", "snapshot", "state", "supervisor"]),
     ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),
     (
         "supervisor",

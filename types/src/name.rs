@@ -92,6 +92,10 @@ name!(
     Identifier, "identifier", slug
 );
 name!(
+    /// A schedule's name, unique in its deployment.
+    ScheduleName, "schedule name", slug
+);
+name!(
     /// What a project or deployment is called for people, beside the name that identifies it; empty for that name itself.
     DisplayName, "display name", display_name
 );

@@ -77,6 +77,8 @@ pub enum PlanKind {
     Host,
     /// A variable of a part.
     Variable,
+    /// A schedule of a part.
+    Schedule,
 }
 
 impl PlanKind {
@@ -88,6 +90,7 @@ impl PlanKind {
             Self::Volume => "volume",
             Self::Host => "host",
             Self::Variable => "variable",
+            Self::Schedule => "schedule",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Identifier, Millis, Moment};
+use crate::{Identifier, Millis, Moment, ScheduleName};
 
 /// How long a command may run unless told otherwise: 1 hour.
 pub const USUAL_RUN_LIMIT_MS: Millis = 3_600_000;
@@ -91,6 +91,12 @@ pub struct Run {
     pub release: Option<RunOfRelease>,
     /// Who asked for it, as events name them.
     pub actor: String,
+    /// The schedule that it is of.
+    #[serde(default)]
+    pub schedule: Option<ScheduleName>,
+    /// When it was due by its schedule; absent where somebody asked for it.
+    #[serde(default)]
+    pub due_at: Option<Millis>,
     /// It is ended after so long.
     pub limit_ms: Millis,
     /// When it was asked for.
@@ -162,6 +168,11 @@ pub enum RunEnd {
     Stopped,
     /// The server ended, or died, meanwhile.
     Restarted,
+    /// It was due and did not begin.
+    Skipped {
+        /// Why.
+        why: String,
+    },
     /// It could not be started, or its end could not be learned.
     Failed {
         /// Why.
@@ -184,6 +195,7 @@ impl RunEnd {
             Self::HungUp => "was ended because whoever took part in it went away".to_owned(),
             Self::Stopped => "was ended because its deployment was stopped".to_owned(),
             Self::Restarted => "was cut short by an end of the server".to_owned(),
+            Self::Skipped { why } => format!("was skipped: {why}"),
             Self::Failed { message } => format!("failed: {message}"),
         }
     }

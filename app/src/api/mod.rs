@@ -39,6 +39,7 @@ mod release;
 mod resources;
 mod route;
 mod run;
+mod schedule;
 mod session;
 mod setup;
 mod shared;

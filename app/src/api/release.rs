@@ -48,10 +48,8 @@ pub struct Compared {
 /// `?before=NUMBER&limit=N`.
 #[derive(Deserialize)]
 pub struct Page {
-    /// Only numbers below this.
-    pub before: Option<i64>,
-    /// At most so many.
-    pub limit: Option<usize>,
+    before: Option<i64>,
+    limit: Option<usize>,
 }
 
 pub async fn list(app: Data<App>, at: Path<At>, page: Query<Page>) -> Result<Json<Vec<Release>>> {

@@ -5,7 +5,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use boathouse_types::{
-    DeploymentName, MOST_INPUT_BYTES, NewRun, ProjectName, Run, RunEnd, RunOutput, TerminalSize, command_words,
+    DeploymentName, MOST_INPUT_BYTES, NewRun, ProjectName, Run, RunEnd, RunOutput, ScheduleName, TerminalSize,
+    command_words,
 };
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -13,7 +14,6 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::answer::{read, write};
 use super::deployment::At;
-use super::release::Page;
 use super::sse::{self, Message};
 use crate::auth::Actor;
 use crate::db::Connection;
@@ -55,10 +55,18 @@ pub struct Piece {
     end: bool,
 }
 
+/// `?schedule=&before=NUMBER&limit=N`.
+#[derive(Deserialize)]
+pub struct Page {
+    schedule: Option<ScheduleName>,
+    before: Option<i64>,
+    limit: Option<usize>,
+}
+
 pub async fn list(app: Data<App>, at: Path<At>, page: Query<Page>) -> Result<Json<Vec<Run>>> {
     read(&app, move |c, _| {
         let limit = page.limit.unwrap_or(PAGE).min(PAGE_MAX);
-        let found = rows::of_deployment(c, at.find(c)?.id, page.before, limit)?;
+        let found = rows::of_deployment(c, at.find(c)?.id, page.schedule.as_ref(), page.before, limit)?;
         Ok(found.into_iter().map(|row| row.run).collect())
     })
     .await

@@ -7,8 +7,8 @@ use super::route::{Need, Route, route};
 use super::{
     addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, env,
     environment, event, folder, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, preview,
-    project, registry, release, resources, run, session, setup, shared, stack, stack_push, status, system, token,
-    upload, user, volume,
+    project, registry, release, resources, run, schedule, session, setup, shared, stack, stack_push, status, system,
+    token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -28,6 +28,8 @@ const RELEASES: &str = "/projects/{project}/deployments/{deployment}/releases";
 const ENV: &str = "/projects/{project}/deployments/{deployment}/env";
 const RESOURCES: &str = "/projects/{project}/deployments/{deployment}/resources";
 const RUNS: &str = "/projects/{project}/deployments/{deployment}/runs";
+const SCHEDULES: &str = "/projects/{project}/deployments/{deployment}/schedules";
+const SCHEDULE: &str = "/projects/{project}/deployments/{deployment}/schedules/{schedule}";
 const IMAGES: &str = "/projects/{project}/deployments/{deployment}/images";
 const WATCH: &str = "/projects/{project}/deployments/{deployment}/images/{component}/watch";
 const FOLDER: &str = "/projects/{project}/deployments/{deployment}/folder";
@@ -204,7 +206,7 @@ fn releases() -> Vec<Route> {
 #[rustfmt::skip]
 fn runs() -> Vec<Route> {
     vec![
-        route(GET, RUNS, VIEWER, run::list).says("Commands that were run, newest first; the newest 50 are kept").query(&[("before", "Only numbers below this."), ("limit", "At most so many; 20 where absent, at most 200.")]).answers_many::<Run>(),
+        route(GET, RUNS, VIEWER, run::list).says("Commands that were run, newest first; the newest 50 of each schedule are kept, and of those that somebody asked for").query(&[("schedule", "Only those of this schedule."), ("before", "Only numbers below this."), ("limit", "At most so many; 20 where absent, at most 200.")]).answers_many::<Run>(),
         route(POST, RUNS, MEMBER, run::create).says("Run a command in a component or an add-on; with `attach` it begins once somebody reads `…/output`").takes::<NewRun>().answers::<Run>().with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/runs/{number}", VIEWER, run::get).says("One run, and how it ended").answers::<Run>(),
         route(POST, "/projects/{project}/deployments/{deployment}/runs/{number}/cancel", MEMBER, run::cancel).says("End a command: SIGTERM, and SIGKILL after 10 s").answers::<Run>().with_status(202),
@@ -214,6 +216,13 @@ fn runs() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/runs/{number}/input", MEMBER, run::input).says("Bytes for the standard input of an attached command, at most 128 KiB; 503 where it reads none for 20 s: send the same again")
             .query(&[("at", "How many bytes came before these; what came already is left out."), ("end", "`true`: the input ends with these bytes.")]).takes_bytes(&["application/octet-stream"]).with_status(204),
         route(PUT, "/projects/{project}/deployments/{deployment}/runs/{number}/terminal", MEMBER, run::resize).says("The size of an attached command's terminal").takes::<TerminalSize>().with_status(204),
+        route(GET, SCHEDULES, VIEWER, schedule::list).says("Commands that run at their times, when each is due next, and its last run").answers_many::<Schedule>(),
+        route(POST, SCHEDULES, MEMBER, schedule::create).says("Run a command again and again").takes::<NewSchedule>().answers::<Schedule>(),
+        route(PUT, SCHEDULE, MEMBER, schedule::change).says("Set what a schedule runs, and when").takes::<SetSchedule>().answers::<Schedule>(),
+        route(DELETE, SCHEDULE, MEMBER, schedule::delete).says("Delete a schedule; what runs of it goes on, and its runs stay listed").with_status(204),
+        route(POST, "/projects/{project}/deployments/{deployment}/schedules/{schedule}/pause", MEMBER, schedule::pause).says("Nothing of it is due until it is resumed").answers::<Schedule>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/schedules/{schedule}/resume", MEMBER, schedule::resume).says("Let it go on from now; what would have been due meanwhile is left out").answers::<Schedule>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/schedules/{schedule}/run", MEMBER, schedule::run).says("Run it now, beside its times").answers::<Run>().with_status(202),
     ]
 }
 

@@ -51,6 +51,7 @@ mod restore;
 mod rollback;
 mod run;
 mod runs;
+mod schedule;
 mod schema;
 mod serve;
 mod setup;
@@ -158,6 +159,7 @@ enum Command {
     Logs(logs::Args),
     Run(run::Args),
     Runs(runs::Args),
+    Schedule(schedule::Args),
     Events(events::Args),
     Env(env::Args),
     Domain(domain::Args),
@@ -257,6 +259,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Logs(args) => logs::run(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Runs(args) => runs::run(args, context).await,
+        Command::Schedule(args) => schedule::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
         Command::Plan(args) => plan::run(args, context).await,

@@ -1,6 +1,6 @@
 //! `boathouse runs`.
 
-use boathouse_types::{LogLine, Run};
+use boathouse_types::{LogLine, Run, ScheduleName};
 use serde_json::json;
 
 use super::failure::Result;
@@ -21,6 +21,9 @@ enum Command {
     List {
         #[command(flatten)]
         place: PlaceArgs,
+        /// Only those of this schedule
+        #[arg(long, value_name = "NAME")]
+        schedule: Option<ScheduleName>,
         /// How many
         #[arg(long, default_value_t = 20)]
         limit: u32,
@@ -56,8 +59,9 @@ impl One {
 pub async fn run(args: Args, context: &Context) -> Result<()> {
     let client = context.client()?;
     match args.command {
-        Command::List { place, limit } => {
-            let runs: Vec<Run> = client.get(&place.resolve()?.below(&format!("runs?limit={limit}"))).await?;
+        Command::List { place, schedule, limit } => {
+            let of = schedule.map_or_else(String::new, |schedule| format!("&schedule={schedule}"));
+            let runs: Vec<Run> = client.get(&place.resolve()?.below(&format!("runs?limit={limit}{of}"))).await?;
             context.out.list(&runs, &["run", "part", "asked for", "by", "how", "command"], row)
         }
         Command::Show(one) => {
@@ -77,14 +81,16 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 fn row(run: &Run) -> Vec<String> {
-    vec![
-        run.number.to_string(),
-        run.component.to_string(),
-        time(run.wanted_at),
-        run.actor.clone(),
-        run.words(),
-        run.command(),
-    ]
+    vec![run.number.to_string(), run.component.to_string(), time(run.wanted_at), by(run), run.words(), run.command()]
+}
+
+/// Who asked for it.
+fn by(run: &Run) -> String {
+    match &run.schedule {
+        Some(schedule) if run.due_at.is_some() => format!("schedule {schedule}"),
+        Some(schedule) => format!("{} (schedule {schedule})", run.actor),
+        None => run.actor.clone(),
+    }
 }
 
 fn words(run: &Run) -> String {
@@ -92,7 +98,7 @@ fn words(run: &Run) -> String {
     [
         format!("run {}: {}", run.number, run.command()),
         format!("in       {}", run.place()),
-        format!("by       {}", run.actor),
+        format!("by       {}", by(run)),
         format!("asked    {}", time(run.wanted_at)),
         format!("started  {}", at(run.started_at)),
         format!("ended    {}", at(run.ended_at)),

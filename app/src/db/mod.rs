@@ -30,6 +30,7 @@ pub mod release;
 pub mod resources;
 pub mod rotation;
 pub mod run;
+pub mod schedule;
 pub mod session;
 pub mod setting;
 pub mod shared;

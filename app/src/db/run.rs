@@ -1,6 +1,8 @@
 //! Runs: commands that were asked for, what they have at the engine, and how they ended.
 
-use boathouse_types::{DeploymentId, Identifier, Millis, Moment, ReleaseId, Run, RunEnd, RunId, RunOfRelease};
+use boathouse_types::{
+    DeploymentId, Identifier, Millis, Moment, ReleaseId, Run, RunEnd, RunId, RunOfRelease, ScheduleName,
+};
 use rusqlite::{Row, params};
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed};
@@ -22,6 +24,8 @@ pub struct RunRow {
     pub container: Option<String>,
     /// The process in another container that it has at the engine, as the engine calls it.
     pub process: Option<String>,
+    /// It begins once those before it of its schedule have ended.
+    pub waits: bool,
 }
 
 /// A run that is asked for.
@@ -41,6 +45,12 @@ pub struct NewRow<'a> {
     pub actor: &'a str,
     /// Its time limit.
     pub limit_ms: Millis,
+    /// The schedule that it is of.
+    pub schedule: Option<&'a ScheduleName>,
+    /// When it was due.
+    pub due_at: Option<Millis>,
+    /// It begins once those before it of its schedule have ended.
+    pub waits: bool,
 }
 
 const SELECT: &str = "select *, (select number from release where id = run.release_id) as release_number from run";
@@ -48,8 +58,10 @@ const SELECT: &str = "select *, (select number from release where id = run.relea
 /// Records that it is wanted.
 pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) -> Result<RunRow> {
     tx.execute(
-        "insert into run (deployment_id, number, component, argv, fresh, attached, actor, limit_ms, wanted_at, release_id, moment)
-         values (?1, (select coalesce(max(number), 0) + 1 from run where deployment_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "insert into run (deployment_id, number, component, argv, fresh, attached, actor, limit_ms, wanted_at, release_id, moment,
+           schedule, due_at, waits)
+         values (?1, (select coalesce(max(number), 0) + 1 from run where deployment_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+           ?12, ?13)",
         params![
             deployment.0,
             new.component.as_str(),
@@ -60,7 +72,10 @@ pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) 
             new.limit_ms,
             clock::now(),
             new.release.map(|(id, _)| id.0),
-            new.release.map(|(_, moment)| moment.as_str())
+            new.release.map(|(_, moment)| moment.as_str()),
+            new.schedule.map(ScheduleName::as_str),
+            new.due_at,
+            new.waits
         ],
     )?;
     by_id(tx, RunId(tx.last_insert_rowid()))
@@ -83,11 +98,29 @@ pub fn by_number(connection: &Connection, deployment: DeploymentId, number: i64)
 pub fn of_deployment(
     connection: &Connection,
     deployment: DeploymentId,
+    schedule: Option<&ScheduleName>,
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<RunRow>> {
-    let tail = "where deployment_id = ?1 and number < ?2 order by number desc limit ?3";
-    list(connection, tail, params![deployment.0, before.unwrap_or(i64::MAX), limit as i64])
+    let tail =
+        "where deployment_id = ?1 and number < ?2 and (?3 is null or schedule = ?3) order by number desc limit ?4";
+    let schedule = schedule.map(ScheduleName::as_str);
+    list(connection, tail, params![deployment.0, before.unwrap_or(i64::MAX), schedule, limit as i64])
+}
+
+/// The last run of a schedule.
+pub fn last_of_schedule(
+    connection: &Connection,
+    deployment: DeploymentId,
+    schedule: &ScheduleName,
+) -> Result<Option<RunRow>> {
+    Ok(of_deployment(connection, deployment, Some(schedule), None, 1)?.into_iter().next())
+}
+
+/// How many runs of a schedule have not ended.
+pub fn going_on(connection: &Connection, deployment: DeploymentId, schedule: &ScheduleName) -> Result<usize> {
+    let sql = "select count(*) from run where deployment_id = ?1 and schedule = ?2 and ended_at is null";
+    Ok(connection.query_row(sql, params![deployment.0, schedule.as_str()], |row| row.get::<_, i64>(0))? as usize)
 }
 
 /// Those that have not ended, oldest first.
@@ -123,11 +156,17 @@ pub fn may_go_on(connection: &Connection, deployment: DeploymentId) -> Result<bo
     Ok(connection.query_row(sql, [deployment.0], |row| row.get(0))?)
 }
 
-/// Ended runs of a deployment beyond the newest `keep`.
-pub fn outdated(connection: &Connection, deployment: DeploymentId, keep: usize) -> Result<Vec<RunRow>> {
-    let tail = "where deployment_id = ?1 and ended_at is not null and container is null and process is null
-                and number <= (select coalesce(max(number), 0) from run where deployment_id = ?1) - ?2 order by id";
-    list(connection, tail, params![deployment.0, keep as i64])
+/// Ended runs beyond the newest `keep` of their schedule, or of those that somebody asked for.
+pub fn outdated(
+    connection: &Connection,
+    deployment: DeploymentId,
+    schedule: Option<&ScheduleName>,
+    keep: usize,
+) -> Result<Vec<RunRow>> {
+    let tail =
+        "where deployment_id = ?1 and schedule is ?2 and ended_at is not null and container is null and process is null
+                order by number desc limit -1 offset ?3";
+    list(connection, tail, params![deployment.0, schedule.map(ScheduleName::as_str), keep as i64])
 }
 
 /// Forgets it.
@@ -191,6 +230,8 @@ fn read(row: &Row<'_>) -> Result<RunRow> {
         attached: row.get("attached")?,
         release: number.zip(moment).map(|(number, moment)| RunOfRelease { number, moment }),
         actor: row.get("actor")?,
+        schedule: row.get::<_, Option<String>>("schedule")?.map(|name| parsed("schedule", name)).transpose()?,
+        due_at: row.get("due_at")?,
         limit_ms: row.get("limit_ms")?,
         wanted_at: row.get("wanted_at")?,
         started_at: row.get("started_at")?,
@@ -204,5 +245,6 @@ fn read(row: &Row<'_>) -> Result<RunRow> {
         release: release.map(ReleaseId).zip(moment),
         container: row.get("container")?,
         process: row.get("process")?,
+        waits: row.get("waits")?,
     })
 }

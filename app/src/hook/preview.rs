@@ -15,7 +15,7 @@ use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::preview::{self, PreviewRow};
 use crate::db::project::ProjectRow;
-use crate::db::{Transaction, resources};
+use crate::db::{Transaction, resources, schedule};
 use crate::error::{Error, Result};
 use crate::lifecycle::recycle::{self, Order};
 use crate::stack::watch;
@@ -266,11 +266,12 @@ fn refuse_other(tx: &Transaction<'_>, row: &DeploymentRow, new: &New) -> Result<
     }
 }
 
-/// Its limits and watch paths are those of the deployment that it is made after; none of its variables and nothing of its data.
+/// Its limits, watch paths and schedules (paused) are those of the deployment that it is made after; none of its variables and nothing of its data.
 fn created(tx: &Transaction<'_>, project: &ProjectRow, new: &New) -> Result<boathouse_types::DeploymentId> {
     let from = deployment::by_name(tx, &project.name, &new.settings.from)?;
     let id = deployment::create(tx, project.id, &new.name, DeploymentStage::Preview, Some(&new.branch))?;
     resources::copy(tx, from.id, id)?;
+    schedule::copy(tx, from.id, id)?;
     deployment::set_watch(tx, id, from.watch.as_deref())?;
     let about = About { project: Some(&project.name), deployment: Some(&new.name), release: None };
     let message = format!("{}/{} was made: {}", project.name, new.name, new.reason);

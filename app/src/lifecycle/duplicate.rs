@@ -5,7 +5,7 @@ use boathouse_types::{DeploymentId, DeploymentStage, ProjectId, ProjectName};
 use crate::db::event::{self, About};
 use crate::db::project::{self, ProjectRow};
 use crate::db::shared::{self, Sharing};
-use crate::db::{Transaction, deployment, env, git_login, manifest, preview, resources};
+use crate::db::{Transaction, deployment, env, git_login, manifest, preview, resources, schedule};
 use crate::error::Result;
 use crate::snapshot;
 use crate::state::App;
@@ -37,6 +37,7 @@ pub fn project(
         deployment::set_watch(tx, copy, row.watch.as_deref())?;
         variables(tx, app, row.id, copy)?;
         resources::copy(tx, row.id, copy)?;
+        schedule::copy(tx, row.id, copy)?;
     }
     let about = About { project: Some(name), ..About::default() };
     let message = format!("{actor} made the project {name} as a duplicate of {}", from.name);

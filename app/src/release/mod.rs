@@ -29,6 +29,7 @@ pub mod remote;
 mod request;
 pub mod resources;
 mod reuse;
+mod schedules;
 mod sites;
 mod source;
 mod start;

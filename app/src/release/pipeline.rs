@@ -351,6 +351,7 @@ async fn take_back(run: &Run, error: Error) -> Result<()> {
             Ok(())
         })
         .await?;
+    run.app.pokes.schedule.poke();
     told(run);
     Ok(())
 }

@@ -7,7 +7,7 @@ use boathouse_types::{Failure, Intent, Moment, ReleaseCommand, ReleaseState, Sta
 use super::hosts::{self, Names};
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
-use super::{command, develop, migrate};
+use super::{command, develop, migrate, schedules};
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, volume};
@@ -42,6 +42,7 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
             let names = Names { project: fresh.project.as_str(), deployment: fresh.deployment.as_str() };
             let plan = hosts::planned(tx, &app, fresh.deployment_id, names, stack)?;
             hosts::apply(tx, fresh.deployment_id, &plan)?;
+            schedules::apply(tx, fresh.deployment_id, stack)?;
             record_event(tx, &fresh, "system", "release.live", &format!("Release #{} is live", fresh.number))?;
             Ok(true)
         })
@@ -49,6 +50,7 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
     fault::point("switch.committed");
     told(run);
     run.app.pokes.certificates.poke();
+    run.app.pokes.schedule.poke();
     if !live {
         // A wish to cancel that came in between is seen at the next look; the token is about to tell.
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -126,7 +128,7 @@ fn trouble(run: &Run) -> String {
     run.app.observed.engine().problem.map_or(String::new(), |problem| format!(": {problem}"))
 }
 
-/// [`go_live`] backwards: the one before it, with its generated hosts. False where the release is not live or is finished.
+/// [`go_live`] backwards: the one before it, with its generated hosts and its schedules. False where the release is not live or is finished.
 pub fn take_back(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, failure: &Failure) -> Result<bool> {
     let (taken, old) = release::take_back(tx, row, failure)?;
     if let Some(old) = old
@@ -135,6 +137,7 @@ pub fn take_back(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, failure: &Fa
         let names = Names { project: old.project.as_str(), deployment: old.deployment.as_str() };
         let plan = hosts::planned(tx, app, old.deployment_id, names, stack)?;
         hosts::apply(tx, old.deployment_id, &plan)?;
+        schedules::apply(tx, old.deployment_id, stack)?;
         record_event(tx, &old, "system", "release.live", &format!("Release #{} is live again", old.number))?;
     }
     Ok(taken)

@@ -8,6 +8,7 @@ mod live;
 mod output;
 mod place;
 mod request;
+pub mod schedule;
 mod worker;
 
 use std::sync::Arc;
@@ -18,8 +19,13 @@ pub use request::{of_release, request};
 use crate::docker::Containers;
 use crate::state::App;
 
-/// Starts the task.
+/// Starts the tasks.
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
     let worker = worker::Worker::new(app, engine);
     app.tasks.run("runs", "carries out commands in containers", |stop| worker.work(stop));
+    let handles = app.clone();
+    app.tasks.when_due("schedules", "starts commands at their times", app.pokes.schedule.clone(), move || {
+        let app = handles.clone();
+        async move { schedule::all_due(&app).await }
+    });
 }

@@ -1,14 +1,15 @@
 //! A run is asked for: what can be refused is refused before anything is recorded.
 
 use boathouse_types::{
-    Attach, Identifier, Intent, LONGEST_RUN_LIMIT_MS, NewRun, ReleaseCommand, SHORTEST_RUN_LIMIT_MS, Serves,
-    USUAL_RUN_LIMIT_MS, check_command,
+    Attach, Identifier, Intent, LONGEST_RUN_LIMIT_MS, Millis, NewRun, ReleaseCommand, SHORTEST_RUN_LIMIT_MS,
+    ScheduleName, Serves, SetSchedule, USUAL_RUN_LIMIT_MS, check_command,
 };
 
 use super::live::Link;
 use crate::db::deployment::DeploymentRow;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::run::{self, NewRow, RunRow};
+use crate::db::schedule::Terms;
 use crate::db::{Connection, Transaction};
 use crate::error::{Result, conflict, invalid, not_found, too_many_requests};
 use crate::fault;
@@ -23,7 +24,53 @@ const SYSTEM: &str = "system";
 /// Characters of what a terminal is called.
 const LONGEST_TERMINAL: usize = 40;
 
-/// Records the run and remembers its command; whoever calls pokes.
+/// A command that is asked for, by somebody or by a schedule.
+pub(super) struct Asked<'a> {
+    pub component: &'a Identifier,
+    pub argv: &'a [String],
+    pub fresh: Option<bool>,
+    pub limit_ms: Option<Millis>,
+    pub attach: Option<&'a Attach>,
+    pub actor: &'a str,
+    pub schedule: Option<&'a ScheduleName>,
+    pub due_at: Option<Millis>,
+    pub waits: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// What a schedule runs.
+    pub fn of_terms(terms: &'a Terms, actor: &'a str) -> Self {
+        Self {
+            component: &terms.component,
+            argv: &terms.argv,
+            fresh: terms.fresh,
+            limit_ms: Some(terms.limit_ms),
+            attach: None,
+            actor,
+            schedule: None,
+            due_at: None,
+            waits: false,
+        }
+    }
+
+    /// As it is recorded; `argv` is without secrets.
+    pub fn row<'b>(&'b self, fresh: bool, argv: &'b [String]) -> NewRow<'b> {
+        NewRow {
+            component: self.component,
+            argv,
+            fresh,
+            attached: self.attach.is_some(),
+            actor: self.actor,
+            limit_ms: self.limit_ms.unwrap_or(USUAL_RUN_LIMIT_MS),
+            release: None,
+            schedule: self.schedule,
+            due_at: self.due_at,
+            waits: self.waits,
+        }
+    }
+}
+
+/// Records what somebody asks for; whoever calls pokes.
 pub fn request(
     tx: &Transaction<'_>,
     app: &App,
@@ -31,24 +78,35 @@ pub fn request(
     new: &NewRun,
     actor: &str,
 ) -> Result<RunRow> {
-    check_command(&new.argv).map_err(|why| {
-        invalid(why).hint("Give a program and its arguments, as in: boathouse run web -- ls -l; what is large goes to its standard input.")
-    })?;
-    let limit_ms = check_limit(new.limit_ms)?;
-    check_attach(new.attach.as_ref())?;
+    let asked = Asked {
+        component: &new.component,
+        argv: &new.argv,
+        fresh: new.fresh,
+        limit_ms: new.limit_ms,
+        attach: new.attach.as_ref(),
+        actor,
+        schedule: None,
+        due_at: None,
+        waits: false,
+    };
+    record(tx, app, deployment, &asked)
+}
+
+/// Records the run and remembers its command.
+pub(super) fn record(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow, asked: &Asked<'_>) -> Result<RunRow> {
+    check_program(asked.argv)?;
+    check_limit(asked.limit_ms)?;
+    check_attach(asked.attach)?;
     let live = running(tx, deployment)?;
-    let fresh = place(&live, &new.component, new.fresh)?;
+    let fresh = place(&live, asked.component, asked.fresh)?;
     if run::under_way(tx, deployment.id)? >= AT_ONCE {
         return Err(too_many_requests(format!("{AT_ONCE} commands run in this deployment already"))
             .hint("Wait for one to end, or cancel it: boathouse runs list, boathouse runs cancel NUMBER"));
     }
-    let secrets = snapshot::secrets(tx, &app.key, &live)?;
-    let redactor = Redactor::new(secrets.iter().map(String::as_str));
-    let argv: Vec<String> = new.argv.iter().map(|argument| redactor.apply(argument.clone())).collect();
-    let attached = new.attach.is_some();
-    let row = NewRow { component: &new.component, argv: &argv, fresh, attached, release: None, actor, limit_ms };
-    let row = run::create(tx, deployment.id, &row)?;
-    app.runs.put(row.id, Link::new(new.argv.clone(), new.attach.clone(), actor.to_owned()));
+    let redactor = redactor(tx, app, &live)?;
+    let argv: Vec<String> = asked.argv.iter().map(|argument| redactor.apply(argument.clone())).collect();
+    let row = run::create(tx, deployment.id, &asked.row(fresh, &argv))?;
+    app.runs.put(row.id, Link::new(asked.argv.to_vec(), asked.attach.cloned(), asked.actor.to_owned()));
     fault::point("run.requested");
     Ok(row)
 }
@@ -64,6 +122,9 @@ pub fn of_release(tx: &Transaction<'_>, app: &App, release: &ReleaseRow, command
         release: Some((release.id, *moment)),
         actor: SYSTEM,
         limit_ms: command.limit_ms,
+        schedule: None,
+        due_at: None,
+        waits: false,
     };
     let row = run::create(tx, release.deployment_id, &row)?;
     release::set_command_run(tx, release.id, *moment, component, row.run.number)?;
@@ -71,10 +132,44 @@ pub fn of_release(tx: &Transaction<'_>, app: &App, release: &ReleaseRow, command
     Ok(row)
 }
 
-fn check_limit(wanted: Option<i64>) -> Result<i64> {
+/// What a schedule runs, as far as it can be checked beforehand. What is not deployed yet is checked when it is due.
+pub(super) fn check_terms(
+    connection: &Connection,
+    app: &App,
+    deployment: &DeploymentRow,
+    set: &SetSchedule,
+) -> Result<()> {
+    check_program(&set.argv)?;
+    check_limit(set.limit_ms)?;
+    if let Some(live) = release::live(connection, deployment.id)? {
+        place(&live, &set.component, set.fresh)?;
+        let redactor = redactor(connection, app, &live)?;
+        // It is stored, and shown to whoever may look.
+        if set.argv.iter().any(|argument| redactor.apply(argument.clone()) != *argument) {
+            return Err(invalid(
+                "the command holds a secret of this deployment, and everybody who may look would see it",
+            )
+            .hint("Let the command read it from its variables, as in: sh -c 'curl -H \"Authorization: $TOKEN\" …'"));
+        }
+    }
+    Ok(())
+}
+
+fn redactor(connection: &Connection, app: &App, live: &ReleaseRow) -> Result<Redactor> {
+    let secrets = snapshot::secrets(connection, &app.key, live)?;
+    Ok(Redactor::new(secrets.iter().map(String::as_str)))
+}
+
+fn check_program(argv: &[String]) -> Result<()> {
+    check_command(argv).map_err(|why| {
+        invalid(why).hint("Give a program and its arguments, as in: boathouse run web -- ls -l; what is large goes to its standard input.")
+    })
+}
+
+fn check_limit(wanted: Option<i64>) -> Result<()> {
     let limit = wanted.unwrap_or(USUAL_RUN_LIMIT_MS);
     if (SHORTEST_RUN_LIMIT_MS..=LONGEST_RUN_LIMIT_MS).contains(&limit) {
-        return Ok(limit);
+        return Ok(());
     }
     Err(invalid(format!("{limit} ms is no time limit of a run"))
         .hint(format!("Give {SHORTEST_RUN_LIMIT_MS} to {LONGEST_RUN_LIMIT_MS} ms (a day).")))
@@ -131,7 +226,7 @@ mod tests {
 
     #[test]
     fn limits_that_cannot_be_are_refused() {
-        assert_eq!(check_limit(None).unwrap(), USUAL_RUN_LIMIT_MS);
+        check_limit(None).unwrap();
         for limit in [0, -1, LONGEST_RUN_LIMIT_MS + 1, i64::MAX] {
             assert!(check_limit(Some(limit)).is_err(), "{limit}");
         }

@@ -1,5 +1,6 @@
 //! The task that carries out runs: each beside the others, and all of them end with the server.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::carry::Carrier;
-use super::live::Said;
+use super::live::{Link, Said};
+use super::schedule;
 use crate::db::event::{self, About};
 use crate::db::run::{self, RunRow};
 use crate::db::{Transaction, deployment, release};
@@ -17,7 +19,7 @@ use crate::error::Result;
 use crate::fault;
 use crate::state::App;
 
-/// Ended runs of a deployment that are kept, with their logs.
+/// Ended runs of a schedule, and of those that somebody asked for, that are kept with their logs.
 const KEPT: usize = 50;
 /// What could not be removed is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
@@ -38,7 +40,7 @@ impl Worker {
 
     pub async fn work(self, stop: CancellationToken) -> Result<()> {
         let mut under_way = JoinSet::new();
-        let mut taken = std::collections::HashSet::new();
+        let mut taken = HashSet::new();
         loop {
             let is_done = match self.pass(&mut under_way, &mut taken, &stop).await {
                 Ok(is_done) => is_done,
@@ -62,17 +64,24 @@ impl Worker {
     async fn pass(
         &self,
         under_way: &mut JoinSet<()>,
-        taken: &mut std::collections::HashSet<boathouse_types::RunId>,
+        taken: &mut HashSet<boathouse_types::RunId>,
         stop: &CancellationToken,
     ) -> Result<bool> {
         let unfinished = self.app.db.read(run::unfinished).await?;
         taken.retain(|id| unfinished.iter().any(|row| row.id == *id));
+        // The schedules that have a run before the one that is looked at.
+        let mut first = HashSet::new();
         for row in unfinished {
-            let Some(link) = self.app.runs.get(row.id) else {
+            let Some(link) = self.link(&row).await? else {
                 // Nobody in this process knows its command: it was asked for before.
                 self.finish(&row, &RunEnd::Restarted).await?;
                 continue;
             };
+            if row.waits && !first.insert((row.deployment_id, row.run.schedule.clone())) {
+                // The end of the one before pokes.
+                continue;
+            }
+            first.insert((row.deployment_id, row.run.schedule.clone()));
             if taken.insert(row.id) {
                 let carrier = Carrier { app: self.app.clone(), engine: self.engine.clone(), row, link };
                 under_way.spawn(self.clone().carry(carrier, stop.clone()));
@@ -86,6 +95,18 @@ impl Worker {
             }
         }
         Ok(is_done)
+    }
+
+    /// The run's command. One that a schedule asked for just before this process began, and that has not begun itself, is known from there.
+    async fn link(&self, row: &RunRow) -> Result<Option<Arc<Link>>> {
+        if let Some(link) = self.app.runs.get(row.id) {
+            return Ok(Some(link));
+        }
+        let asked = row.clone();
+        if let Some(argv) = self.app.db.read(move |c| schedule::command_of(c, &asked)).await? {
+            self.app.runs.put(row.id, Link::new(argv, None, row.run.actor.clone()));
+        }
+        Ok(self.app.runs.get(row.id))
     }
 
     async fn carry(self, carrier: Carrier, stop: CancellationToken) {
@@ -158,8 +179,8 @@ impl Worker {
     }
 
     async fn forget_old(&self, row: &RunRow) -> Result<()> {
-        let id = row.deployment_id;
-        for old in self.app.db.read(move |c| run::outdated(c, id, KEPT)).await? {
+        let (id, schedule) = (row.deployment_id, row.run.schedule.clone());
+        for old in self.app.db.read(move |c| run::outdated(c, id, schedule.as_ref(), KEPT)).await? {
             self.app.logs.remove_run(&old).await?;
             self.app.db.write(move |tx| run::remove(tx, old.id)).await?;
         }

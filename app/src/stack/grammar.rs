@@ -4,16 +4,19 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use boathouse_types::resources::{self, MAX_CPU_MILLIS, MIN_CPU_MILLIS, MIN_MEMORY};
-use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S};
+use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S, Overlap, ScheduleName};
 
 use super::import::Import;
 use super::package_url::PackageUrl;
 use super::paths;
 use super::shape::{Form, Items, Key, Rule, Shape, key, required};
 use super::watch;
+use crate::cron;
 
 /// Seconds that a health check may wait at most.
 const MAX_HEALTH_TIMEOUT_S: u64 = 3600;
+/// A day, in seconds.
+const MAX_RUN_LIMIT_S: u64 = 86_400;
 /// 16 TiB.
 const MAX_SIZE_MIB: u64 = 16 * 1024 * 1024;
 
@@ -90,6 +93,7 @@ pub static COMPONENT: Shape = Shape {
         VOLUMES,
         COMMAND,
         key("release", Form::Map(&RELEASE), "Commands that run once for each release, in containers of their own."),
+        SCHEDULES,
         RESOURCES_KEY,
     ],
 };
@@ -112,6 +116,7 @@ pub static ADDON: Shape = Shape {
         HEALTH_KEY,
         VOLUMES,
         COMMAND,
+        SCHEDULES,
         RESOURCES_KEY,
     ],
 };
@@ -146,6 +151,7 @@ const PORT: Key = key(
 const HEALTH_KEY: Key = key("health", Form::Map(&HEALTH), "How it is found healthy.");
 const VOLUMES: Key = key("volumes", Form::List(&VOLUME_ITEMS), "Volumes that outlive releases.");
 const COMMAND: Key = key("command", Form::List(&COMMAND_WORDS), "Replaces the image's command, at every stage.");
+const SCHEDULES: Key = key("schedules", Form::List(&SCHEDULE_ITEMS), "Commands that run in it at their times.");
 const RESOURCES_KEY: Key = key("resources", Form::Map(&RESOURCES), "Limits of its container.");
 
 static VOLUME_ITEMS: Items = Items { one: "a volume", instead: "volumes must be a list", form: Form::Map(&VOLUME) };
@@ -282,6 +288,42 @@ static RELEASE: Shape = Shape {
     ],
 };
 
+static SCHEDULE_ITEMS: Items =
+    Items { one: "a schedule", instead: "schedules must be a list", form: Form::Map(&SCHEDULE) };
+
+static SCHEDULE: Shape = Shape {
+    noun: "schedule",
+    says: "A command that runs again and again, at its times.",
+    keys: &[
+        required("identifier", Form::Word(&SCHEDULE_NAME), "Unique in the stack.", "identifier: nightly"),
+        required(
+            "cron",
+            Form::Word(&CRON),
+            "When: minute, hour, day of the month, month, day of the week; or @hourly, @daily, @weekly, @monthly, @yearly.",
+            "cron: \"30 2 * * *\"",
+        ),
+        key("zone", Form::Word(&ZONE), "The time zone in which that is read, as in Europe/Berlin; UTC unless given."),
+        required(
+            "command",
+            Form::Words,
+            "What runs: a program and its arguments, as a list of words or a line; no shell reads it.",
+            "command: [./bin/report]",
+        ),
+        key(
+            "inside",
+            Form::Flag,
+            "In the container that runs; a component's command has a container of its own unless given.",
+        ),
+        key("overlap", Form::Word(&OVERLAP), "What happens when its last run goes on: `skip` unless given."),
+        key(
+            "limit",
+            Form::Number { low: 1, high: MAX_RUN_LIMIT_S },
+            "Seconds after which a run is ended; 3600 unless given.",
+        ),
+        key("catchUp", Form::Flag, "What was due while the server did not run is run once when it is back."),
+    ],
+};
+
 static RESOURCES: Shape = Shape {
     noun: "resources",
     says: "Limits of a container; none unless given.",
@@ -295,7 +337,7 @@ static RESOURCES: Shape = Shape {
 mod rules {
     use super::*;
 
-    const SLUG: &str = "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$";
+    pub const SLUG: &str = "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$";
     pub static IDENTIFIER: Rule = Rule { pattern: Some(SLUG), words: &[], check: parses::<Identifier> };
     pub static ENV_KEY: Rule =
         Rule { pattern: Some("^[A-Za-z_][A-Za-z0-9_]{0,199}$"), words: &[], check: parses::<EnvKey> };
@@ -338,6 +380,10 @@ static MOUNT_PATH: Rule =
     Rule { pattern: Some("^/[^:,]*[^:,/][^:,]*$"), words: &[], check: |text| paths::mount(text).map(drop) };
 static WATCH: Rule = Rule { pattern: Some("^[^\\\\]{1,201}$"), words: &[], check: watch::check };
 static URL_PATH: Rule = Rule { pattern: Some("^/[!-~]*$"), words: &[], check: paths::url };
+static SCHEDULE_NAME: Rule = Rule { pattern: Some(rules::SLUG), words: &[], check: parses::<ScheduleName> };
+static CRON: Rule = Rule { pattern: None, words: &[], check: cron::check_expression };
+static ZONE: Rule = Rule { pattern: Some("^[A-Za-z0-9_+/-]+$"), words: &[], check: cron::check_zone };
+static OVERLAP: Rule = Rule { pattern: None, words: &["skip", "queue", "beside"], check: parses::<Overlap> };
 static MEMORY: Rule = Rule {
     pattern: Some("^[0-9]+ *([KMG](iB|i|B)?|[kmg]|B)?$"),
     words: &[],

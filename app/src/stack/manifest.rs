@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Glob, Identifier, ImageRef};
+use boathouse_types::{EnvKey, Glob, Identifier, ImageRef, Overlap, ScheduleName};
 
 use super::import::Import;
 use super::package_url::PackageUrl;
@@ -83,6 +83,8 @@ pub struct Part {
     pub commands: Commands,
     /// What runs once for each release, and where it stands.
     pub release: Option<(ReleaseCommands, At)>,
+    /// Commands at their times.
+    pub schedules: Vec<ScheduleEntry>,
     /// Limits.
     pub resources: Resources,
     /// Public endpoints; those of its package, else one, where absent.
@@ -133,6 +135,29 @@ pub struct VolumeEntry {
     pub path: String,
     /// What is expected to be enough.
     pub size_mib: Option<u64>,
+}
+
+/// An item of `schedules:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleEntry {
+    /// Where it stands.
+    pub at: At,
+    /// Unique in the stack.
+    pub identifier: ScheduleName,
+    /// When.
+    pub cron: String,
+    /// By which clock.
+    pub zone: Option<String>,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// In the container that runs.
+    pub inside: bool,
+    /// What happens when the last run goes on.
+    pub overlap: Option<Overlap>,
+    /// Seconds.
+    pub limit_s: Option<u32>,
+    /// What was missed is run once.
+    pub catch_up: bool,
 }
 
 /// An item of `hosts:`.

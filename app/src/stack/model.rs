@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use boathouse_types::Resources;
-use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, Serves};
+use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, NewSchedule, Serves};
 use serde::{Deserialize, Serialize};
 
 use super::import::Import;
@@ -94,6 +94,9 @@ pub struct Component {
     /// What runs once for each release.
     #[serde(default, skip_serializing_if = "ReleaseCommands::is_empty")]
     pub release: ReleaseCommands,
+    /// Commands that run in it at their times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<NewSchedule>,
     /// Limits of its container.
     pub resources: Resources,
     /// What the manifest says of them, where the deployment says otherwise.
@@ -129,6 +132,7 @@ impl Component {
             command: None,
             commands: Commands::default(),
             release: ReleaseCommands::default(),
+            schedules: Vec::new(),
             resources: Resources::default(),
             resources_of_manifest: None,
             hosts: Vec::new(),

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boathouse_types::resources::{cpus_words, memory_words};
-use boathouse_types::{DeploymentStage, EnvKey, Identifier, Moment, PlanAction, PlanKind, PlanStep, command_words};
+use boathouse_types::{
+    DeploymentStage, EnvKey, Identifier, Moment, PlanAction, PlanKind, PlanStep, ScheduleName, SetSchedule, USUAL_ZONE,
+    command_words,
+};
 
 use super::environment::Values;
 use super::{Component, Origin, Stack};
@@ -44,6 +47,8 @@ pub struct PartView {
     pub volumes: BTreeMap<Identifier, String>,
     /// Generated hosts, with their paths.
     pub hosts: BTreeSet<String>,
+    /// Commands at their times.
+    pub schedules: BTreeMap<ScheduleName, SetSchedule>,
     /// Variables.
     pub variables: BTreeMap<EnvKey, String>,
 }
@@ -71,6 +76,7 @@ impl View {
                 .map(|volume| (volume.identifier.clone(), volume.path.clone()))
                 .collect(),
             hosts: hosts.get(&part.identifier).cloned().unwrap_or_default(),
+            schedules: part.schedules.iter().map(|one| (one.name.clone(), one.set.clone())).collect(),
             variables: values.get(&part.identifier).cloned().unwrap_or_default(),
         };
         Self { parts: stack.in_start_order().map(part).collect() }
@@ -199,6 +205,20 @@ fn add(new: &PartView, steps: &mut Vec<PlanStep>) {
     for host in &new.hosts {
         steps.push(thing(new, PlanAction::Add, PlanKind::Host, host, "new"));
     }
+    schedules(&BTreeMap::new(), new, steps);
+}
+
+/// A change of these restarts nothing.
+fn schedules(old: &BTreeMap<ScheduleName, SetSchedule>, new: &PartView, steps: &mut Vec<PlanStep>) {
+    for (name, set) in new.schedules.iter().filter(|(name, set)| old.get(*name) != Some(set)) {
+        let action = if old.contains_key(name) { PlanAction::Change } else { PlanAction::Add };
+        let zone = set.zone.as_deref().unwrap_or(USUAL_ZONE);
+        let reason = format!("`{}` at {} ({zone})", command_words(&set.argv), set.cron);
+        steps.push(thing(new, action, PlanKind::Schedule, name, reason));
+    }
+    for name in old.keys().filter(|name| !new.schedules.contains_key(*name)) {
+        steps.push(thing(new, PlanAction::Remove, PlanKind::Schedule, name, "not in the manifest any more"));
+    }
 }
 
 fn change(old: &PartView, new: &PartView, steps: &mut Vec<PlanStep>) {
@@ -231,6 +251,7 @@ fn change(old: &PartView, new: &PartView, steps: &mut Vec<PlanStep>) {
     for host in old.hosts.difference(&new.hosts) {
         steps.push(thing(new, PlanAction::Remove, PlanKind::Host, host, "not in the manifest any more"));
     }
+    schedules(&old.schedules, new, steps);
 }
 
 fn reasons(old: &PartView, new: &PartView) -> Vec<String> {
@@ -276,6 +297,9 @@ fn variables(old: &PartView, new: &PartView, steps: &mut Vec<PlanStep>) -> Vec<S
 fn remove(old: &PartView, steps: &mut Vec<PlanStep>) {
     for host in &old.hosts {
         steps.push(thing(old, PlanAction::Remove, PlanKind::Host, host, "its component goes"));
+    }
+    for schedule in old.schedules.keys() {
+        steps.push(thing(old, PlanAction::Remove, PlanKind::Schedule, schedule, "its part goes"));
     }
     steps.push(step(old, PlanAction::Remove, "not in the manifest any more".to_owned()));
     for volume in old.volumes.keys() {

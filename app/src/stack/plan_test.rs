@@ -65,15 +65,42 @@ fn what_is_new_changes_restarts_and_goes_is_told_in_order() {
     assert_eq!(gone[4], "remove volume data of db: not mounted any more; its data is kept");
 }
 
+#[test]
+fn a_schedule_that_changes_is_told_and_restarts_nothing_by_itself() {
+    let with = |cron: &str| {
+        SHOP.replace(
+            "'1'}]}}",
+            &format!("'1'}}]}}, schedules: [{{identifier: nightly, cron: '{cron}', command: ./report}}]}}"),
+        )
+    };
+    let steps = |before: &str, after: &str| plan(&view(before), &view(after));
+    let told = |steps: Vec<PlanStep>| steps.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(told(steps(SHOP, &with("@daily"))), ["add schedule nightly of web: `./report` at @daily (UTC)"]);
+    assert_eq!(
+        told(steps(&with("@daily"), &with("0 2 * * *"))),
+        ["change schedule nightly of web: `./report` at 0 2 * * * (UTC)"]
+    );
+    assert_eq!(told(steps(&with("@daily"), SHOP)), ["remove schedule nightly of web: not in the manifest any more"]);
+}
+
+fn daily(cron: &str) -> SetSchedule {
+    let text = format!(
+        "components: [{{identifier: a, image: b, schedules: [{{identifier: c, cron: '{cron}', command: d}}]}}]"
+    );
+    parse("m", &text).unwrap().components[0].schedules[0].set.clone()
+}
+
 fn any_view() -> impl Strategy<Value = View> {
     let id =
         || prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")].prop_map(|text| text.parse::<Identifier>().unwrap());
     let key = || "[A-C]".prop_map(|text| text.parse::<EnvKey>().unwrap());
     let what = (any::<bool>(), any::<bool>(), "[xy]", of("[12]"), of("[12]"));
-    let lists = (btree_map(id(), "/[ab]", 0..3), btree_set("[hi]", 0..3), btree_map(key(), "[12]", 0..3));
+    let schedule = "[st]".prop_map(|text| text.parse::<ScheduleName>().unwrap());
+    let schedules = btree_map(schedule, prop_oneof![Just("@daily"), Just("@weekly")].prop_map(daily), 0..3);
+    let lists = (btree_map(id(), "/[ab]", 0..3), btree_set("[hi]", 0..3), btree_map(key(), "[12]", 0..3), schedules);
     vec((id(), what, lists), 0..5).prop_map(|parts| {
         let mut view = View::default();
-        for (identifier, (addon, files, origin, version, command), (volumes, hosts, variables)) in parts {
+        for (identifier, (addon, files, origin, version, command), (volumes, hosts, variables, schedules)) in parts {
             if view.part(&identifier).is_none() {
                 let settings = command.map(|command| ("command", command)).into_iter().collect();
                 view.parts.push(PartView {
@@ -85,6 +112,7 @@ fn any_view() -> impl Strategy<Value = View> {
                     settings,
                     volumes,
                     hosts,
+                    schedules,
                     variables,
                 });
             }
@@ -123,6 +151,11 @@ fn apply(before: &View, steps: &[PlanStep], after: &View) -> View {
                     (PlanKind::Volume, PlanAction::Remove) => drop(part.volumes.remove(&name.parse().unwrap())),
                     (PlanKind::Volume, _) => {
                         drop(part.volumes.insert(name.parse().unwrap(), new.volumes[&name.parse().unwrap()].clone()))
+                    }
+                    (PlanKind::Schedule, PlanAction::Remove) => drop(part.schedules.remove(&name.parse().unwrap())),
+                    (PlanKind::Schedule, _) => {
+                        let name: ScheduleName = name.parse().unwrap();
+                        part.schedules.insert(name.clone(), new.schedules[&name].clone());
                     }
                     (PlanKind::Host, PlanAction::Remove) => drop(part.hosts.remove(name)),
                     (PlanKind::Host, _) => drop(part.hosts.insert(name.clone())),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::manifest::{Build, Health, HostEntry, Include, Manifest, Part, Site, VolumeEntry};
+use boathouse_types::Overlap;
+
+use super::manifest::{Build, Health, HostEntry, Include, Manifest, Part, ScheduleEntry, Site, VolumeEntry};
 use super::{Commands, ReleaseCommands, Resources};
 
 /// The text of a manifest, its keys in the order of the table.
@@ -83,6 +85,7 @@ impl Printer {
         self.volumes(&part.volumes);
         self.words(PART, "command", part.command.as_ref());
         self.release(part.release.as_ref().map(|(release, _)| release));
+        self.schedules(&part.schedules);
         self.resources(&part.resources);
     }
 
@@ -139,9 +142,7 @@ impl Printer {
     fn files(&mut self, site: Option<&Site>) {
         let Some(site) = site else { return };
         self.text(PART, "static", Some(&site.path));
-        if site.spa {
-            self.line(PART, "spa: true");
-        }
+        self.flag(PART, "spa", site.spa);
     }
 
     fn build(&mut self, build: Option<&Build>) {
@@ -193,6 +194,30 @@ impl Printer {
         self.words(PART + 1, "before", release.before.as_ref());
         self.words(PART + 1, "after", release.after.as_ref());
         self.word(PART + 1, "limit", release.limit_s);
+    }
+
+    fn schedules(&mut self, schedules: &[ScheduleEntry]) {
+        if schedules.is_empty() {
+            return;
+        }
+        self.line(PART, "schedules:");
+        for entry in schedules {
+            self.begins = true;
+            self.word(PART + 2, "identifier", Some(&entry.identifier));
+            self.text(PART + 2, "cron", Some(&entry.cron));
+            self.text(PART + 2, "zone", entry.zone.as_deref());
+            self.words(PART + 2, "command", Some(&entry.command));
+            self.flag(PART + 2, "inside", entry.inside);
+            self.text(PART + 2, "overlap", entry.overlap.map(Overlap::as_str));
+            self.word(PART + 2, "limit", entry.limit_s);
+            self.flag(PART + 2, "catchUp", entry.catch_up);
+        }
+    }
+
+    fn flag(&mut self, level: usize, key: &str, value: bool) {
+        if value {
+            self.line(level, &format!("{key}: true"));
+        }
     }
 
     fn resources(&mut self, resources: &Resources) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use boathouse_types::{EnvKey, Identifier};
+use boathouse_types::{EnvKey, Identifier, Overlap};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -95,6 +95,37 @@ fn release() -> impl Strategy<Value = Option<(ReleaseCommands, At)>> {
         .prop_map(|((before, after), limit_s)| (ReleaseCommands { before, after, limit_s }, At::default())))
 }
 
+fn schedules(component: bool) -> impl Strategy<Value = Vec<ScheduleEntry>> {
+    let when =
+        (prop_oneof![Just("30 2 * * mon-fri"), Just("@hourly"), Just("*/5 0,12 * jan 1-5")], of(Just("Europe/Berlin")));
+    let how = (
+        any::<bool>(),
+        of(prop_oneof![Just(Overlap::Skip), Just(Overlap::Queue), Just(Overlap::Beside)]),
+        of(1..86_400_u32),
+        any::<bool>(),
+    );
+    // Unique in the whole stack: the names of an add-on's begin with another letter, and only the first part of each kind has any.
+    let names = if component { "c[a-z]{0,4}" } else { "d[a-z]{0,4}" };
+    btree_map(names, (when, "[a-z]{1,5}", vec(text(), 0..3), how), 0..3).prop_map(|schedules| {
+        let entry =
+            |(identifier, ((cron, zone), program, arguments, how)): (String, ((&str, Option<&str>), _, Vec<_>, _))| {
+                let (inside, overlap, limit_s, catch_up) = how;
+                ScheduleEntry {
+                    at: At::default(),
+                    identifier: identifier.parse().unwrap(),
+                    cron: cron.to_owned(),
+                    zone: zone.map(str::to_owned),
+                    command: std::iter::once(program).chain(arguments).collect(),
+                    inside,
+                    overlap,
+                    limit_s,
+                    catch_up,
+                }
+            };
+        schedules.into_iter().map(entry).collect()
+    })
+}
+
 fn part(component: bool) -> impl Strategy<Value = Part> {
     let names = (
         of(text()),
@@ -112,13 +143,13 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
     let commands = (words(), words(), words());
     let resources = (of((6 << 20)..(1_u64 << 40)), of(10..1_000_000_u32))
         .prop_map(|(memory_bytes, cpu_millis)| Resources { memory_bytes, cpu_millis });
-    let lists = (include(), include(), volumes, commands, release());
+    let lists = (include(), include(), volumes, commands, release(), schedules(component));
     let glob = prop_oneof![Just("web/**"), Just("!**/*.md"), Just("/shared"), Just("a b")];
     let shape = (made_from(), hosts(), of(prop_oneof![Just(".".to_owned()), path()]), of(vec(glob, 0..3)));
     (names, lists, health, resources, shape, of(1..=u16::MAX)).prop_map(
         move |(
             (name, description, prebuild_image, package),
-            (include, development, volumes, commands, release),
+            (include, development, volumes, commands, release, schedules),
             health,
             resources,
             shape,
@@ -146,6 +177,7 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
                 command: commands.0,
                 commands: Commands { development: commands.1, production: commands.2 },
                 release: release.filter(|_| component),
+                schedules,
                 resources,
                 hosts: hosts.filter(|_| component),
             }
@@ -159,6 +191,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
         |(head, mut components, mut addons, development)| {
             let parts = components.iter_mut().chain(&mut addons);
             parts.enumerate().for_each(|(at, part)| part.identifier = format!("p{at}").parse().unwrap());
+            components.iter_mut().skip(1).chain(addons.iter_mut().skip(1)).for_each(|part| part.schedules.clear());
             let (version, kind, name, description, previews) = head;
             Manifest { file: "m".into(), version, kind, name, description, previews, components, addons, development }
         },

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use boathouse_types::{EnvKey, Identifier, check_command, split_command};
 
 use super::entries::{Entries, text};
-use super::manifest::{At, Build, Health, HostEntry, Include, Manifest, Part, Site, VolumeEntry};
+use super::manifest::{At, Build, Health, HostEntry, Include, Manifest, Part, ScheduleEntry, Site, VolumeEntry};
 use super::problem::{ManifestErrors, Problems};
 use super::template::Template;
 use super::yaml::{self, Node, Place, Value};
@@ -72,9 +72,15 @@ impl Reader<'_> {
                 self.twice(part.at.0, &part.identifier);
             }
         }
+        let mut seen = BTreeSet::new();
+        for entry in manifest.parts().flat_map(|part| &part.schedules) {
+            if !seen.insert(&entry.identifier) {
+                self.twice(entry.at.0, &entry.identifier);
+            }
+        }
     }
 
-    fn twice(&mut self, place: Place, identifier: &Identifier) {
+    fn twice(&mut self, place: Place, identifier: &impl std::fmt::Display) {
         self.problems
             .add(place, format!("the identifier \"{identifier}\" is used twice: each must be unique in the stack"));
     }
@@ -106,6 +112,7 @@ impl Reader<'_> {
             command: fields.words("command"),
             commands: fields.map("containerCommands").map_or_else(Commands::default, commands),
             release: None,
+            schedules: self.schedules(&mut fields),
             resources: fields.map("resources").map_or_else(Resources::default, resources),
             hosts: None,
             identifier,
@@ -292,6 +299,22 @@ impl Reader<'_> {
             volumes.push(VolumeEntry { identifier, path, size_mib });
         }
         volumes
+    }
+
+    fn schedules(&mut self, fields: &mut Entries) -> Vec<ScheduleEntry> {
+        let mut schedules = Vec::new();
+        for mut given in fields.maps("schedules").unwrap_or_default() {
+            let at = At(given.place);
+            let (identifier, cron) = (given.parse("identifier"), given.word("cron"));
+            let command = self.argv(&mut given, "command");
+            let (zone, overlap) = (given.word("zone"), given.parse("overlap").map(|(overlap, _)| overlap));
+            let limit_s = given.parse("limit").map(|(seconds, _)| seconds);
+            let (inside, catch_up) = (given.flag("inside"), given.flag("catchUp"));
+            given.finish();
+            let (Some((identifier, _)), Some(cron), Some(command)) = (identifier, cron, command) else { continue };
+            schedules.push(ScheduleEntry { at, identifier, cron, zone, command, inside, overlap, limit_s, catch_up });
+        }
+        schedules
     }
 
     fn hosts(&mut self, fields: &mut Entries, component: &Identifier) -> Option<Vec<HostEntry>> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use boathouse_types::{EnvKey, Identifier};
+use boathouse_types::{EnvKey, Identifier, Millis, NewSchedule, Serves, SetSchedule};
 
 use super::links;
-use super::manifest::{Include, Manifest, Part};
+use super::manifest::{Include, Manifest, Part, ScheduleEntry};
 use super::package::{Package, PackageImage, PackageKind, Storage};
 use super::package_url::{Location, PackageUrl};
 use super::problem::{ManifestErrors, Problems};
@@ -61,6 +61,7 @@ impl Resolver<'_> {
         }
         self.write_over(&mut component, part, package.as_ref(), kind);
         self.write_release(&mut component, part);
+        self.schedules(&mut component, part);
         Some(component)
     }
 
@@ -166,6 +167,15 @@ impl Resolver<'_> {
         component.development = Development { env, imports };
     }
 
+    fn schedules(&mut self, component: &mut Component, part: &Part) {
+        component.schedules = part.schedules.iter().map(|entry| schedule(&part.identifier, entry)).collect();
+        if let (Some(first), Serves::Files) = (part.schedules.first(), component.serves()) {
+            let message =
+                format!("\"{}\" is files that are served, it has no container that runs commands", part.identifier);
+            self.problems.add(first.at.0, message);
+        }
+    }
+
     /// Add-ons that packages cannot be without and that the manifest does not name.
     fn dependencies(&mut self, components: &[Component], addons: &[Component]) -> Vec<Component> {
         let mut added: Vec<Component> = Vec::new();
@@ -215,6 +225,20 @@ impl Resolver<'_> {
         component.package = Some(PackageUse { url, name: Some(package.name), commit: None });
         Some(component)
     }
+}
+
+fn schedule(component: &Identifier, entry: &ScheduleEntry) -> NewSchedule {
+    let set = SetSchedule {
+        component: component.clone(),
+        argv: entry.command.clone(),
+        cron: entry.cron.clone(),
+        zone: entry.zone.clone(),
+        fresh: entry.inside.then_some(false),
+        overlap: entry.overlap.unwrap_or_default(),
+        limit_ms: entry.limit_s.map(|seconds| Millis::from(seconds) * 1000),
+        catch_up: entry.catch_up,
+    };
+    NewSchedule { name: entry.identifier.clone(), set }
 }
 
 fn component_origin(part: &Part, package: Option<&Package>) -> Origin {

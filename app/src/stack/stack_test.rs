@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::EnvKey;
+use boathouse_types::{EnvKey, Overlap};
 use proptest::prelude::*;
 
 use super::package::tests::postgres;
@@ -37,6 +37,9 @@ components:
     development: {env: {include: [{name: DEBUG, value: true}]}}
     volumes: [{identifier: data, path: /data/, sizeMiB: 100}]
     command: [serve, --port, 80]
+    schedules:
+      - {identifier: nightly, cron: "30 2 * * mon-fri", zone: Europe/Berlin, command: ./report --all, limit: 90}
+      - {identifier: hourly, cron: "@hourly", command: [sh, -c, "date > /data/x"], inside: true, overlap: queue, catchUp: true}
     containerCommands: {developmentStart: npm run dev, productionStart: [node, server.js]}
     resources: {memory: 512MiB, cpus: 1.5}
   - identifier: site
@@ -71,6 +74,10 @@ fn the_documented_manifest_is_read() {
     assert_eq!(api.development.env.keys().map(EnvKey::as_str).collect::<Vec<_>>(), ["DEBUG", "LOG"]);
     assert_eq!((api.volumes[0].path.as_str(), api.volumes[0].size_mib), ("/data", Some(100)));
     assert_eq!(api.command.as_deref().unwrap(), ["serve", "--port", "80"]);
+    let [nightly, hourly] = &api.schedules[..] else { panic!("two schedules") };
+    assert_eq!((nightly.set.argv.join("|").as_str(), nightly.set.limit_ms), ("./report|--all", Some(90_000)));
+    assert_eq!((nightly.set.component.as_str(), nightly.set.fresh, nightly.set.catch_up), ("api", None, false));
+    assert_eq!((hourly.set.fresh, hourly.set.overlap, hourly.set.catch_up), (Some(false), Overlap::Queue, true));
     assert_eq!(api.commands.development.as_deref().unwrap(), ["npm", "run", "dev"]);
     assert_eq!(api.commands.production.as_deref().unwrap(), ["node", "server.js"]);
     assert_eq!(api.resources, Resources { memory_bytes: Some(512 << 20), cpu_millis: Some(1500) });
@@ -215,6 +222,31 @@ fn errors_name_place_and_remedy() {
         (with("volumes: [{identifier: data}]"), "the volume \"data\" has no path"),
         (with("volumes: [{identifier: data, path: data}]"), "cannot be mounted"),
         (with("volumes: [{identifier: data, path: /proc/x}]"), "cannot be mounted"),
+        (
+            with("schedules: [{identifier: n, command: a}]"),
+            "the schedule \"n\" has no cron: add `cron: \"30 2 * * *\"`",
+        ),
+        (
+            with("schedules: [{identifier: n, cron: '61 * * * *', command: a}]"),
+            "boathouse.yaml:3:39: cron: \"61 * * * *\" is no cron expression",
+        ),
+        (with("schedules: [{identifier: n, cron: '0 0 30 2 *', command: a}]"), "names no time that ever comes"),
+        (with("schedules: [{identifier: n, cron: '@daily', zone: Berlin, command: a}]"), "\"Berlin\" is no time zone"),
+        (with("schedules: [{identifier: n, cron: '@daily', command: []}]"), "command: "),
+        (
+            with("schedules: [{identifier: n, cron: '@daily', command: a, overlap: both}]"),
+            "is none of skip, queue, beside",
+        ),
+        (
+            with(
+                "schedules: [{identifier: n, cron: '@daily', command: a}, {identifier: n, cron: '@daily', command: b}]",
+            ),
+            "the identifier \"n\" is used twice",
+        ),
+        (
+            with("static: x\n    schedules: [{identifier: n, cron: '@daily', command: a}]"),
+            "no container that runs commands",
+        ),
         (with("resources: {memory: lots}"), "is not a size"),
         (with("resources: {cpus: -1}"), "is not a number of cores"),
         (with("health: {path: x}"), "is not a path"),

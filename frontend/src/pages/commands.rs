@@ -4,6 +4,7 @@ use boathouse_types::{Addon, Millis, NewRun, Run, split_command};
 use leptos::prelude::*;
 
 use super::deployment::Here;
+use super::schedules::Schedules;
 use crate::api::{Place, api};
 use crate::components::*;
 use crate::format;
@@ -18,36 +19,6 @@ pub fn Commands() -> impl IntoView {
     let Here { place, deployment, .. } = expect_context();
     let runs = Live::<Vec<Run>>::new(place.below("runs"), of_project(place.project.to_string()));
     let (place, shown) = (StoredValue::new(place), RwSignal::new(None::<i64>));
-    let may_run = move || may_change() && deployment.with(|deployment| deployment.live.is_some());
-    let list = move |all: Signal<Vec<Run>>| {
-        let each = move || all.get().into_iter().map(|run| view! { <RunRow place runs run shown/> }).collect_view();
-        view! {
-            <Show when=move || all.with(Vec::is_empty)>
-                <Empty glyph=Glyph::SERVER title="No command has been run yet">
-                    <p>"A migration, a look around, a report: a command runs once, in a component or an add-on, and what it writes is kept here."</p>
-                    <p class="hint">"At a terminal: "<code>"boathouse run web -- sh"</code></p>
-                </Empty>
-            </Show>
-            <ul class="rows">{each}</ul>
-        }
-        .into_any()
-    };
-    view! {
-        <section class="option-section">
-            <h2>"Commands"</h2>
-            <Show when=may_run><RunForm place runs shown/></Show>
-            {runs.beside(list)}
-        </section>
-    }
-}
-
-/// What is asked for.
-#[component]
-fn RunForm(place: StoredValue<Place>, runs: Live<Vec<Run>>, shown: RwSignal<Option<i64>>) -> impl IntoView {
-    let Here { deployment, .. } = expect_context();
-    let (api, attempt) = (api(), Attempt::new());
-    let text = |text: &str| RwSignal::new(text.to_owned());
-    let (part, command, place_of, minutes) = (text(""), text(""), text(""), text("60"));
     let addons = Live::<Vec<Addon>>::new(
         place.with_value(|place| place.below("addons")),
         of_project(place.with_value(|place| place.project.to_string())),
@@ -66,6 +37,41 @@ fn RunForm(place: StoredValue<Place>, runs: Live<Vec<Run>>, shown: RwSignal<Opti
         }
         all
     });
+    let may_run = move || may_change() && deployment.with(|deployment| deployment.live.is_some());
+    let list = move |all: Signal<Vec<Run>>| {
+        let each = move || all.get().into_iter().map(|run| view! { <RunRow place runs run shown/> }).collect_view();
+        view! {
+            <Show when=move || all.with(Vec::is_empty)>
+                <Empty glyph=Glyph::SERVER title="No command has been run yet">
+                    <p>"A migration, a look around, a report: a command runs once, in a component or an add-on, and what it writes is kept here."</p>
+                    <p class="hint">"At a terminal: "<code>"boathouse run web -- sh"</code></p>
+                </Empty>
+            </Show>
+            <ul class="rows">{each}</ul>
+        }
+        .into_any()
+    };
+    view! {
+        <section class="option-section">
+            <h2>"Commands"</h2>
+            <Show when=may_run><RunForm place runs parts shown/></Show>
+            {runs.beside(list)}
+        </section>
+        <Schedules parts/>
+    }
+}
+
+/// What is asked for.
+#[component]
+fn RunForm(
+    place: StoredValue<Place>,
+    runs: Live<Vec<Run>>,
+    parts: Memo<Vec<String>>,
+    shown: RwSignal<Option<i64>>,
+) -> impl IntoView {
+    let (api, attempt) = (api(), Attempt::new());
+    let text = |text: &str| RwSignal::new(text.to_owned());
+    let (part, command, place_of, minutes) = (text(""), text(""), text(""), text("60"));
     let options = Signal::derive(move || parts.get().into_iter().map(|name| (name.clone(), name)).collect::<Vec<_>>());
     let chosen = move || Some(part.get()).filter(|part| !part.is_empty()).or_else(|| parts.get().first().cloned());
     let places = [
@@ -131,6 +137,11 @@ fn RunRow(place: StoredValue<Place>, runs: Live<Vec<Run>>, run: Run, shown: RwSi
         Some(_) => "mark bad",
     };
     let took = run.started_at.zip(run.ended_at).map(|(from, to)| format!(", {}", format::duration(to - from)));
+    let asked_by = match &run.schedule {
+        Some(schedule) if run.due_at.is_some() => format!("the schedule {schedule}"),
+        Some(schedule) => format!("{} (schedule {schedule})", run.actor),
+        None => run.actor.clone(),
+    };
     let goes_on = run.end.is_none();
     let is_shown = move || shown.get() == Some(number);
     let toggle = move |_| shown.set((!is_shown()).then_some(number));
@@ -143,7 +154,7 @@ fn RunRow(place: StoredValue<Place>, runs: Live<Vec<Run>>, run: Run, shown: RwSi
         <li class="stack">
             <div><strong>{format!("#{number} ")}</strong><code>{run.command()}</code></div>
             <p class=standing>{run.words()}{took}</p>
-            <p class="hint">{run.place()}", asked for by "{run.actor.clone()}" "<Moment at=run.wanted_at/></p>
+            <p class="hint">{run.place()}", asked for by "{asked_by}" "<Moment at=run.wanted_at/></p>
             {note}
             <div class="actions left">
                 {log}

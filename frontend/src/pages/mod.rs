@@ -48,6 +48,7 @@ mod triggers;
 mod images;
 mod folder;
 mod commands;
+mod schedules;
 mod resources;
 mod reset_code;
 mod moving;

@@ -15,7 +15,7 @@ use crate::db::clone::{self, CloneRow};
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{Transaction, env, rotation, volume};
+use crate::db::{Transaction, env, rotation, schedule, volume};
 use crate::error::{Result, conflict};
 use crate::release as releases;
 use crate::state::App;
@@ -44,6 +44,7 @@ pub fn order(
     deployment::set_deploy_on(tx, target, &from.deploy_on)?;
     deployment::set_watch(tx, target, from.watch.as_deref())?;
     variables(tx, app, from, new, target)?;
+    schedule::copy(tx, from.id, target)?;
     let row = deployment::by_id(tx, target)?;
     resources::hand_on(tx, app, from, &row, &new.resources)?;
     let about = About { project: Some(&row.project), deployment: Some(&row.name), release: None };
