@@ -23,6 +23,7 @@ mod api_access;
 mod api_desk;
 mod api_reviewed;
 mod api_streams;
+mod auto_rollback;
 mod bad_input;
 mod check;
 mod cli;

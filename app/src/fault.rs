@@ -65,6 +65,8 @@ pub const POINTS: &[&str] = &[
     "drain.done",
     "finish.recorded",
     "finish.work_removed",
+    "guard.decided",
+    "guard.recorded",
     "rollback.checked",
     "cancel.wanted",
     "cancel.recorded",

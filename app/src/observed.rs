@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use boathouse_types::{ContainerConfig, DeploymentId, EngineStatus, Identifier, Millis, ReleaseId};
 use tokio::sync::watch;
 
-pub use boathouse_edge::InFlight;
 pub use boathouse_edge::tcp::PortCounts;
+pub use boathouse_edge::{Answers, InFlight};
 
 /// A container of ours as last seen.
 #[derive(Debug, Clone)]
@@ -90,6 +90,8 @@ struct Inner {
 struct State {
     containers: BTreeMap<String, Container>,
     routed: Option<BTreeSet<ReleaseId>>,
+    // Of a release: what was counted of the one before it, by component.
+    answers: BTreeMap<ReleaseId, BTreeMap<Identifier, Answers>>,
     engine: Option<EngineStatus>,
     sizes: BTreeMap<String, VolumeSize>,
     ports: BTreeMap<u16, PublicPort>,
@@ -226,6 +228,21 @@ impl Observed {
     /// The releases that the edge routes to; nothing before it has made its first table: then it may be any.
     pub fn routed(&self) -> Option<BTreeSet<ReleaseId>> {
         self.lock().routed.clone()
+    }
+
+    /// Notes what was counted of the release before that one.
+    pub fn remember_answers(&self, release: ReleaseId, before: BTreeMap<Identifier, Answers>) {
+        self.lock().answers.insert(release, before);
+    }
+
+    /// What was counted of the release before that one; nothing where this process did not see it.
+    pub fn answers_before(&self, release: ReleaseId) -> BTreeMap<Identifier, Answers> {
+        self.lock().answers.get(&release).cloned().unwrap_or_default()
+    }
+
+    /// Forgets that of all other releases.
+    pub fn keep_answers_before(&self, is_wanted: impl Fn(ReleaseId) -> bool) {
+        self.lock().answers.retain(|release, _| is_wanted(*release));
     }
 
     /// What the volume of that name takes, as last counted.

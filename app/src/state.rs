@@ -65,6 +65,8 @@ pub struct Pokes {
     pub images: Poke,
     /// Folders that deployments follow.
     pub folders: Poke,
+    /// Releases that have just gone live.
+    pub guard: Poke,
     /// Commands in containers.
     pub run: Poke,
     /// Schedules of commands.

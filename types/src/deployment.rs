@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CloneStatus, DeployOn, DeploymentName, DisplayName, GitRef, Glob, Host, Identifier, Lifetime, Millis, ProjectName,
-    Recycled, Release, Wake,
+    AutoRollback, CloneStatus, DeployOn, DeploymentName, DisplayName, GitRef, Glob, Host, Identifier, Lifetime, Millis,
+    ProjectName, Recycled, Release, Wake,
 };
 
 /// What a deployment is for.
@@ -143,6 +143,9 @@ pub struct Deployment {
     /// What makes releases of it by itself.
     #[serde(default)]
     pub deploy_on: DeployOn,
+    /// When a release of it is rolled back by itself.
+    #[serde(default)]
+    pub auto_rollback: AutoRollback,
     /// Its watch paths: a push that changes none of them makes no release; those of the manifest where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Vec<Glob>>,
@@ -209,6 +212,9 @@ pub struct ChangeDeployment {
     /// What makes releases of it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy_on: Option<DeployOn>,
+    /// When a release of it is rolled back by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_rollback: Option<AutoRollback>,
     /// Watch paths in place of the manifest's, at most 100; none to go back to those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Vec<Glob>>,

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod addon;
 pub mod analyze;
+pub mod auto_rollback;
 pub mod catalog;
 pub mod cidr;
 pub mod cloning;
@@ -44,6 +45,7 @@ pub mod volume;
 pub use access::*;
 pub use addon::*;
 pub use analyze::*;
+pub use auto_rollback::*;
 pub use catalog::*;
 pub use cidr::*;
 pub use cloning::*;

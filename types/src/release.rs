@@ -278,6 +278,9 @@ pub struct Release {
     pub failure: Option<Failure>,
     /// Why it was cancelled: `by NAME` or `superseded by #N`.
     pub cancelled: Option<String>,
+    /// Why it was rolled back by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<String>,
     /// When it was asked for.
     pub created_at: Millis,
     /// When it reached a terminal state first.

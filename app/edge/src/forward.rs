@@ -99,18 +99,31 @@ pub async fn forward(
 ) -> Response<Body> {
     // Where there is a body, an attempt takes the head away with it.
     let taken = if request.body.is_empty() { None } else { request.head.headers.get(header::ACCEPT).cloned() };
+    let began = request.body.is_empty().then(Instant::now);
     let mut refused = 0_u64;
-    let mut deadline = None;
+    let mut deadline: Option<Instant> = None;
     let (status, reason) = loop {
         let failure = match pick(upstreams(&route), refused) {
             Some((index, upstream, guard)) => match attempt(&route, &upstream, guard, request).await {
-                Ok(response) => return response,
+                Ok(response) => {
+                    upstream.in_flight.tally().note(response.status(), began.map(|began| began.elapsed()));
+                    return response;
+                }
                 Err(Failure::Stale) => continue,
-                Err(Failure::Final(status, reason)) => break (status, reason),
+                Err(Failure::Final(status, reason)) => {
+                    // What the client did wrong is not the application's.
+                    if status.is_server_error() {
+                        upstream.in_flight.tally().note(status, None);
+                    }
+                    break (status, reason);
+                }
                 Err(Failure::Connect(error)) => {
                     refused |= 1 << (index & 63);
                     if upstreams(&route).len() > refused.count_ones() as usize {
                         continue;
+                    }
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        upstream.in_flight.tally().note(StatusCode::BAD_GATEWAY, None);
                     }
                     (StatusCode::BAD_GATEWAY, error.to_string())
                 }

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::tally::Tally;
+
 /// Requests on their way to one upstream. Once closed it takes no new ones; then it becomes idle and stays so.
 #[derive(Debug, Default)]
 pub struct InFlight {
     // The lowest bit says closed, the rest counts: one atomic decides both, so none slips in after the close.
     state: AtomicU64,
     idle: Notify,
+    tally: Tally,
 }
 
 const CLOSED: u64 = 1;
@@ -28,6 +31,11 @@ impl InFlight {
             .state
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| (state & CLOSED == 0).then_some(state + ONE));
         entered.is_ok().then(|| InFlightGuard(self.clone()))
+    }
+
+    /// What became of them.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Takes no new requests from now on.

@@ -98,6 +98,7 @@ pub async fn change(
     .await?;
     app.pokes.expiry.poke();
     app.pokes.edge.poke();
+    app.pokes.guard.poke();
     Ok(answer)
 }
 

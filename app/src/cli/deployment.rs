@@ -1,8 +1,8 @@
 //! `boathouse deployment`.
 
 use boathouse_types::{
-    ChangeDeployment, DeployOn, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob, Lifetime,
-    MoveDeployment, NewDeployment, ProjectName, Wake,
+    AutoRollback, ChangeDeployment, DeployOn, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob,
+    Lifetime, MoveDeployment, NewDeployment, ProjectName, Wake,
 };
 use clap::Subcommand;
 use reqwest::Method;
@@ -92,6 +92,10 @@ struct Change {
     /// What makes releases by itself: push, tag=PATTERN as in tag=v*, or off
     #[arg(long, value_name = "WHAT", value_parser = deploy_on)]
     deploy_on: Option<DeployOn>,
+    /// When a release is rolled back by itself: on, off, or as in failed=10,window=600,slower=4 (percent of requests with a status from
+    /// 500 on; seconds after it went live; times as slow as the one before)
+    #[arg(long, value_name = "WHEN")]
+    auto_rollback: Option<AutoRollback>,
     /// A push makes a release only where one of these changed, in place of the manifest's; again for each
     #[arg(long, value_name = "PATTERN", conflicts_with = "watch_manifest")]
     watch: Vec<Glob>,
@@ -168,6 +172,7 @@ async fn apply(change: Change, context: &Context) -> Result<()> {
         branch: change.branch,
         stage: change.stage,
         deploy_on: change.deploy_on,
+        auto_rollback: change.auto_rollback,
         watch: if change.watch_manifest {
             Some(Vec::new())
         } else {
@@ -177,7 +182,7 @@ async fn apply(change: Change, context: &Context) -> Result<()> {
     };
     if body == ChangeDeployment::default() {
         return Err(Failure::invalid("nothing to change was named").hint(
-            "Give --display-name, --branch, --reset-code, --stage, --lifetime, --wake, --deploy-on, --watch, --watch-manifest, --protect or --unprotect.",
+            "Give --display-name, --branch, --reset-code, --stage, --lifetime, --wake, --deploy-on, --auto-rollback, --watch, --watch-manifest, --protect or --unprotect.",
         ));
     }
     let path = change.place.resolve()?.path();

@@ -122,6 +122,7 @@ fn describe(release: &Release) -> String {
         format!("  {moment:<7} {}: {words}: {}{run}", command.component, command.words())
     }));
     lines.extend(release.cancelled.as_ref().map(|why| format!("  cancelled {why}")));
+    lines.extend(release.rolled_back.as_ref().map(|why| format!("  rolled back by itself: {why}")));
     if let Some(failure) = &release.failure {
         lines.push(format!("  failed at the stage {}: {}", failure.stage.as_str(), failure.message));
         lines.extend(failure.log_tail.iter().map(|line| format!("    {line}")));

@@ -1,8 +1,8 @@
 //! Deployments.
 
 use boathouse_types::{
-    DeployOn, DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob, Intent, Lifetime, Millis,
-    ProjectId, ProjectName, Recycled, Wake,
+    AutoRollback, DeployOn, DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob, Intent, Lifetime,
+    Millis, ProjectId, ProjectName, Recycled, Wake,
 };
 use rusqlite::{Row, params};
 
@@ -33,6 +33,8 @@ pub struct DeploymentRow {
     pub branch: Option<GitRef>,
     /// What makes releases of it by itself.
     pub deploy_on: DeployOn,
+    /// When a release of it is rolled back by itself.
+    pub auto_rollback: AutoRollback,
     /// Watch paths in place of the manifest's.
     pub watch: Option<Vec<Glob>>,
     /// It was deleted and can be restored; its intent is `stopped` meanwhile.
@@ -244,6 +246,13 @@ pub fn set_deploy_on(tx: &Transaction<'_>, id: DeploymentId, on: &DeployOn) -> R
     Ok(())
 }
 
+/// Sets when a release of it is rolled back by itself.
+pub fn set_auto_rollback(tx: &Transaction<'_>, id: DeploymentId, when: &AutoRollback) -> Result<()> {
+    let when = serde_json::to_string(when)?;
+    tx.execute("update deployment set auto_rollback = ?2 where id = ?1", params![id.0, when])?;
+    Ok(())
+}
+
 /// Sets its watch paths; none for those of the manifest.
 pub fn set_watch(tx: &Transaction<'_>, id: DeploymentId, globs: Option<&[Glob]>) -> Result<()> {
     let globs = globs.map(serde_json::to_string).transpose()?;
@@ -307,6 +316,7 @@ struct Raw {
     intent: String,
     branch: Option<String>,
     deploy_on: String,
+    auto_rollback: Option<String>,
     watch: Option<String>,
     recycled: Option<Recycled>,
     protected: bool,
@@ -328,6 +338,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         intent: row.get("intent")?,
         branch: row.get("branch")?,
         deploy_on: row.get("deploy_on")?,
+        auto_rollback: row.get("auto_rollback")?,
         watch: row.get("watch")?,
         recycled: super::recycled(row)?,
         protected: row.get("protected")?,
@@ -350,6 +361,7 @@ fn resolve(raw: Raw) -> Result<DeploymentRow> {
         intent: Intent::parse(&raw.intent).ok_or_else(|| bad_column("intent", &raw.intent))?,
         branch: raw.branch.map(|text| parsed("branch", text)).transpose()?,
         deploy_on: serde_json::from_str(&raw.deploy_on)?,
+        auto_rollback: raw.auto_rollback.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default(),
         watch: raw.watch.map(|text| serde_json::from_str(&text)).transpose()?,
         recycled: raw.recycled,
         protected: raw.protected,

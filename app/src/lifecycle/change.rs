@@ -34,6 +34,13 @@ pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeploymen
         said.push(format!("can be woken by: {}", wake.as_str()));
     }
     said.extend(triggers(tx, row, change)?);
+    if let Some(when) = change.auto_rollback.filter(|when| *when != row.auto_rollback) {
+        if let Some(problem) = when.problem() {
+            return Err(invalid(format!("a release cannot be rolled back by itself so: {problem}")));
+        }
+        deployment::set_auto_rollback(tx, row.id, &when)?;
+        said.push(format!("rolls a release back by itself: {}", when.words()));
+    }
     let stage = change.stage.unwrap_or(row.stage);
     if stage != row.stage {
         refuse_stage(tx, row, stage)?;

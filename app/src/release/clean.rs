@@ -244,6 +244,7 @@ mod tests {
             env_sealed: None,
             failure: None,
             cancelled: None,
+            rolled_back: None,
             cancel_wanted: None,
             created_at: 0,
             finished_at: None,

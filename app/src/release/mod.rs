@@ -10,6 +10,7 @@ mod code;
 mod command;
 mod develop;
 pub mod diff;
+mod guard;
 mod hosts;
 mod image_archive;
 pub mod kept;
@@ -50,7 +51,7 @@ pub use request::{Request, apply, cancel, promote, request, rewire, rollback, tr
 use crate::docker::Containers;
 use crate::state::App;
 
-/// Starts the worker, and what brings changes of code.
+/// Starts the worker, and what stands beside it.
 pub fn start(app: &App, engine: Arc<dyn Containers>) {
     let (handles, containers) = (app.clone(), engine.clone());
     let description = "brings changes of code into the volumes of deployments in development";
@@ -63,6 +64,12 @@ pub fn start(app: &App, engine: Arc<dyn Containers>) {
     app.tasks.when_due("catalog", description, app.pokes.catalog.clone(), move || {
         let app = handles.clone();
         async move { catalog_source::refresh_next(&app).await }
+    });
+    let (handles, last) = (app.clone(), guard::Last::default());
+    let description = "rolls back releases that answer worse than those before them";
+    app.tasks.when_due("guard", description, app.pokes.guard.clone(), move || {
+        let (app, last) = (handles.clone(), last.clone());
+        async move { guard::look(&app, &last).await }
     });
     worker::start(app, engine);
 }

@@ -7,7 +7,7 @@ use boathouse_types::{Failure, Intent, Moment, ReleaseCommand, ReleaseState, Sta
 use super::hosts::{self, Names};
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
-use super::{command, develop, migrate, schedules};
+use super::{command, develop, guard, migrate, schedules};
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, volume};
@@ -26,6 +26,9 @@ const EDGE_TASK: &str = "edge";
 /// Makes a healthy release live.
 pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
     fault::point("switch.before_commit");
+    let deployment = row.deployment_id;
+    let old = run.app.db.read(move |c| release::live(c, deployment)).await?;
+    let counted = old.map(|old| guard::counted(&run.app.observed, old.id)).unwrap_or_default();
     let (app, row) = (run.app.clone(), row.clone());
     let live = run
         .app
@@ -51,6 +54,8 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
     told(run);
     run.app.pokes.certificates.poke();
     run.app.pokes.schedule.poke();
+    run.app.observed.remember_answers(run.id, counted);
+    run.app.pokes.guard.poke();
     if !live {
         // A wish to cancel that came in between is seen at the next look; the token is about to tell.
         tokio::time::sleep(LOOK_AGAIN).await;

@@ -53,6 +53,7 @@ mod resources;
 mod reset_code;
 mod moving;
 mod cloning;
+mod auto_rollback;
 mod timer;
 mod release;
 mod settings;

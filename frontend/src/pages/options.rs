@@ -4,6 +4,7 @@ use boathouse_types::{ChangeDeployment, Deployment, DeploymentStage, Lifetime, W
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::auto_rollback::AutoRollbackSection;
 use super::cloning::Cloning;
 use super::deployment::Here;
 use super::moving::Moving;
@@ -42,6 +43,7 @@ pub fn Options() -> impl IntoView {
         <Show when=may_change fallback=|| view! { <p class="hint">"Your role sees deployments and changes nothing."</p> }>
             <OptionsForm place deployment live/>
             <Triggers/>
+            <AutoRollbackSection/>
             {page(parts::images)}
             {page(parts::folder)}
             <ResourcesSection/>

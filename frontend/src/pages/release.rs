@@ -55,11 +55,17 @@ fn ReleaseHead(place: StoredValue<Place>, release: Signal<Release>, live: Live<R
     let whole = Memo::new(move |_| release.get());
     let cancelled =
         move || release.with(|release| release.cancelled.clone()).map(|why| view! { <span class="hint">{why}</span> });
+    let rolled_back = move || {
+        release
+            .with(|release| release.rolled_back.clone())
+            .map(|why| view! { <p class="mark bad">{format!("Rolled back by itself: {why}")}</p> })
+    };
     view! {
         <header class="headline">
             <div>
                 <h1>{title}</h1>
                 <p class="status"><StateMark state/>{cancelled}<span class="hint">{move || { let release = whole.get(); view! { <ReleaseSpan release/> } }}</span></p>
+                {rolled_back}
                 {move || { let (version, facts, at) = what.get(); view! { <p><strong>{version}</strong>" "<span class="hint">{facts}" · "<Moment at/></span></p> } }}
             </div>
             <Show when=may_change><ReleaseActions place release live/></Show>

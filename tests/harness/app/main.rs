@@ -62,6 +62,8 @@ struct Options {
     start_after: u64,
     on_term: OnTerm,
     exit: Option<i32>,
+    /// In place of every answer.
+    status: Option<String>,
     listens: bool,
 }
 
@@ -74,6 +76,7 @@ impl Options {
             start_after: 0,
             on_term: OnTerm::Exit,
             exit: None,
+            status: None,
             listens: true,
         };
         let args: Vec<String> = env::args().skip(1).collect();
@@ -85,6 +88,7 @@ impl Options {
                 "--port" => options.port = value.parse().unwrap_or_else(|_| usage(flag)),
                 "--start-after" => options.start_after = value.parse().unwrap_or_else(|_| usage(flag)),
                 "--exit" => options.exit = value.parse().ok(),
+                "--status" => options.status = Some(format!("{value} As Asked")),
                 "--listen" => options.listens = value != "never",
                 "--on-term" if value == "ignore" => options.on_term = OnTerm::Ignore,
                 "--on-term" if value == "close" => options.on_term = OnTerm::Close,
@@ -240,6 +244,9 @@ fn discard_chunks(input: &mut impl BufRead) -> Option<u64> {
 
 fn answer(connection: &TcpStream, request: &Request, options: &Options) -> Option<()> {
     let query = request.query.as_str();
+    if let Some(status) = &options.status {
+        return respond(connection, options, status, options.version.as_bytes());
+    }
     match request.path.as_str() {
         "/headers" => respond(connection, options, "200 OK", request.head.as_bytes()),
         "/env" => respond(connection, options, "200 OK", env::var(query).unwrap_or_default().as_bytes()),

@@ -78,6 +78,7 @@ impl Around {
             wake: row.wake,
             branch: row.branch,
             deploy_on: row.deploy_on,
+            auto_rollback: row.auto_rollback,
             watch: row.watch,
             health,
             reason,

@@ -68,6 +68,7 @@ pub fn show_all(connection: &Connection, rows: Vec<Brief>) -> Result<Vec<Release
         reference: row.reference,
         failure: row.failure,
         cancelled: row.cancelled,
+        rolled_back: row.rolled_back,
         created_at: row.created_at,
         finished_at: row.finished_at,
     };

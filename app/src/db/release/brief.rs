@@ -42,6 +42,8 @@ pub struct Brief {
     pub failure: Option<Failure>,
     /// Why it was cancelled.
     pub cancelled: Option<String>,
+    /// Why it was rolled back by itself.
+    pub rolled_back: Option<String>,
     /// When it was asked for.
     pub created_at: Millis,
     /// When it was done: live and the old one drained, failed or cancelled.
@@ -52,7 +54,7 @@ pub struct Brief {
 
 const COLUMNS: &str =
     "r.id, r.deployment_id, r.number, r.state, r.stage, r.trigger, r.actor, r.reference, r.commit_json,
-  r.manifest is not null as has_manifest, r.failure, r.cancelled, r.created_at, r.finished_at, r.discarded_at,
+  r.manifest is not null as has_manifest, r.failure, r.cancelled, r.rolled_back, r.created_at, r.finished_at, r.discarded_at,
   d.name as deployment, p.name as project";
 const JOINED: &str = "join deployment d on d.id = r.deployment_id join project p on p.id = d.project_id";
 
@@ -137,6 +139,7 @@ pub(super) fn from_row(row: &Row<'_>, has_manifest: bool) -> Result<Brief> {
         has_manifest,
         failure: json("failure")?.map(|text| serde_json::from_str(&text)).transpose()?,
         cancelled: row.get("cancelled")?,
+        rolled_back: row.get("rolled_back")?,
         created_at: row.get("created_at")?,
         finished_at: row.get("finished_at")?,
         discarded_at: row.get("discarded_at")?,

@@ -61,6 +61,8 @@ pub struct ReleaseRow {
     pub failure: Option<Failure>,
     /// Why it was cancelled.
     pub cancelled: Option<String>,
+    /// Why it was rolled back by itself.
+    pub rolled_back: Option<String>,
     /// Somebody asked to cancel it; the worker will.
     pub cancel_wanted: Option<String>,
     /// When it was asked for.
@@ -207,6 +209,22 @@ pub fn serving_without(connection: &Connection, row: &ReleaseRow) -> Result<Opti
         _ => live(connection, row.deployment_id)?,
     };
     Ok(serving.map(|serving| serving.number))
+}
+
+/// Live releases that were switched to from `since` on, and when.
+pub fn switched_since(connection: &Connection, since: Millis) -> Result<Vec<(ReleaseRow, Millis)>> {
+    let sql = "select s.release_id, s.started_at from release_stage s join release r on r.id = s.release_id
+      where s.stage = 'switch' and s.started_at >= ?1 and r.state = 'live' and r.replaces is not null order by s.release_id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([since], |row| Ok((ReleaseId(row.get(0)?), row.get(1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    rows.into_iter().map(|(id, at)| Ok((by_id(connection, id)?, at))).collect()
+}
+
+/// Notes that it was rolled back by itself, and why.
+pub fn set_rolled_back(tx: &Transaction<'_>, id: ReleaseId, why: &str) -> Result<()> {
+    tx.execute("update release set rolled_back = ?2 where id = ?1", params![id.0, why])?;
+    Ok(())
 }
 
 /// Marks a live release as done: routed, and the one before it drained.
@@ -434,6 +452,7 @@ fn from_row(row: &Row<'_>) -> Result<ReleaseRow> {
         env_sealed: row.get("env_sealed")?,
         failure: brief.failure,
         cancelled: brief.cancelled,
+        rolled_back: brief.rolled_back,
         cancel_wanted: row.get("cancel_wanted")?,
         created_at: brief.created_at,
         finished_at: brief.finished_at,
