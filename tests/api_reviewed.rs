@@ -162,6 +162,10 @@ member DELETE /projects/{project}/deployments/{deployment}/hosts/{host}
 member POST /projects/{project}/deployments/{deployment}/hosts/{host}/retry
 viewer GET /events
 viewer GET /system
+admin GET /system/disk
+admin POST /system/disk/clean
+admin GET /system/disk/settings
+admin PATCH /system/disk/settings
 viewer GET /tasks
 anyone GET /ca.pem
 admin POST /backup

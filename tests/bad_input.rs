@@ -298,7 +298,7 @@ async fn a_full_disk_fails_the_release_and_nothing_else() {
     disk.fill();
     let path = format!("{}/releases/upload", at("shop", "production"));
     let answer = shop.local.send(Method::POST, &path, Some(("application/gzip", app("v2").archive()))).await;
-    Client::expect_error(&answer, ErrorKind::Unavailable, &["disk", "space"]);
+    Client::expect_error(&answer, ErrorKind::DiskFull, &["disk", "space", "boathouse disk clean"]);
     assert_eq!(shop.server.visit("shop.localhost", "/").await.text(), "v1");
     disk.free();
     shop.local.deploy_archive("shop", app("v2").archive()).await;

@@ -8,6 +8,7 @@ mod cancel;
 mod catalog;
 mod commands;
 mod develop;
+mod disk;
 mod environment;
 mod events;
 mod folder;

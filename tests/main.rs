@@ -28,6 +28,7 @@ mod bad_input;
 mod check;
 mod cli;
 mod commit_status;
+mod disk;
 mod docker;
 mod docker_build;
 mod faults;

@@ -54,7 +54,7 @@ impl World {
         let data = folder.path().join("data");
         let (http, https, pool) = (slot.address(0).to_string(), slot.address(1).to_string(), slot.network_pool());
         let mut args = vec!["test", "--data-dir", data.to_str().unwrap(), "--http", &http, "--https", &https];
-        args.extend(["--network-pool", &pool, "--drain-timeout", "3"]);
+        args.extend(["--network-pool", &pool, "--drain-timeout", "3", "--build-cache", "0"]);
         args.extend(flags);
         let app = serve::open(Flags::parse_from(args).serve).unwrap();
         let engine = Arc::new(Engine::new("/var/run/docker.sock", Pool::new(pool.parse().unwrap(), 24).unwrap()));

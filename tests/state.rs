@@ -131,7 +131,7 @@ async fn a_full_disk_is_named_and_everything_goes_on_once_there_is_space() {
         (!answer.status.is_success()).then_some(answer)
     })
     .await;
-    Client::expect_error(&refused, ErrorKind::Unavailable, &["disk", "full", "space"]);
+    Client::expect_error(&refused, ErrorKind::DiskFull, &["disk", "full", "space"]);
     let projects: Vec<Project> = local.read("/api/v1/projects").await;
     assert_eq!(projects.len(), 1, "reading needs no space");
     disk.free();

@@ -74,6 +74,9 @@ pub struct ServeArgs {
     /// Releases whose images and files are kept for rollback, per deployment
     #[arg(long, env = "BOATHOUSE_KEEP", default_value_t = 10)]
     pub keep: usize,
+    /// MiB of the engine's build cache; what was not used for longest goes first. 0: never touched unasked. A tenth of its disk where absent
+    #[arg(long, env = "BOATHOUSE_BUILD_CACHE", value_name = "MIB")]
+    pub build_cache: Option<u64>,
     /// MiB of an add-on's volumes above which a clone takes its data by the package's dump, not by a copy while it is paused
     #[arg(long, env = "BOATHOUSE_CLONE_DUMP_ABOVE", default_value_t = 1024)]
     pub clone_dump_above: u64,

@@ -68,8 +68,10 @@ constructors! {
     too_large => TooLarge;
     /// Too many tries.
     too_many_requests => TooManyRequests;
-    /// The engine, the disk, the remote is not there.
+    /// The engine, the remote is not there.
     unavailable => Unavailable;
+    /// Nothing more fits on the disk, or should.
+    disk_full => DiskFull;
     /// A fault of our own.
     internal => Internal;
 }
@@ -83,8 +85,8 @@ impl From<InvalidName> for Error {
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::StorageFull {
-            return unavailable("the disk is full")
-                .hint("Free space on the disk that holds the data directory; nothing was lost.")
+            return disk_full("the disk is full")
+                .hint("Free space on the disk that holds the data directory; nothing was lost. `boathouse disk` shows what uses it.")
                 .caused_by(error);
         }
         internal(format!("input/output failed: {error}")).caused_by(error)

@@ -16,6 +16,7 @@ pub mod snapshot;
 pub mod git;
 mod chunks;
 pub mod docker;
+pub mod disk;
 pub mod addon;
 pub mod release;
 pub mod hook;

@@ -4,9 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use boathouse_types::{ContainerConfig, DeploymentId, EngineStatus, Identifier, Millis, ReleaseId};
+use boathouse_types::{
+    CleanKind, CleanedDisk, ContainerConfig, DeploymentId, DiskUsage, EngineStatus, Identifier, Millis, ReleaseId,
+};
 use tokio::sync::watch;
 
 pub use boathouse_edge::tcp::PortCounts;
@@ -74,6 +77,26 @@ pub struct VolumeSize {
     pub at: Millis,
 }
 
+/// What is to be freed on the disk. In memory alone: where the disk is full nothing can be written, and whoever asked can ask again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CleanWish {
+    /// What.
+    pub what: BTreeSet<CleanKind>,
+    /// Who asked for it last.
+    pub actor: String,
+    /// And when.
+    pub wanted_at: Millis,
+}
+
+/// What a clean-up that was asked for has freed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleaned {
+    /// When it was asked for last.
+    pub wanted_at: Millis,
+    /// What it has freed.
+    pub done: CleanedDisk,
+}
+
 /// A public port as the edge has it.
 pub type PublicPort = Result<Arc<PortCounts>, String>;
 
@@ -94,6 +117,11 @@ struct State {
     answers: BTreeMap<ReleaseId, BTreeMap<Identifier, Answers>>,
     engine: Option<EngineStatus>,
     sizes: BTreeMap<String, VolumeSize>,
+    engine_root: Option<PathBuf>,
+    disk: Option<Arc<DiskUsage>>,
+    disk_asked: bool,
+    clean_wish: Option<CleanWish>,
+    cleaned: Option<Cleaned>,
     ports: BTreeMap<u16, PublicPort>,
     // Deployments whose volumes somebody wants to know the size of.
     asked: BTreeSet<DeploymentId>,
@@ -253,6 +281,62 @@ impl Observed {
     /// Notes what a volume takes.
     pub fn set_size(&self, volume: &str, size: VolumeSize) {
         self.lock().sizes.insert(volume.to_owned(), size);
+        self.changed();
+    }
+
+    /// The folder on this host where the engine's things lie, once it has said so.
+    pub fn engine_root(&self) -> Option<PathBuf> {
+        self.lock().engine_root.clone()
+    }
+
+    /// Notes where the engine's things lie.
+    pub fn set_engine_root(&self, root: &str) {
+        self.lock().engine_root = Some(PathBuf::from(root)).filter(|root| root.is_absolute());
+    }
+
+    /// What used the disk when it was measured last.
+    pub fn disk(&self) -> Option<Arc<DiskUsage>> {
+        self.lock().disk.clone()
+    }
+
+    /// Notes what uses the disk.
+    pub fn set_disk(&self, usage: DiskUsage) {
+        self.lock().disk = Some(Arc::new(usage));
+        self.changed();
+    }
+
+    /// Somebody wants the disk measured; whoever says so pokes.
+    pub fn ask_disk(&self) {
+        self.lock().disk_asked = true;
+    }
+
+    /// Whether somebody wants the disk measured, once.
+    pub fn take_disk_asked(&self) -> bool {
+        std::mem::take(&mut self.lock().disk_asked)
+    }
+
+    /// Somebody wants that freed; whoever says so pokes. What was wanted before and has not begun is done with it.
+    pub fn ask_clean(&self, mut wish: CleanWish) {
+        let mut state = self.lock();
+        if let Some(before) = state.clean_wish.take() {
+            wish.what.extend(before.what);
+        }
+        state.clean_wish = Some(wish);
+    }
+
+    /// What is to be freed, once.
+    pub fn take_clean_wish(&self) -> Option<CleanWish> {
+        self.lock().clean_wish.take()
+    }
+
+    /// The last clean-up that somebody asked for.
+    pub fn cleaned(&self) -> Option<Cleaned> {
+        self.lock().cleaned.clone()
+    }
+
+    /// Notes what a clean-up has freed.
+    pub fn set_cleaned(&self, cleaned: Cleaned) {
+        self.lock().cleaned = Some(cleaned);
         self.changed();
     }
 

@@ -85,6 +85,8 @@ pub struct Pokes {
     pub supervisor: Poke,
     /// Whoever counts what volumes take.
     pub sizes: Poke,
+    /// Whoever looks at the disk, and frees it.
+    pub disk: Poke,
     /// The edge's routes.
     pub edge: Poke,
     /// The edge's public ports of add-ons.

@@ -3,6 +3,7 @@
 mod addon;
 mod analyze;
 mod catalog;
+mod disk;
 mod environment;
 mod folder;
 mod hook;

@@ -107,6 +107,16 @@ impl<T: Value> Live<T> {
         self.value.get()
     }
 
+    /// The value, without following it.
+    pub fn get_untracked(self) -> Option<T> {
+        self.value.get_untracked()
+    }
+
+    /// Whether somebody still waits for it to be read at all.
+    pub fn is_missing(self) -> bool {
+        self.value.try_with_untracked(Option::is_none) == Some(true)
+    }
+
     /// What went wrong in the last attempt to read it.
     pub fn problem(self) -> Option<ErrorBody> {
         self.source.problem.get()

@@ -40,6 +40,16 @@ impl SmallDisk {
         while file.write_all(&[1; 4096]).is_ok() {}
     }
 
+    /// Fills it until it is so full, as `df` counts.
+    pub fn fill_to(&self, percent: u64) {
+        let about = rustix::fs::statvfs(self.path()).unwrap();
+        let used = about.f_blocks - about.f_bfree;
+        let wanted = (about.f_blocks * percent).div_ceil(100).saturating_sub(used);
+        let mut file = File::options().create(true).append(true).open(self.filler()).unwrap();
+        let block = vec![1; usize::try_from(about.f_frsize).unwrap()];
+        (0..wanted).for_each(|_| file.write_all(&block).unwrap());
+    }
+
     /// Makes space again.
     pub fn free(&self) {
         fs::remove_file(self.filler()).unwrap();

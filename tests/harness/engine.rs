@@ -98,6 +98,11 @@ impl Engine {
         }
     }
 
+    /// Whether there is an image of that name.
+    pub async fn has_image(&self, name: &str) -> bool {
+        self.docker.inspect_image(name).await.is_ok()
+    }
+
     /// Removes images; those that are gone already are no matter.
     pub async fn remove_images(&self, images: &[String]) {
         for image in images {

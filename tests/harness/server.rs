@@ -188,6 +188,8 @@ impl Server {
             .arg(self.data())
             .args(["--http", &self.http().to_string(), "--https", &self.https().to_string()])
             .args(["--console-host", CONSOLE, "--network-pool", &self.slot.network_pool()])
+            // The engine's build cache is not a story's own.
+            .args(["--build-cache", "0"])
             .args(&self.options.args);
         without_settings(&mut command);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);

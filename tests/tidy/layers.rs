@@ -31,6 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // What is in Git LFS is asked for over HTTP.
     ("git", &["config", "outgoing", "secret", "stack"]),
     ("chunks", &[]),
+    ("disk", &["config", "db", "docker", "logs", "observed", "snapshot", "state"]),
     ("docker", &["chunks", "config"]),
     ("logs", &["config", "db", "docker", "observed", "secret", "snapshot", "state", "task"]),
     ("addon", &["db", "docker", "fault", "logs", "observed", "release", "secret", "snapshot", "stack", "state"]),
@@ -38,8 +39,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "release",
         &[
-            "catalog", "chunks", "config", "cron", "db", "docker", "fault", "folder", "git", "logs", "observed", "run",
-            "secret", "snapshot", "stack", "state", "task",
+            "catalog", "chunks", "config", "cron", "db", "disk", "docker", "fault", "folder", "git", "logs",
+            "observed", "run", "secret", "snapshot", "stack", "state", "task",
         ],
     ),
     // What a push means is decided by the code: by git, and by what runs. Previews are deleted and brought back as other deployments are.
@@ -54,7 +55,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),
     (
         "supervisor",
-        &["config", "db", "docker", "fault", "logs", "observed", "secret", "snapshot", "stack", "state", "task"],
+        &[
+            "config", "db", "disk", "docker", "fault", "logs", "observed", "secret", "snapshot", "stack", "state",
+            "task",
+        ],
     ),
     ("edge", &["config", "db", "observed", "outgoing", "port", "secret", "stack", "state", "task"]),
     ("auth", &["config", "db", "secret", "state"]),
@@ -68,6 +72,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "catalog",
             "config",
             "db",
+            "disk",
             "fault",
             "git",
             "hook",

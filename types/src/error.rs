@@ -21,15 +21,17 @@ pub enum ErrorKind {
     TooLarge,
     /// Too many tries; wait.
     TooManyRequests,
-    /// Something that is needed does not answer or is full: the engine, the disk.
+    /// Something that is needed does not answer: the engine, a remote.
     Unavailable,
     /// A fault of Boathouse itself.
     Internal,
+    /// The disk is full, or too full for anything new (RFC 4918 §11.5).
+    DiskFull,
 }
 
 impl ErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -39,6 +41,7 @@ impl ErrorKind {
         Self::TooManyRequests,
         Self::Unavailable,
         Self::Internal,
+        Self::DiskFull,
     ];
 
     /// The HTTP status code.
@@ -53,6 +56,7 @@ impl ErrorKind {
             Self::TooManyRequests => 429,
             Self::Unavailable => 503,
             Self::Internal => 500,
+            Self::DiskFull => 507,
         }
     }
 
@@ -68,6 +72,7 @@ impl ErrorKind {
             Self::TooManyRequests => 9,
             Self::Unavailable => 10,
             Self::Internal => 11,
+            Self::DiskFull => 12,
         }
     }
 }

@@ -48,6 +48,9 @@ pub struct Project {
     /// The only host at which its login is used, `https://git.example.com`, where it has one; the login itself never comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_login: Option<String>,
+    /// Releases that its deployments can be rolled back to, where that is not the instance's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_releases: Option<u32>,
     /// When it was created.
     pub created_at: Millis,
     /// Its deployments.
@@ -76,6 +79,9 @@ pub struct ChangeProject {
     /// A new source; the next release uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// Releases that its deployments can be rolled back to, 1 to 1000; 0: as the instance says. Fewer than before gives up the oldest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_releases: Option<u32>,
 }
 
 /// `POST /projects/{project}/duplicate`.

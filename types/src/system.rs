@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Millis;
+use crate::{DiskState, Millis};
 
 /// `GET /system`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct System {
     pub engine: EngineStatus,
     /// The disk that holds the data directory.
     pub disk: Disk,
+    /// What the guard does about the fullest disk; `GET /system/disk` tells what uses it.
+    pub disk_state: DiskState,
     /// Resident memory of this process in bytes.
     pub memory_bytes: u64,
     /// Where the console answers.

@@ -16,7 +16,7 @@ pub async fn remote(app: Data<App>, body: Json<Analyze>) -> Result<Json<Proposal
 
 pub async fn archive(app: Data<App>, request: HttpRequest, body: Payload) -> Result<Json<Proposal>> {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    upload::refuse_announced(&app, announced)?;
+    upload::refuse_announced(&app, announced).await?;
     let file = upload::store(&app, body, upload::Holds::Anything).await?;
     Ok(Json(look::at_archive(&app, &file).await?))
 }

@@ -22,7 +22,7 @@ const PATHS: usize = 10_000;
 
 pub async fn put(app: Data<App>, request: HttpRequest, at: Path<At>, body: Payload) -> Result<HttpResponse> {
     let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
-    upload::refuse_announced(&app, announced)?;
+    upload::refuse_announced(&app, announced).await?;
     let here = at.clone();
     read(&app, move |c, _| developed(c, &here).map(drop)).await?;
     let archive = upload::store(&app, body, upload::Holds::Code).await?;

@@ -15,6 +15,7 @@ mod cloning;
 mod code;
 mod commit_status;
 mod deployment;
+mod disk;
 mod env;
 mod environment;
 mod error;

@@ -12,6 +12,7 @@ use crate::auth::Actor;
 use crate::db::event::{self, About};
 use crate::db::project::ProjectRow;
 use crate::db::{Transaction, deployment, project};
+use crate::disk::settings;
 use crate::error::{Result, invalid};
 use crate::git;
 use crate::lifecycle::{change as changes, duplicate, recycle};
@@ -79,7 +80,7 @@ pub async fn change(
     body: Json<ChangeProject>,
 ) -> Result<Json<Project>> {
     body.source.as_ref().map_or(Ok(()), check_source)?;
-    write(&app, move |tx, app| {
+    let answer = write(&app, move |tx, app| {
         let row = project::by_name(tx, &name)?;
         if let Some(source) = &body.source {
             project::set_source(tx, row.id, source)?;
@@ -91,9 +92,19 @@ pub async fn change(
             let message = format!("{} renamed {name} to \"{display_name}\"", actor.label());
             event::record(tx, &actor.label(), "project.changed", about(&name), &message)?;
         }
+        if let Some(keep) = body.keep_releases {
+            let keep = Some(keep).filter(|keep| *keep > 0);
+            keep.map_or(Ok(()), settings::check_kept)?;
+            project::set_keep_releases(tx, row.id, keep)?;
+            let kept = keep.map_or_else(|| "as the instance says".to_owned(), |keep| format!("{keep} per deployment"));
+            let message = format!("{} has releases of {name} kept: {kept}", actor.label());
+            event::record(tx, &actor.label(), "project.changed", about(&name), &message)?;
+        }
         show(tx, app, project::by_id(tx, row.id)?)
     })
-    .await
+    .await?;
+    app.pokes.release.poke();
+    Ok(answer)
 }
 
 pub async fn deletion(app: Data<App>, name: Path<ProjectName>) -> Result<Json<Deletion>> {

@@ -13,6 +13,7 @@ use super::view::release::{show, show_all};
 use crate::auth::Actor;
 use crate::db::Connection;
 use crate::db::release::{self as rows, ReleaseRow, brief};
+use crate::disk::guard;
 use crate::error::{Result, conflict};
 use crate::release::{self, Request};
 use crate::state::App;
@@ -69,6 +70,7 @@ pub async fn diff(app: Data<App>, at: Path<AtRelease>, with: Query<Compared>) ->
 }
 
 pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRelease>) -> Result<HttpResponse> {
+    guard::admit(&app, "a new release").await?;
     let answer = write(&app, move |tx, _| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
         let asked = Request {

@@ -5,7 +5,7 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, env,
+    addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, disk, env,
     environment, event, folder, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, preview,
     project, registry, release, resources, run, schedule, session, setup, shared, stack, stack_push, status, system,
     token, upload, user, volume,
@@ -271,6 +271,11 @@ fn instance() -> Vec<Route> {
         route(GET, "/events", VIEWER, event::list).says("What happened and who did it, newest first")
             .query(&[("project", "Only of this project."), ("deployment", "Only of this deployment, or of its project as a whole."), ("before", "Only ids below this."), ("limit", "At most so many; 50 where absent, at most 500."), ("after", "Streams only: go on after this id.")]).streams::<Event>(),
         route(GET, "/system", VIEWER, system::show).says("Version, engine, disk, memory").answers::<System>(),
+        route(GET, "/system/disk", ADMIN, disk::show).says("What uses the disk and what of it is safe to free, measured now; the last measurement where that takes longer")
+            .query(&[("wait", "Seconds to wait for the measurement, at most 600; 2 where absent.")]).answers::<DiskUsage>(),
+        route(POST, "/system/disk/clean", ADMIN, disk::clean).says("Free what is safe: the build cache, images and logs that no release needs, old copies of the database; never a volume, never anything of others").takes::<CleanDisk>().answers::<CleanedDisk>(),
+        route(GET, "/system/disk/settings", ADMIN, disk::settings_of).says("Budgets of the disk, and when its guard acts").answers::<DiskSettings>(),
+        route(PATCH, "/system/disk/settings", ADMIN, disk::change).says("Change budgets or thresholds of the disk; what is absent stays").takes::<ChangeDiskSettings>().answers::<DiskSettings>(),
         route(GET, "/tasks", VIEWER, system::tasks).says("Background tasks and their last results").answers_many::<TaskStatus>(),
         route(GET, "/ca.pem", ANYONE, system::ca).says("The internal CA's root certificate").answers_bytes(&["application/x-pem-file"]),
         route(POST, "/backup", ADMIN, backup::create).says("Make a backup of the control plane; the key in it is sealed under the passphrase").takes::<NewBackup>().answers_bytes(&["application/gzip"]),

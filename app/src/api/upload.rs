@@ -34,7 +34,7 @@ pub async fn create(
 ) -> Result<HttpResponse> {
     // Before gigabytes are taken in: are they few enough, and is there anything to give them to?
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    release::upload::refuse_announced(&app, announced)?;
+    release::upload::refuse_announced(&app, announced).await?;
     let (looked, at) = (at.clone(), at.into_inner());
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
     let Named { name, image, no_cache } = query.into_inner();

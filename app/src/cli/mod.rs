@@ -18,6 +18,7 @@ mod deploy;
 mod deployment;
 mod describe;
 mod dev;
+mod disk;
 mod domain;
 mod edge;
 mod env;
@@ -83,7 +84,7 @@ pub use output::Output;
 /// BOATHOUSE_URL and BOATHOUSE_TOKEN.
 ///
 /// Exit codes: 0 success, 1 the release failed, 2 wrong usage, 3 invalid, 4 not signed in, 5 forbidden, 6 not found,
-/// 7 conflict, 8 too large, 9 too many requests, 10 unavailable, 11 internal.
+/// 7 conflict, 8 too large, 9 too many requests, 10 unavailable, 11 internal, 12 the disk is full.
 #[derive(Debug, Parser)]
 #[command(name = "boathouse", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -177,6 +178,7 @@ enum Command {
     Restore(restore::Args),
     Ca(ca::Args),
     System(system::Args),
+    Disk(disk::Args),
     Tasks(tasks::Args),
     Check(check::Args),
     Plan(plan::Args),
@@ -276,6 +278,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Backup(args) => backup::run(args, context).await,
         Command::Ca(args) => ca::run(args, context).await,
         Command::System(args) => system::run(args, context).await,
+        Command::Disk(args) => disk::run(args, context).await,
         Command::Tasks(args) => tasks::run(args, context).await,
         // `run` took the others.
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use boathouse_types::{
     ChangeProject, DisplayName, DuplicateProject, GitLogin, GitRef, GitUrl, ImageRef, NewProject, Project, ProjectName,
-    Source,
+    Source, plural,
 };
 use clap::Subcommand;
 use reqwest::Method;
@@ -39,6 +39,13 @@ enum Action {
         name: ProjectName,
         /// What people call it; empty for its name
         display_name: DisplayName,
+    },
+    /// Set how many releases its deployments can be rolled back to; fewer than before gives up the oldest
+    Keep {
+        /// Its name
+        name: ProjectName,
+        /// 1 to 1000; 0: as the instance says
+        releases: u32,
     },
     /// Make a project like this one: source, deployments, variables; no data, no releases, no hosts
     Duplicate {
@@ -120,6 +127,14 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
             let project: Project = context.client()?.call(Method::PATCH, &path, &change).await?;
             let called = project.display_name.as_ref().map_or(name.as_str(), |called| called.as_str());
             context.out.result(&project, || format!("{name} is called \"{called}\" now."))
+        }
+        Action::Keep { name, releases } => {
+            let change = ChangeProject { keep_releases: Some(releases), ..Default::default() };
+            let project: Project = context.client()?.call(Method::PATCH, &format!("/projects/{name}"), &change).await?;
+            context.out.result(&project, || match project.keep_releases {
+                Some(keep) => format!("{name} keeps {} per deployment.", plural(keep.into(), "release")),
+                None => format!("{name} keeps as many releases as the instance says: boathouse disk settings"),
+            })
         }
         Action::Duplicate { name, new } => {
             let (path, body) = (format!("/projects/{name}/duplicate"), DuplicateProject { name: new });

@@ -50,6 +50,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0040_folder_unseen", include_str!("../../../migrations/0040_folder_unseen.sql")),
     ("0041_schedules", include_str!("../../../migrations/0041_schedules.sql")),
     ("0042_auto_rollback", include_str!("../../../migrations/0042_auto_rollback.sql")),
+    ("0043_disk", include_str!("../../../migrations/0043_disk.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -10,6 +10,7 @@ pub mod code;
 pub mod commit_status;
 pub mod delivery;
 pub mod deployment;
+pub mod disk;
 pub mod env;
 pub mod event;
 pub mod folder;
@@ -46,7 +47,7 @@ use rusqlite::TransactionBehavior;
 pub use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio::sync::Semaphore;
 
-use crate::error::{Error, Result, conflict, internal, unavailable};
+use crate::error::{Error, Result, conflict, disk_full, internal, unavailable};
 
 /// Readers at once; more wait. Queries take microseconds, so a few are plenty.
 const READERS: usize = 4;
@@ -165,7 +166,7 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => unavailable("the disk is full; nothing was changed")
+            Some(ErrorCode::DiskFull) => disk_full("the disk is full; nothing was changed")
                 .hint("Free space on the disk that holds the data directory, then try again.")
                 .caused_by(error),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => internal("the database file is damaged")

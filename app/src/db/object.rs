@@ -58,6 +58,16 @@ pub fn release_network_name(of_deployment: &str, number: i64) -> String {
     format!("{of_deployment}.{number}")
 }
 
+/// What the names of this instance's images begin with; a name of another instance, or of somebody else's, does not.
+pub fn image_prefix(instance: &str) -> String {
+    format!("boathouse-{instance}/")
+}
+
+/// The name that an image of a release has at the engine: keeps it from being pruned, and is all that clean-up removes.
+pub fn image_name(instance: &str, slug: &str, number: i64, identifier: &Identifier) -> String {
+    format!("{}{slug}-{identifier}:{number}", image_prefix(instance))
+}
+
 /// Records a container that is about to be made; again is no error.
 pub fn record_container(tx: &Transaction<'_>, release: ReleaseId, identifier: &Identifier, name: &str) -> Result<()> {
     tx.execute(
@@ -179,9 +189,23 @@ pub struct ImageRow {
     pub release_id: ReleaseId,
 }
 
-/// Images of releases that were given up and may go.
+/// Images of releases that were given up and may go. One that a release in the making repeats, a rollback or a promotion say, stays
+/// until that one has given it a name of its own.
 pub fn discarded_images(connection: &Connection) -> Result<Vec<ImageRow>> {
-    images_where(connection, "where r.discarded_at is not null")
+    images_where(
+        connection,
+        "where r.discarded_at is not null and not exists (
+           select 1 from image needed join release n on n.id = needed.release_id
+           where needed.digest = i.digest and n.state in ('queued', 'building'))",
+    )
+}
+
+/// Whether a release in the making, of another deployment, repeats one of this deployment and has not given its images names of its own.
+pub fn is_repeated_elsewhere(connection: &Connection, deployment: DeploymentId) -> Result<bool> {
+    let sql = "select 1 from image i join release r on r.id = i.release_id
+      join image needed on needed.digest = i.digest join release n on n.id = needed.release_id
+      where r.deployment_id = ?1 and n.deployment_id <> ?1 and n.state in ('queued', 'building') limit 1";
+    Ok(connection.query_row(sql, [deployment.0], |_| Ok(())).optional()?.is_some())
 }
 
 /// Images of all releases of a deployment.
@@ -202,14 +226,6 @@ fn images_where(connection: &Connection, tail: &str) -> Result<Vec<ImageRow>> {
 pub fn forget_image(tx: &Transaction<'_>, image: &ImageRow) -> Result<()> {
     tx.execute("delete from image where digest = ?1 and release_id = ?2", params![image.digest, image.release_id.0])?;
     Ok(())
-}
-
-/// True where any kept release uses the image of that digest.
-pub fn image_is_used(connection: &Connection, digest: &str) -> Result<bool> {
-    let found: Option<i64> = connection
-        .query_row("select 1 from image i join release r on r.id = i.release_id where i.digest = ?1 and r.discarded_at is null limit 1", [digest], |row| row.get(0))
-        .optional()?;
-    Ok(found.is_some())
 }
 
 /// Records that a pull is about to bring a name here that was not here before; again is no error.

@@ -24,6 +24,8 @@ pub struct ProjectRow {
     pub git_login: Option<String>,
     /// It was deleted and can be restored.
     pub recycled: Option<Recycled>,
+    /// Releases that its deployments can be rolled back to, where it has a number of its own.
+    pub keep_releases: Option<u32>,
     /// When it was created.
     pub created_at: Millis,
 }
@@ -146,6 +148,12 @@ pub fn set_display_name(tx: &Transaction<'_>, id: ProjectId, name: Option<&Displ
     Ok(())
 }
 
+/// Sets how many releases its deployments can be rolled back to; as the instance says where absent.
+pub fn set_keep_releases(tx: &Transaction<'_>, id: ProjectId, keep: Option<u32>) -> Result<()> {
+    tx.execute("update project set keep_releases = ?2 where id = ?1", params![id.0, keep])?;
+    Ok(())
+}
+
 /// Deletes it with a way back; its deployments are the caller's business.
 pub fn recycle(tx: &Transaction<'_>, id: ProjectId, recycled: Recycled) -> Result<()> {
     tx.execute(
@@ -208,6 +216,7 @@ struct Raw {
     recycled: Option<Recycled>,
     deploy_key_public: Option<String>,
     git_login: Option<String>,
+    keep_releases: Option<u32>,
     created_at: i64,
 }
 
@@ -220,6 +229,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         recycled: super::recycled(row)?,
         deploy_key_public: row.get("deploy_key_public")?,
         git_login: row.get("git_login")?,
+        keep_releases: row.get("keep_releases")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -233,6 +243,7 @@ fn resolve(raw: Raw) -> Result<ProjectRow> {
         source: serde_json::from_str(&raw.source)?,
         deploy_key_public: raw.deploy_key_public,
         git_login: raw.git_login,
+        keep_releases: raw.keep_releases,
         created_at: raw.created_at,
     })
 }

@@ -11,6 +11,11 @@ pub const BASE_DOMAIN: &str = "base_domain";
 /// SHA-256 (hex) of the one-time token for the first administrator.
 pub const SETUP_TOKEN_HASH: &str = "setup_token_hash";
 
+/// Budgets and thresholds of the disk that somebody has changed: JSON.
+pub const DISK: &str = "disk";
+/// How full the disk was when it was told of last: JSON.
+pub const DISK_STATE: &str = "disk_state";
+
 /// The value of a setting.
 pub fn get(connection: &Connection, key: &str) -> Result<Option<String>> {
     Ok(connection.query_row("select value from setting where key = ?1", [key], |row| row.get(0)).optional()?)

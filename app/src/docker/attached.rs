@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
 
 use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE};
-use super::{ContainerSpec, DockerError, ErrorKind, Result, Stream};
+use super::{ContainerSpec, DockerError, ErrorKind, Result, Stream, plain};
 
 /// Bytes of output that are passed on at once.
 const PIECE: usize = 16 * 1024;
@@ -163,18 +163,11 @@ async fn take_over(engine: &Engine, what: &str, path: &str, body: String) -> Res
         }
         let (status, body) = (response.status(), http_body_util::Limited::new(response.into_body(), MOST_ERROR_BYTES));
         let text = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        Err(refused(what, status, &text))
+        Err(plain::refused(what, status, &text))
     };
     // The connection ends with its upgrade, or with its sender.
     let (answer, _) = tokio::join!(answered, connection.with_upgrades());
     answer.map(TokioIo::new)
-}
-
-fn refused(what: &str, status: StatusCode, body: &[u8]) -> DockerError {
-    let said = serde_json::from_slice::<serde_json::Value>(body).ok();
-    let message = said.and_then(|said| Some(said.get("message")?.as_str()?.to_owned()));
-    let message = message.unwrap_or_else(|| format!("the engine answered {status}"));
-    DockerError::from_engine(what, EngineError::DockerResponseServerError { status_code: status.as_u16(), message })
 }
 
 /// What is read, and where: frames have a head of eight bytes (the stream, and the length), a terminal has none.

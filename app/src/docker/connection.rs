@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -37,6 +36,17 @@ pub struct EngineInfo {
     pub arch: String,
     /// Cores of its host.
     pub cpus: u32,
+    /// The folder on its host where its images, volumes and containers lie; empty where it does not say.
+    pub root: String,
+}
+
+/// What it says about its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Host {
+    /// Cores; 0 where it does not say.
+    pub cpus: u32,
+    /// See [`EngineInfo::root`].
+    pub root: String,
 }
 
 /// A Docker engine. Cheap to make: it connects when first used and reconnects by itself.
@@ -45,14 +55,14 @@ pub struct Engine {
     socket: PathBuf,
     pool: Pool,
     client: ArcSwapOption<Docker>,
-    /// Asked for once per connection, because the engine counts all its containers and images for the answer. 0 where unknown.
-    cpus: AtomicU32,
+    /// Asked for once per connection, because the engine counts all its containers and images for the answer.
+    host: ArcSwapOption<Host>,
 }
 
 impl Engine {
     /// An engine behind a unix socket; our networks come from `pool`.
     pub fn new(socket: impl Into<PathBuf>, pool: Pool) -> Self {
-        Self { socket: socket.into(), pool, client: ArcSwapOption::empty(), cpus: AtomicU32::new(0) }
+        Self { socket: socket.into(), pool, client: ArcSwapOption::empty(), host: ArcSwapOption::empty() }
     }
 
     pub(super) fn socket(&self) -> &Path {
@@ -111,20 +121,21 @@ impl Engine {
             && matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Unsupported)
         {
             self.client.store(None);
-            self.cpus.store(0, Ordering::Relaxed);
+            self.host.store(None);
         }
         result
     }
 
-    /// Cores of its host; 0 where it does not say.
-    pub(super) async fn host_cpus(&self) -> Result<u32> {
-        let known = self.cpus.load(Ordering::Relaxed);
-        if known > 0 {
+    /// What it says about its host.
+    pub(super) async fn host(&self) -> Result<Arc<Host>> {
+        if let Some(known) = self.host.load_full() {
             return Ok(known);
         }
-        let cpus = self.about_itself().await?.ncpu.and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(0);
-        self.cpus.store(cpus, Ordering::Relaxed);
-        Ok(cpus)
+        let about = self.about_itself().await?;
+        let cpus = about.ncpu.and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(0);
+        let host = Arc::new(Host { cpus, root: about.docker_root_dir.unwrap_or_default() });
+        self.host.store(Some(host.clone()));
+        Ok(host)
     }
 
     /// What it says of itself at length; it counts its containers and images for that.

@@ -16,9 +16,9 @@ use tokio::sync::mpsc;
 use super::connection::{CHANGE_DEADLINE, Engine, QUERY_DEADLINE, gone_is_fine};
 use super::subnet::Subnet;
 use super::{
-    Attached, BuildRequest, Command, ContainerSpec, Containers, Credentials, Ending, EngineEvent, EngineInfo, ExecEnd,
-    ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, Session, Streams,
-    Summary, VolumeInfo, VolumeSpec,
+    Attached, BuildRequest, CacheCut, Command, ContainerSpec, Containers, Credentials, Ending, EngineEvent, EngineInfo,
+    EngineUse, ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Layer, Line, ListedImage, LogQuery, NetworkInfo,
+    NetworkSpec, Owner, Result, Session, Streams, Summary, VolumeInfo, VolumeSpec,
 };
 
 /// Added to a container's own grace before we give up on a stop.
@@ -31,11 +31,13 @@ impl Engine {
                 Ok((docker.version().await?, docker.client_version()))
             });
         let (version, api) = answer.await?;
+        let host = self.host().await?;
         Ok(EngineInfo {
             version: version.version.unwrap_or_default(),
             api: api.to_string(),
             arch: version.arch.unwrap_or_default(),
-            cpus: self.host_cpus().await?,
+            cpus: host.cpus,
+            root: host.root.clone(),
         })
     }
 
@@ -293,5 +295,21 @@ impl Containers for Engine {
         into: &'a mut (dyn AsyncWrite + Unpin + Send),
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(super::image::copy_out(self, image, path, name, into))
+    }
+
+    fn images(&self) -> BoxFuture<'_, Result<Vec<ListedImage>>> {
+        Box::pin(super::usage::images(self))
+    }
+
+    fn layers<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<Vec<Layer>>> {
+        Box::pin(super::usage::layers(self, image))
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<EngineUse>> {
+        Box::pin(super::usage::usage(self))
+    }
+
+    fn prune_build_cache(&self, cut: CacheCut) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(super::usage::prune_build_cache(self, cut))
     }
 }

@@ -18,9 +18,11 @@ mod inspected;
 mod line;
 mod logs;
 mod network;
+mod plain;
 mod spec;
 pub mod subnet;
 pub mod trust;
+mod usage;
 mod volume;
 
 use std::time::Duration;
@@ -45,6 +47,7 @@ pub use line::{Line, Stream};
 pub use logs::LogQuery;
 pub use network::{NetworkInfo, NetworkSpec};
 pub use spec::{ContainerSpec, Limits, LogRotation, Mount};
+pub use usage::{CacheCut, EngineUse, Layer, ListedImage};
 pub use volume::{VolumeInfo, VolumeSpec};
 
 /// Every answer of the engine.
@@ -209,4 +212,13 @@ pub trait Containers: Send + Sync {
         name: &'a str,
         into: &'a mut (dyn AsyncWrite + Unpin + Send),
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// All images, whoever made them.
+    fn images(&self) -> BoxFuture<'_, Result<Vec<ListedImage>>>;
+    /// The layers of an image that take room, the base first.
+    fn layers<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<Vec<Layer>>>;
+    /// What everything but images takes; the engine walks all volumes for it.
+    fn usage(&self) -> BoxFuture<'_, Result<EngineUse>>;
+    /// Removes from the build cache, which does not say who built; returns the bytes that it freed.
+    fn prune_build_cache(&self, cut: CacheCut) -> BoxFuture<'_, Result<u64>>;
 }

@@ -116,6 +116,20 @@ impl Journal {
         }
     }
 
+    /// Removes all lines and leaves one of our own in their place; returns the bytes that they had.
+    pub fn clear(&self, text: &str) -> Result<u64> {
+        let mut slot = self.lock();
+        *slot = None;
+        let mut bytes = 0;
+        for (_, path) in self.segments()? {
+            bytes += fs::metadata(&path)?.len();
+            fs::remove_file(path)?;
+        }
+        let mut writer = self.resume()?;
+        self.put(&mut writer, own(text.to_owned()))?;
+        Ok(bytes)
+    }
+
     /// Tells who watches that nothing more will come.
     pub fn close(&self) {
         *self.lock() = None;
@@ -364,6 +378,17 @@ mod tests {
         assert_eq!(texts(&journal.after(0, 10).unwrap()), [(1, "one"), (2, "two")]);
         assert_eq!(texts(&journal.after(1, 10).unwrap()), [(2, "two")]);
         assert_eq!(texts(&journal.last(1, |_| true).unwrap()), [(2, "two")]);
+    }
+
+    #[test]
+    fn a_cleared_log_says_why_it_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().into(), Shape::Single { limit: 1 << 20 });
+        (0..50).for_each(|_| say(&journal, "0123456789"));
+        assert!(journal.clear("it was removed").unwrap() > 500);
+        assert_eq!(texts(&journal.after(0, 100).unwrap()), [(1, "it was removed")]);
+        assert!(journal.clear("it was removed").unwrap() < 200);
+        assert_eq!(journal.after(0, 100).unwrap().len(), 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod redact;
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use boathouse_types::{DeploymentId, Identifier, LogLine, ReleaseId, RunId};
@@ -35,6 +35,18 @@ const CONTAINER_BYTES: u64 = 64 * 1024 * 1024;
 const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Container logs are removed in pieces of this size.
 const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A file of a log that was cleared is no larger.
+const CLEARED_BYTES: u64 = 1024;
+/// What a log says that was removed for want of space.
+const CLEARED: &str = "this log was removed to make space: its release was given up before";
+
+/// Bytes that [`Logs::clear_pipeline`] would free of a release's folder.
+pub fn freeable(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| entry.ok()?.metadata().ok());
+    let bytes = files.map(|about| about.len()).sum();
+    if bytes > CLEARED_BYTES { bytes } else { 0 }
+}
 
 /// All logs of this instance. Cheap to clone.
 #[derive(Clone)]
@@ -128,6 +140,13 @@ impl Logs {
         let (db, id) = (self.0.db.clone(), row.id);
         let ended = async move { db.read(move |c| Ok(db::run::by_id(c, id)?.run.ended_at.is_some())).await };
         follow::stream(self.run(row), after, None, Box::pin(ended))
+    }
+
+    /// Removes the pipeline log of a release that has ended; a line in it says so. Returns the bytes that are free by that.
+    pub async fn clear_pipeline(&self, release: ReleaseId) -> Result<u64> {
+        let folder = self.0.paths.releases().join(release.to_string());
+        let journal = self.pipeline(release);
+        blocking(move || if freeable(&folder) > 0 { journal.clear(CLEARED) } else { Ok(0) }).await
     }
 
     /// At most `limit` lines of a release's pipeline after the line `after`.

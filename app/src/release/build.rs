@@ -15,6 +15,7 @@ use super::stop::Step;
 use super::{blocking, build_secret, environment, load, login, pull, reuse, sites, unpack};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, object};
+use crate::disk::guard;
 use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
 use crate::error::{Result, conflict, invalid};
 use crate::fault;
@@ -28,9 +29,9 @@ const BUILD_PIDS: u32 = 4096;
 /// Ports that the images declare, by component.
 pub type Exposed = BTreeMap<Identifier, Vec<u16>>;
 
-/// The name that an image of ours has at the engine: keeps it from being pruned, and is all that clean-up removes.
+/// The name that an image of ours has at the engine.
 pub fn image_name(instance: &str, row: &ReleaseRow, identifier: &Identifier) -> String {
-    format!("boathouse-{instance}/{}-{identifier}:{}", row.slug, row.number)
+    object::image_name(instance, &row.slug, row.number, identifier)
 }
 
 /// The container that files are read from an image through.
@@ -42,6 +43,8 @@ fn reader_name(instance: &str, id: ReleaseId, identifier: &Identifier) -> String
 pub async fn all(run: &Run, row: &ReleaseRow, tree: &Tree, secrets: &build_secret::Values) -> Step<Exposed> {
     let _permit = slot(run).await?;
     fault::point("build.slot_taken");
+    // The disk may have filled while it waited.
+    guard::admit(&run.app, "the build").await?;
     let mut exposed = Exposed::new();
     for part in tree.stack.in_start_order() {
         let ports = one(run, row, tree, part, secrets).await?;
@@ -139,6 +142,7 @@ async fn files_of(
 /// A ready image alone; the ports that it exposes.
 pub async fn ready_image(run: &Run, row: &ReleaseRow, part: &Component) -> Step<Vec<u16>> {
     let Origin::Image { image } = &part.origin else { return Err(invalid("this part is not a ready image").into()) };
+    guard::admit(&run.app, "the pull").await?;
     let image = pull::image(run, row, part, image).await?;
     record(run, part, Became::image(&image), None).await?;
     Ok(image.exposed_ports)

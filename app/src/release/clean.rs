@@ -1,7 +1,7 @@
 //! Clean-up: what no release needs any more goes, and a deleted deployment goes with everything that belongs to it.
 //!
-//! Invariant: only what SQLite records is ever removed: our names of images, our folders. An image that also has a name of
-//! somebody else's stays under that name.
+//! Invariant: only what SQLite records is ever removed here: our names of images, our folders. An image that also has a name of
+//! somebody else's stays under that name. What bears this instance's id and is recorded nowhere is `free`'s.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,7 +15,8 @@ use super::{build, look, upload};
 use crate::db::deployment::DeploymentRow;
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{deployment, object, project, run, volume};
+use crate::db::{deployment, disk, object, project, run, volume};
+use crate::disk::settings;
 use crate::docker::{Containers, ErrorKind};
 use crate::error::Result;
 use crate::fault;
@@ -36,30 +37,37 @@ pub async fn run(app: &App, engine: &dyn Containers, busy: &HashSet<DeploymentId
 
 /// Gives up what is older than the kept releases, and what never was live.
 async fn retire(app: &App) -> Result<()> {
-    let keep = app.config.keep.max(1);
-    let old = app.db.read(move |c| Ok(to_discard(release::keeping(c)?, keep))).await?;
+    let handles = app.clone();
+    let old = app.db.read(move |c| {
+        let usual = settings::effective(c, &handles)?.keep_releases;
+        let of_projects = disk::kept_by_projects(c)?;
+        Ok(to_discard(release::keeping(c)?, |id| of_projects.get(&id).copied().unwrap_or(usual).max(1) as usize))
+    });
+    let old = old.await?;
     if old.is_empty() {
         return Ok(());
     }
     app.db.write(move |tx| old.iter().try_for_each(|row| release::discard(tx, row.id))).await
 }
 
-/// Of each deployment the live release and the `keep` newest that were live stay; the rows come newest first.
-fn to_discard(rows: Vec<ReleaseRow>, keep: usize) -> Vec<ReleaseRow> {
-    let mut kept: (Option<DeploymentId>, usize) = (None, 0);
+/// Of each deployment the live release and the `keep` newest that were live stay; the rows come newest first. While a live one is not
+/// finished it may be taken back: the one before it stays, too.
+fn to_discard(rows: Vec<ReleaseRow>, keep: impl Fn(DeploymentId) -> usize) -> Vec<ReleaseRow> {
+    let (mut of, mut kept, mut most) = (None, 0, 0);
     rows.into_iter()
         .filter(|row| {
-            if kept.0 != Some(row.deployment_id) {
-                kept = (Some(row.deployment_id), 0);
+            if of != Some(row.deployment_id) {
+                (of, kept, most) = (Some(row.deployment_id), 0, keep(row.deployment_id));
             }
             match row.state {
                 ReleaseState::Live => {
-                    kept.1 += 1;
+                    kept += 1;
+                    most = if row.finished_at.is_none() { most.max(kept + 1) } else { most };
                     false
                 }
                 ReleaseState::Retired => {
-                    kept.1 += 1;
-                    kept.1 > keep
+                    kept += 1;
+                    kept > most
                 }
                 _ => true,
             }
@@ -118,6 +126,7 @@ async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRo
             let network = object::networks(c)?.iter().any(|network| network.deployment_id == id);
             let volumes = !volume::of_deployment(c, id)?.is_empty();
             let pending = release::pending(c, id)?.is_some() || run::has_container(c, id)?;
+            let pending = pending || object::is_repeated_elsewhere(c, id)?;
             let releases = release::of_deployment(c, id, None, usize::MAX >> 1)?;
             Ok((containers || network || volumes || pending, object::images_of(c, id)?, releases))
         })
@@ -217,13 +226,15 @@ fn remove_path(path: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use boathouse_types::{ReleaseId, Source, Trigger};
     use proptest::prelude::*;
 
     use super::*;
+    pub use crate::serve::test::app;
 
-    fn row(deployment: i64, number: i64, state: ReleaseState) -> ReleaseRow {
+    /// A release that has ended.
+    pub fn row(deployment: i64, number: i64, state: ReleaseState) -> ReleaseRow {
         ReleaseRow {
             id: ReleaseId(deployment * 1000 + number),
             deployment_id: DeploymentId(deployment),
@@ -247,7 +258,7 @@ mod tests {
             rolled_back: None,
             cancel_wanted: None,
             created_at: 0,
-            finished_at: None,
+            finished_at: Some(1),
             discarded_at: None,
         }
     }
@@ -267,7 +278,7 @@ mod tests {
                 rows.push(row(*deployment, number as i64, state));
             }
             rows.sort_by_key(|row| (row.deployment_id.0, -row.number));
-            let gone: HashSet<ReleaseId> = to_discard(rows.clone(), keep).iter().map(|row| row.id).collect();
+            let gone: HashSet<ReleaseId> = to_discard(rows.clone(), |_| keep).iter().map(|row| row.id).collect();
             for deployment in 1..3 {
                 let was_live: Vec<&ReleaseRow> = rows
                     .iter()

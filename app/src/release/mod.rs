@@ -5,10 +5,13 @@ mod build;
 mod build_secret;
 pub mod catalog_source;
 mod clean;
+#[cfg(test)]
+mod clean_test;
 pub mod environment;
 mod code;
 mod command;
 mod develop;
+mod free;
 pub mod diff;
 mod guard;
 mod hosts;
@@ -45,6 +48,8 @@ mod worker;
 
 use std::sync::Arc;
 
+use tokio::sync::RwLock;
+
 pub use hosts::tls_for;
 pub use request::{Request, apply, cancel, promote, request, rewire, rollback, triggered};
 
@@ -71,5 +76,7 @@ pub fn start(app: &App, engine: Arc<dyn Containers>) {
         let (app, last) = (handles.clone(), last.clone());
         async move { guard::look(&app, &last).await }
     });
-    worker::start(app, engine);
+    let files: Arc<RwLock<()>> = Arc::default();
+    free::start(app, engine.clone(), files.clone());
+    worker::start(app, engine, files);
 }

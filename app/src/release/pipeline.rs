@@ -14,6 +14,7 @@ use super::{build, build_secret, command, develop, migrate, plan, record, source
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
+use crate::disk::guard;
 use crate::docker::Containers;
 use crate::error::{Error, Result, internal, invalid};
 use crate::fault;
@@ -224,6 +225,7 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
         Trigger::Upgrade { addon, version } => return upgrade_addon(run, row, addon, version).await,
         Trigger::Image { part, image } => return newer_image(run, row, part, image).await,
     }
+    guard::admit(&run.app, "the release").await?;
     let source = source::fetch(run, row).await?;
     refuse_other_majors(run, row, &source.stack).await?;
     tell_plan(run, &run.row().await?).await?;

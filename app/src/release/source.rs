@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boathouse_types::{GitRef, GitUrl, ProjectManifest, Source, Stage, plural};
+use boathouse_types::{Disk, GitRef, GitUrl, ProjectManifest, Source, Stage, plural};
 
 use super::image_archive::ImageArchive;
 use super::kept;
@@ -17,7 +17,8 @@ use super::stop::{Step, Stop};
 use super::{blocking, develop, load, unpack, upgrade};
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, manifest, release};
-use crate::error::{Error, Result, internal, invalid, unavailable};
+use crate::disk::space;
+use crate::error::{Error, Result, disk_full, internal, invalid};
 use crate::fault;
 use crate::git;
 use crate::stack::provided::ProvidedFile;
@@ -158,13 +159,12 @@ fn of_image(row: &ReleaseRow) -> Result<Stack> {
 }
 
 pub fn refuse_full_disk(root: &Path) -> Result<()> {
-    let about = rustix::fs::statvfs(root).map_err(std::io::Error::from)?;
-    let free = about.f_bavail.saturating_mul(about.f_frsize);
-    let needed = MIN_FREE.min(about.f_blocks.saturating_mul(about.f_frsize) / MIN_FREE_PART);
+    let Disk { total_bytes, free_bytes: free } = space::of(root)?;
+    let needed = MIN_FREE.min(total_bytes / MIN_FREE_PART);
     if free >= needed {
         return Ok(());
     }
-    Err(unavailable(format!(
+    Err(disk_full(format!(
         "the disk that holds {} is full: {} MiB are free, a release needs {} MiB",
         root.display(),
         free >> 20,

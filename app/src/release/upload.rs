@@ -9,6 +9,7 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::unpack::Format;
 use super::{blocking, image_archive};
+use crate::disk::guard;
 use crate::error::{Error, Result, invalid, too_large};
 use crate::fault;
 use crate::state::App;
@@ -22,10 +23,13 @@ const WRITE_BUFFER: usize = 1024 * 1024;
 /// The first bytes tell the format.
 const HEAD: usize = 512;
 
-/// Refuses an archive whose announced size is too large, before a byte of it is read.
-pub fn refuse_announced(app: &App, bytes: Option<u64>) -> Result<()> {
+/// Refuses an archive whose announced size is too large, or any where the disk is too full, before a byte of it is read.
+pub async fn refuse_announced(app: &App, bytes: Option<u64>) -> Result<()> {
     let limit = limit(app);
-    if bytes.is_some_and(|bytes| bytes > limit) { Err(larger_than(limit)) } else { Ok(()) }
+    if bytes.is_some_and(|bytes| bytes > limit) {
+        return Err(larger_than(limit));
+    }
+    guard::admit(app, "the upload").await
 }
 
 /// Bytes of one archive.

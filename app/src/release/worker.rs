@@ -49,10 +49,9 @@ struct Task {
 }
 
 /// Starts the worker.
-pub fn start(app: &App, engine: Arc<dyn Containers>) {
+pub fn start(app: &App, engine: Arc<dyn Containers>, files: Arc<tokio::sync::RwLock<()>>) {
     let builds = Arc::new(Semaphore::new(app.config.builds.max(1)));
-    let worker =
-        Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files: Arc::default() });
+    let worker = Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files });
     let poke = app.pokes.release.clone();
     app.tasks.reconcile("release", "brings every release to an end", Some(PERIOD), poke, move || {
         let worker = worker.clone();
@@ -83,6 +82,7 @@ impl Worker {
         if self.sweep_is_due() {
             clean::sweep(&self.app, &self.files).await?;
             pull::forget_unused(&self.app, &*self.engine, &self.files).await?;
+            self.app.pokes.disk.poke();
         }
         Ok(())
     }
@@ -136,10 +136,11 @@ impl Worker {
             self.files.clone(),
         );
         fault::point("worker.taken");
-        let poke = self.app.pokes.release.clone();
+        // How full the disk is afterwards is looked at, too.
+        let pokes = [self.app.pokes.release.clone(), self.app.pokes.disk.clone()];
         let mut running = self.lock();
         let handle = running.tasks.spawn(async move {
-            let _poke = PokeOnDrop(poke);
+            let _pokes = pokes.map(PokeOnDrop);
             pipeline::run(run).await;
         });
         running.of.insert(row.id, Task { deployment: row.deployment_id, cancel: cancel.clone(), id: handle.id() });

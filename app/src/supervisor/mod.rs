@@ -144,6 +144,7 @@ impl Supervisor {
         let info = tokio::time::timeout(ANSWER_DEADLINE, self.engine.info()).await;
         let info =
             info.map_err(|_| DockerError::timeout("ask the container engine for its version", ANSWER_DEADLINE))??;
+        self.app.observed.set_engine_root(&info.root);
         let status = EngineStatus {
             reachable: true,
             version: Some(info.version),

@@ -1,6 +1,6 @@
 //! Home: every project with the health of every deployment, the machine below it, what happened last.
 
-use boathouse_types::{Deployment, EngineStatus, Health, Project, Role, Source, System};
+use boathouse_types::{Deployment, DiskState, EngineStatus, Health, Project, Role, Source, System};
 use leptos::prelude::*;
 
 use crate::api::at;
@@ -8,7 +8,7 @@ use crate::app::Projects;
 use crate::components::{DeletedProjects, Empty, EventList, Glyph, HealthMark, Icon, Moment, StateMark};
 use crate::format;
 use crate::live::{Live, of_all};
-use crate::session::{account, may_change};
+use crate::session::{account, is_admin, may_change};
 
 #[component]
 pub fn HomePage() -> impl IntoView {
@@ -109,7 +109,7 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
 /// Engine, disk and Boathouse itself.
 #[component]
 fn Machine() -> impl IntoView {
-    let system = Live::<System>::new(at("/system"), |_| false);
+    let system = Live::<System>::new(at("/system"), |event| event.kind.starts_with("disk."));
     system.show(|system| {
         view! {
             <ul class="machine">
@@ -137,17 +137,26 @@ fn Engine(engine: Signal<EngineStatus>) -> impl IntoView {
     }
 }
 
-/// Builds stop before a disk is full, so this is the first place to look.
-const DISK_WARNING_PERCENT: u32 = 85;
-
 #[component]
 fn DiskLine(system: Signal<System>) -> impl IntoView {
     let used = move || system.with(|system| format::percent_used(system.disk.total_bytes, system.disk.free_bytes));
     let free = move || format!("{} free", format::bytes(system.with(|system| system.disk.free_bytes)));
-    let is_full = move || used() >= DISK_WARNING_PERCENT;
+    let state = Memo::new(move |_| system.with(|system| system.disk_state));
+    let is_full = move || state.get() > DiskState::Ok;
+    // It may be the engine's disk that is full.
+    let words = move || match state.get() {
+        DiskState::Ok => None,
+        DiskState::Warning | DiskState::Cleaning => Some("A disk is getting full."),
+        DiskState::Refusing => Some("A disk is almost full: nothing new is built, uploaded or pulled."),
+    };
+    let banner = move |words: &'static str| {
+        let look = is_admin().then(|| view! { <a href="/settings/disk">"See what uses it"</a> });
+        view! { <li class="warn" role="status"><Icon glyph=Glyph::DEGRADED/><span>{words}</span>{look}</li> }
+    };
     view! {
+        {move || words().map(banner)}
         <li class:warn=is_full>
-            <Icon glyph=Glyph::DISK/><span>"Disk "{used}" % used"{move || is_full().then_some(", getting full")}</span>
+            <Icon glyph=Glyph::DISK/><span>"Disk "{used}" % used"</span>
             <meter min="0" max="100" high="85" low="70" optimum="10" prop:value=move || f64::from(used()) aria-label="Disk used"></meter>
             <span class="hint">{free}</span>
         </li>

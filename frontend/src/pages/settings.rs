@@ -1,4 +1,4 @@
-//! Settings: the instance, its users, API tokens, logins at registries.
+//! Settings: the instance, its users, API tokens, logins at registries, the disk.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -10,6 +10,7 @@ use super::shared::InstanceVariables;
 use super::tokens::Tokens;
 use super::users::Users;
 use crate::components::Tabs;
+use crate::parts::{self, page};
 use crate::session::is_admin;
 
 #[component]
@@ -24,6 +25,7 @@ pub fn SettingsPage() -> impl IntoView {
     if is_admin() {
         tabs.push(("/settings/users".to_owned(), "Users"));
         tabs.push(("/settings/registries".to_owned(), "Registries"));
+        tabs.push(("/settings/disk".to_owned(), "Disk"));
     }
     let current = Signal::derive(move || format!("/settings/{}", tab.get()).trim_end_matches('/').to_owned());
     view! {
@@ -36,6 +38,7 @@ pub fn SettingsPage() -> impl IntoView {
                 "tokens" => view! { <Tokens/> }.into_any(),
                 "users" => view! { <Users/> }.into_any(),
                 "registries" => view! { <Registries/> }.into_any(),
+                "disk" if is_admin() => page(parts::disk),
                 _ => view! { <NotFound what="settings page"/> }.into_any(),
             }}
         </div>

@@ -44,6 +44,7 @@ fn together(row: ProjectRow, deployments: Vec<Deployment>) -> Project {
         source: row.source,
         deploy_key: row.deploy_key_public,
         git_login: row.git_login,
+        keep_releases: row.keep_releases,
         created_at: row.created_at,
     }
 }

@@ -1,5 +1,6 @@
 //! The engine in memory as [`Containers`].
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,15 +15,22 @@ use super::Fake;
 use super::state::{Container, carries, missing};
 use crate::docker::subnet::Subnet;
 use crate::docker::{
-    Attached, BuildRequest, Command, ContainerSpec, Containers, Credentials, DockerError, Ending, EngineEvent,
-    EngineInfo, ErrorKind, EventAction, ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Line, LogQuery, NetworkInfo,
-    NetworkSpec, Owner, Result, RunState, Session, Streams, Summary, VolumeInfo, VolumeSpec,
+    Attached, BuildRequest, CacheCut, Command, ContainerSpec, Containers, Credentials, DockerError, Ending,
+    EngineEvent, EngineInfo, EngineUse, ErrorKind, EventAction, ExecEnd, ExecSpec, ImageInfo, Inspected, Label, Layer,
+    Line, ListedImage, LogQuery, NetworkInfo, NetworkSpec, Owner, Result, RunState, Session, Streams, Summary,
+    VolumeInfo, VolumeSpec,
 };
 
 impl Containers for Fake {
     fn info(&self) -> BoxFuture<'_, Result<EngineInfo>> {
         self.query("info", |_| {
-            Ok(EngineInfo { version: "fake".into(), api: "1.41".into(), arch: "amd64".into(), cpus: 2 })
+            Ok(EngineInfo {
+                version: "fake".into(),
+                api: "1.41".into(),
+                arch: "amd64".into(),
+                cpus: 2,
+                root: String::new(),
+            })
         })
     }
 
@@ -345,11 +353,7 @@ impl Containers for Fake {
     }
 
     fn remove_image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<()>> {
-        self.change("remove_image", image, None, |state| {
-            state.images.remove(image);
-            state.images.values_mut().for_each(|found| found.tags.retain(|tag| tag != image));
-            Ok(())
-        })
+        self.change("remove_image", image, None, |state| state.remove_image(image))
     }
 
     fn load<'a>(&'a self, _archive: BoxStream<'static, std::io::Result<Bytes>>) -> BoxFuture<'a, Result<Vec<String>>> {
@@ -394,6 +398,46 @@ impl Containers for Fake {
         Box::pin(async move {
             let bytes = found.await?;
             into.write_all(&bytes).await.map_err(|error| DockerError::from_io("copy_out", &error))
+        })
+    }
+
+    fn images(&self) -> BoxFuture<'_, Result<Vec<ListedImage>>> {
+        self.query("images", |state| {
+            let listed = state.images.values().map(|image| ListedImage {
+                id: image.id.clone(),
+                names: image.tags.clone(),
+                labels: image.labels.clone(),
+            });
+            Ok(listed.collect())
+        })
+    }
+
+    /// Each image is one layer of its own.
+    fn layers<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<Vec<Layer>>> {
+        self.query("layers", |state| {
+            let found = state.image(image)?;
+            let mut id = DefaultHasher::new();
+            found.id.hash(&mut id);
+            Ok(vec![Layer { id: id.finish(), bytes: found.size }])
+        })
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<EngineUse>> {
+        self.query("usage", |state| {
+            let containers = state.containers.values().map(|one| (one.spec.labels.clone(), 0)).collect();
+            let volumes = state.volumes.keys().map(|name| (name.clone(), 0)).collect();
+            Ok(EngineUse { cache_bytes: state.cache, cache_unused_bytes: state.cache, volumes, containers })
+        })
+    }
+
+    fn prune_build_cache(&self, cut: CacheCut) -> BoxFuture<'_, Result<u64>> {
+        self.change("prune_build_cache", &format!("{cut:?}"), None, |state| {
+            let left = match cut {
+                CacheCut::Above(bytes) => state.cache.min(bytes),
+                CacheCut::UnusedFor(_) => state.cache,
+                CacheCut::All => 0,
+            };
+            Ok(std::mem::replace(&mut state.cache, left) - left)
         })
     }
 }

@@ -58,6 +58,11 @@ impl Fake {
         self.lock().images.insert(image.id.clone(), image);
     }
 
+    /// Bytes of the build cache.
+    pub fn set_build_cache(&self, bytes: u64) {
+        self.lock().cache = bytes;
+    }
+
     /// A file or folder, as a tar archive, that `copy_out` finds in an image.
     pub fn add_files(&self, image: &str, path: &str, archive: Vec<u8>) {
         self.lock().files.insert((image.to_owned(), path.to_owned()), archive);

@@ -21,6 +21,7 @@ pub(super) struct State {
     pub gone: bool,
     pub calls: Vec<String>,
     pub builds: Vec<BuildRequest>,
+    pub cache: u64,
     pub next: u32,
     pub clock_ms: i64,
 }
@@ -145,6 +146,26 @@ impl State {
     pub fn image(&self, name: &str) -> Result<&ImageInfo> {
         let tagged = || self.images.values().find(|image| image.tags.iter().any(|tag| tag == name));
         self.images.get(name).or_else(tagged).ok_or_else(|| missing("image", name))
+    }
+
+    /// A name goes, and with the last one the image, unless a container was made from it; by id an image goes that has one name at most.
+    pub fn remove_image(&mut self, name: &str) -> Result<()> {
+        let Ok(found) = self.image(name).cloned() else { return Ok(()) };
+        let by_id = found.id == name;
+        let is_last = found.tags.iter().all(|tag| by_id || tag == name);
+        let conflict = |why: &str| Err(DockerError::new(ErrorKind::Conflict, format!("remove image {name}"), why));
+        if by_id && found.tags.len() > 1 {
+            return conflict("it has several names");
+        }
+        if is_last && self.containers.values().any(|one| one.spec.image == found.id) {
+            return conflict("a container uses it");
+        }
+        if is_last {
+            self.images.remove(&found.id);
+        } else if let Some(image) = self.images.get_mut(&found.id) {
+            image.tags.retain(|tag| tag != name);
+        }
+        Ok(())
     }
 }
 
