@@ -86,7 +86,7 @@ impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::StorageFull {
             return disk_full("the disk is full")
-                .hint("Free space on the disk that holds the data directory; nothing was lost. `boathouse disk` shows what uses it.")
+                .hint("Free space on the disk that holds the data directory; nothing was lost. `boathouse disk` shows what uses it, `boathouse disk clean` frees what is safe.")
                 .caused_by(error);
         }
         internal(format!("input/output failed: {error}")).caused_by(error)
