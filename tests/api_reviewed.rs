@@ -87,6 +87,8 @@ viewer GET /projects/{project}/deployments/{deployment}/folder
 admin PUT /projects/{project}/deployments/{deployment}/folder
 admin DELETE /projects/{project}/deployments/{deployment}/folder
 member POST /projects/{project}/deployments/{deployment}/start
+member POST /projects/{project}/deployments/{deployment}/sleep
+member POST /projects/{project}/deployments/{deployment}/wake
 member POST /projects/{project}/deployments/{deployment}/extend
 member POST /projects/{project}/deployments/{deployment}/stop
 viewer GET /projects/{project}/deployments/{deployment}/status

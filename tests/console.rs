@@ -23,6 +23,7 @@ mod plan;
 mod previews;
 mod release_commands;
 mod rough;
+mod sleep;
 mod sources;
 mod stack;
 mod status;

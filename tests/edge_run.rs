@@ -41,6 +41,7 @@ fn go_live(app: &App, id: DeploymentId, backend: &Backend, digest: &str) -> (Rel
         name: None,
         components: vec![component("web", Some(files)), component("api", None)],
         addons: Vec::new(),
+        sleep: None,
     };
     let release = app.db.write_blocking(|tx| {
         let release = release::create(tx, id, &by_hand())?;

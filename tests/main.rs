@@ -74,6 +74,7 @@ mod repositories;
 mod resources;
 mod runs;
 mod schedules;
+mod sleep;
 mod stacks;
 mod submodules;
 mod starters;

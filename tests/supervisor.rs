@@ -1,9 +1,9 @@
 //! The supervisor over the engine in memory: what it does, and what it leaves alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use boathouse::db::{object, release, volume};
+use boathouse::db::{deployment, object, release, volume};
 use boathouse::docker::{ContainerSpec, Containers, ErrorKind, Fake, Label, RunState, labels};
 use boathouse::observed::Phase;
 use boathouse::supervisor::Supervisor;
@@ -328,6 +328,53 @@ async fn stopping_keeps_the_files_and_deleting_leaves_nothing() {
     let left =
         stage.app.db.read(move |c| Ok((object::networks(c)?.len(), volume::of_deployment(c, deployment)?.len())));
     assert_eq!(left.await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_sleeps_stays_and_is_woken_its_database_first_and_that_is_no_crash() {
+    let (fake, mut stage) = stage().await;
+    let (port, _open) = open_port().await;
+    let mut db = with_volume(component("db", &[]));
+    db.port = Some(port);
+    let id = stage.release(Plan::of(IMAGE, vec![component("web", &[])]).with_addon("sha256:db", db)).await;
+    stage.until("both", async || running(&fake, &stage).await.len() == 2).await;
+    stage.go_live(id).await;
+    let made = async |name: &str| fake.inspect(&stage.name(1, name)).await.unwrap().id;
+    let (web, db) = (made("web").await, made("db").await);
+    let deployment = stage.deployment;
+    let order = |operation: &str| {
+        let calls = fake.calls().into_iter().filter(|call| call.starts_with(operation)).collect::<Vec<_>>();
+        calls.iter().map(|call| call.rsplit('-').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for round in 1..3 {
+        stage.app.observed.set_routed(BTreeSet::from([id]));
+        assert!(stage.write(move |tx| deployment::set_sleeping(tx, deployment)).await);
+        stage.settle().await;
+        assert_eq!(running(&fake, &stage).await.len(), 2, "the edge still leads there");
+        fake.clear_calls();
+        stage.app.observed.set_routed(BTreeSet::new());
+        stage
+            .until("both asleep", async || ["web", "db"].iter().all(|name| stage.phase(1, name) == Some(Phase::Asleep)))
+            .await;
+        let stopped = fake.calls().into_iter().filter(|call| call.starts_with("stop ")).collect::<Vec<_>>();
+        assert_eq!(stopped, [format!("stop {web}"), format!("stop {db}")], "round {round}");
+        stage.settle().await;
+        assert!(running(&fake, &stage).await.is_empty());
+        fake.clear_calls();
+        assert!(stage.write(move |tx| deployment::set_awake(tx, deployment)).await);
+        stage.until("both awake", async || running(&fake, &stage).await.len() == 2).await;
+        assert_eq!(order("start "), ["db", "web"], "round {round}");
+        assert_eq!(order("create "), Vec::<String>::new());
+        assert_eq!((made("web").await, made("db").await), (web.clone(), db.clone()));
+        assert_eq!(stage.observed(1, "web").unwrap().restarts, 0);
+    }
+    // The supervisor of another process finds what this one has stopped, and takes it for no crash, either.
+    stage.write(move |tx| deployment::set_sleeping(tx, deployment)).await;
+    stage.until("both stopped", async || running(&fake, &stage).await.is_empty()).await;
+    stage.write(move |tx| deployment::set_awake(tx, deployment)).await;
+    stage.supervisor = Supervisor::new(&stage.app, fake.clone());
+    stage.until("both awake", async || running(&fake, &stage).await.len() == 2).await;
+    assert_eq!(stage.observed(1, "db").unwrap().restarts, 0);
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ pub struct Container {
 pub enum Phase {
     /// Recorded, not there yet.
     Missing,
+    /// Does not run, as its deployment sleeps.
+    Asleep,
     /// Runs, not yet found healthy.
     Starting,
     /// Runs and answers.
@@ -75,6 +77,15 @@ pub struct VolumeSize {
     pub counted: Result<u64, String>,
     /// When that was.
     pub at: Millis,
+}
+
+/// How long a deployment that falls asleep has been at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// Nothing but requests was done since then.
+    pub since: Millis,
+    /// What kept it awake when it was looked at last.
+    pub busy: Option<String>,
 }
 
 /// What is to be freed on the disk. In memory alone: where the disk is full nothing can be written, and whoever asked can ask again.
@@ -123,6 +134,7 @@ struct State {
     clean_wish: Option<CleanWish>,
     cleaned: Option<Cleaned>,
     ports: BTreeMap<u16, PublicPort>,
+    rests: BTreeMap<DeploymentId, Rest>,
     // Deployments whose volumes somebody wants to know the size of.
     asked: BTreeSet<DeploymentId>,
     held: BTreeSet<String>,
@@ -349,6 +361,20 @@ impl Observed {
     pub fn set_ports(&self, ports: BTreeMap<u16, PublicPort>) {
         self.lock().ports = ports;
         self.changed();
+    }
+
+    /// How long a deployment has been at rest; none where it does not fall asleep.
+    pub fn rest(&self, deployment: DeploymentId) -> Option<Rest> {
+        self.lock().rests.get(&deployment).cloned()
+    }
+
+    /// Notes that of all deployments that fall asleep.
+    pub fn set_rests(&self, rests: Vec<(DeploymentId, Rest)>) {
+        let rests = BTreeMap::from_iter(rests);
+        let changed = std::mem::replace(&mut self.lock().rests, rests.clone()) != rests;
+        if changed {
+            self.changed();
+        }
     }
 
     /// Somebody wants the volumes of a deployment counted; whoever says so pokes.

@@ -77,6 +77,8 @@ pub struct Pokes {
     pub clone: Poke,
     /// The ends of deployments' times.
     pub expiry: Poke,
+    /// Deployments that fall asleep when nobody comes.
+    pub sleep: Poke,
     /// The ends of recycle periods.
     pub recycle: Poke,
     /// Sources of packages that are to be fetched.

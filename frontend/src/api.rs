@@ -153,6 +153,14 @@ impl Api {
         self.post(&at.below("stop")).await
     }
 
+    pub async fn sleep(self, at: &Place) -> Answer<Deployment> {
+        self.post(&at.below("sleep")).await
+    }
+
+    pub async fn wake(self, at: &Place) -> Answer<Deployment> {
+        self.post(&at.below("wake")).await
+    }
+
     /// All of it, one after the other.
     pub async fn restart_all(self, at: &Place) -> Answer<Deployment> {
         self.post(&at.below("restart")).await

@@ -60,7 +60,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    ("edge", &["config", "db", "observed", "outgoing", "port", "secret", "stack", "state", "task"]),
+    ("edge", &["config", "db", "fault", "observed", "outgoing", "port", "secret", "stack", "state", "task"]),
     ("auth", &["config", "db", "secret", "state"]),
     ("backup", &["auth", "config", "db", "secret"]),
     (

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AutoRollback, CloneStatus, DeployOn, DeploymentName, DisplayName, GitRef, Glob, Host, Identifier, Lifetime, Millis,
-    ProjectName, Recycled, Release, Wake,
+    ProjectName, Recycled, Release, SleepRule, SleepStatus, Wake,
 };
 
 /// What a deployment is for.
@@ -78,12 +78,21 @@ impl Intent {
 pub enum Health {
     /// Nothing runs, as intended.
     Off,
+    /// Nothing runs until somebody comes, as intended.
+    Asleep,
     /// Works.
     Healthy,
     /// Runs, with an issue, or is on its way.
     Degraded,
     /// Broken.
     Down,
+}
+
+impl Health {
+    /// Nothing runs, as intended.
+    pub fn is_at_rest(self) -> bool {
+        matches!(self, Self::Off | Self::Asleep)
+    }
 }
 
 /// One container as last observed.
@@ -135,6 +144,9 @@ pub struct Deployment {
     /// Who may start it once it is stopped.
     #[serde(default)]
     pub wake: Wake,
+    /// Whether it sleeps, and when it may.
+    #[serde(default)]
+    pub sleep: SleepStatus,
     /// It cannot be deleted until this is taken off.
     #[serde(default)]
     pub protected: bool,
@@ -200,6 +212,9 @@ pub struct ChangeDeployment {
     /// Who may start it once it is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<Wake>,
+    /// Whether it falls asleep when nobody comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<SleepRule>,
     /// Whether it may not be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,

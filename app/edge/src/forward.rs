@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::asleep::hold;
 use super::body::{Body, BodyError, RequestBody};
 use super::exchange::{ExchangeError, exchange};
 use super::pool::Connection;
@@ -68,14 +69,9 @@ impl<'a> Outgoing<'a> {
         Self { head, host, body, client, protocol, upgrade }
     }
 
-    /// What it asks for.
-    pub fn path(&self) -> &str {
-        self.head.uri.path()
-    }
-
-    /// The host it is for.
-    pub fn host(&self) -> &HeaderValue {
-        &self.host
+    /// Whether a browser asks for a page, and shows what it gets.
+    fn is_page(&self) -> bool {
+        self.head.method == Method::GET && self.protocol.is_none() && pages::wants_html(&self.head.headers)
     }
 
     /// As hyper sends it. What it returns unsent can be put back, and taken again.
@@ -95,14 +91,24 @@ impl<'a> Outgoing<'a> {
 pub async fn forward(
     mut route: Arc<Route>,
     request: &mut Outgoing<'_>,
-    reload: impl Fn(&Outgoing<'_>) -> Option<Arc<Route>>,
+    reload: impl Fn(&HeaderValue, &str) -> Option<Arc<Route>>,
 ) -> Response<Body> {
     // Where there is a body, an attempt takes the head away with it.
     let taken = if request.body.is_empty() { None } else { request.head.headers.get(header::ACCEPT).cloned() };
-    let began = request.body.is_empty().then(Instant::now);
+    let mut began = request.body.is_empty().then(Instant::now);
     let mut refused = 0_u64;
     let mut deadline: Option<Instant> = None;
     let (status, reason) = loop {
+        if let Target::Asleep(asleep) = &route.target {
+            // Boxed: what is rare must not make the future of every request larger.
+            let look = || reload(&request.host, request.head.uri.path());
+            match Box::pin(hold(Arc::clone(asleep), &request.head, request.is_page(), look)).await {
+                Ok(next) => route = next,
+                Err(instead) => return *instead,
+            }
+            // What it waited for is no answer of the application's.
+            (refused, deadline, began) = (0, None, None);
+        }
         let failure = match pick(upstreams(&route), refused) {
             Some((index, upstream, guard)) => match attempt(&route, &upstream, guard, request).await {
                 Ok(response) => {
@@ -134,7 +140,7 @@ pub async fn forward(
         if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + PATIENCE) {
             break failure;
         }
-        match reload(request) {
+        match reload(&request.host, request.head.uri.path()) {
             Some(next) if !Arc::ptr_eq(&next, &route) => route = next,
             _ => tokio::time::sleep(PAUSE).await,
         }

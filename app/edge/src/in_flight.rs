@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
@@ -13,6 +14,8 @@ pub struct InFlight {
     // The lowest bit says closed, the rest counts: one atomic decides both, so none slips in after the close.
     state: AtomicU64,
     idle: Notify,
+    /// When the last request ended, in milliseconds since 1970; 0 before the first.
+    ended: AtomicU64,
     tally: Tally,
 }
 
@@ -36,6 +39,11 @@ impl InFlight {
     /// What became of them.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// When the last request ended, in milliseconds since 1970; 0 where none has.
+    pub fn last_ended_ms(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Takes no new requests from now on.
@@ -75,6 +83,9 @@ pub struct InFlightGuard(Arc<InFlight>);
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
+        // Before it is no longer counted: who finds none on its way finds its end, too.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.0.ended.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if self.0.state.fetch_sub(ONE, Ordering::AcqRel) == ONE + CLOSED {
             self.0.idle.notify_waiters();
         }
@@ -93,8 +104,10 @@ mod tests {
         assert!(in_flight.enter().is_none());
         let mut waiting = std::pin::pin!(in_flight.wait_idle());
         assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert_eq!(in_flight.last_ended_ms(), 0);
         drop(guard);
         waiting.await;
         assert_eq!(in_flight.count(), 0);
+        assert!(in_flight.last_ended_ms() > 0);
     }
 }

@@ -35,8 +35,16 @@ fn with_headers(status: StatusCode, text: String, html: bool) -> Response<Body> 
 /// What a deployment that does not run says to visitors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
+    /// It was rung for and starts; the page goes to the first one by itself.
+    Rung,
     /// It starts; the page looks again by itself.
     Waking,
+    /// It did not start in time.
+    Late,
+    /// Too many wait for it.
+    Crowded,
+    /// It cannot start; why.
+    Failed(&'static str),
     /// A visitor may wake it.
     Button,
     /// Only its owner may.
@@ -45,11 +53,24 @@ pub enum Rest {
 
 /// Seconds until a page looks again for an application that starts.
 const LOOK_AGAIN_S: &str = "2";
+/// The same for one that cannot, or that too many wait for.
+const LOOK_LATER_S: &str = "10";
 
 /// The page of a deployment that sleeps or wakes.
 pub fn resting(status: StatusCode, request: &HeaderMap, rest: Rest) -> Response<Body> {
     let (title, hint, more, head) = match rest {
-        Rest::Waking => ("Waking up", "The application starts. This page looks again by itself.", "", REFRESH),
+        Rest::Rung => ("Waking up", STARTS, "", FIRST_PAGE),
+        Rest::Waking => ("Waking up", STARTS, "", REFRESH),
+        Rest::Late => (
+            "Still waking up",
+            "The application was asleep and has not started in time. Try again in a moment.",
+            "",
+            "",
+        ),
+        Rest::Crowded => {
+            ("Waking up", "Too many wait for the application to start. Try again in a moment.", "", REFRESH_LATER)
+        }
+        Rest::Failed(why) => ("Cannot wake up", why, TRIED_AGAIN, REFRESH_LATER),
         Rest::Button => ("Asleep", "The application is asleep. Wake it up; that takes a moment.", BUTTON, ""),
         Rest::Closed => ("Asleep", "The application is asleep. Its owner can start it.", "", ""),
     };
@@ -60,13 +81,20 @@ pub fn resting(status: StatusCode, request: &HeaderMap, rest: Rest) -> Response<
         format!("{} {title}. {hint}\n", status.as_u16())
     };
     let mut response = with_headers(status, text, html);
-    if rest != Rest::Closed {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(LOOK_AGAIN_S));
-    }
+    let again = match rest {
+        Rest::Closed => return response,
+        Rest::Crowded | Rest::Failed(_) => LOOK_LATER_S,
+        Rest::Rung | Rest::Waking | Rest::Late | Rest::Button => LOOK_AGAIN_S,
+    };
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(again));
     response
 }
 
-const REFRESH: &str = "<meta http-equiv=\"refresh\" content=\"2; url=/\">";
+const STARTS: &str = "The application starts. This page looks again by itself.";
+const FIRST_PAGE: &str = "<meta http-equiv=\"refresh\" content=\"2; url=/\">";
+const REFRESH: &str = "<meta http-equiv=\"refresh\" content=\"2\">";
+const REFRESH_LATER: &str = "<meta http-equiv=\"refresh\" content=\"10\">";
+const TRIED_AGAIN: &str = "<p>That is tried again, and this page looks by itself.</p>";
 const BUTTON: &str = "<form method=\"post\" action=\"/.boathouse/wake\"><button style=\"font:inherit;padding:.5rem 1rem\">Wake it up</button></form>";
 
 /// The same, and the connection ends with it.
@@ -84,7 +112,8 @@ pub fn redirect(status: StatusCode, location: &str) -> Option<Response<Body>> {
     Some(response)
 }
 
-fn wants_html(request: &HeaderMap) -> bool {
+/// Whether who asks understands HTML.
+pub fn wants_html(request: &HeaderMap) -> bool {
     request.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().windows(9).any(|part| part == b"text/html"))
 }
 

@@ -53,16 +53,20 @@ pub enum Target {
     Console(Arc<Upstream>),
     /// Another address; the path and query are kept when it ends in no path.
     Redirect(String),
-    /// A deployment that is stopped, or starts after a stop.
+    /// A deployment that is stopped or sleeps, or starts after that.
     Asleep(Arc<Asleep>),
     /// Nothing can answer now. The reason is for logs, never for the page.
     Unavailable(String),
 }
 
 impl Target {
-    /// Whether an application answers, not the edge.
+    /// Whether an application answers, not the edge; also one that is woken by that.
     pub fn is_forwarded(&self) -> bool {
-        matches!(self, Self::Upstreams(_) | Self::Console(_))
+        match self {
+            Self::Upstreams(_) | Self::Console(_) => true,
+            Self::Asleep(asleep) => asleep.holds(),
+            Self::Files(_) | Self::Redirect(_) | Self::Unavailable(_) => false,
+        }
     }
 }
 

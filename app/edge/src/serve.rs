@@ -92,7 +92,7 @@ impl Client {
                     pages::last_page(status, &head.headers)
                 } else {
                     let mut outgoing = self.outgoing(&route, host, head, incoming);
-                    forward(route, &mut outgoing, |request| self.find_again(request)).await
+                    forward(route, &mut outgoing, |host, path| self.find_again(host, path)).await
                 }
             }
             Ok((found, _)) => {
@@ -181,9 +181,9 @@ impl Client {
     }
 
     /// The route of a request that was routed before.
-    fn find_again(&self, request: &Outgoing<'_>) -> Option<Arc<Route>> {
-        let host = canonical(split_port(request.host().to_str().ok()?).0);
-        self.shared.table.load().host(&host)?.find(request.path()).cloned()
+    fn find_again(&self, host: &HeaderValue, path: &str) -> Option<Arc<Route>> {
+        let host = canonical(split_port(host.to_str().ok()?).0);
+        self.shared.table.load().host(&host)?.find(path).cloned()
     }
 }
 

@@ -64,6 +64,10 @@ pub fn request(
         return Err(conflict(format!("{addon} does not run, so its credentials cannot be rotated"))
             .hint("Start the deployment first."));
     }
+    if deployment.asleep_at.is_some() {
+        return Err(conflict(format!("{addon} sleeps, so its credentials cannot be rotated"))
+            .hint("Wake the deployment first: `boathouse wake`."));
+    }
     let copying = |row: &clone::CloneRow| row.status.state == CloneState::Copying;
     if clone::of_source(tx, deployment.id)?.iter().any(copying) {
         return Err(conflict("the data of this deployment is being copied, with the credentials that are in it")
@@ -259,6 +263,7 @@ impl Rotator {
             })
             .await?;
         fault::point("rotate.finished");
+        self.app.pokes.sleep.poke();
         self.app.pokes.events.notify_waiters();
         Ok(())
     }

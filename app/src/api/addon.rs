@@ -115,6 +115,7 @@ pub async fn expose(
     })
     .await?;
     app.pokes.ports.poke();
+    app.pokes.sleep.poke();
     Ok(answer)
 }
 
@@ -129,6 +130,7 @@ pub async fn unexpose(app: Data<App>, actor: Actor, path: Path<AtAddon>) -> Resu
     })
     .await?;
     app.pokes.ports.poke();
+    app.pokes.sleep.poke();
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -63,6 +63,10 @@ async fn order(app: Data<App>, actor: Actor, at: At, component: Option<Identifie
             ))
             .hint("Start it: `boathouse start`."));
         }
+        if row.asleep_at.is_some() {
+            return Err(conflict(format!("{}/{} sleeps, so there is nothing to restart", at.project, at.deployment))
+                .hint("Wake it: `boathouse wake`, or visit it; it starts anew with that."));
+        }
         let live = release::live(tx, row.id)?.ok_or_else(|| nothing_live(&at))?;
         if object::want_restart(tx, live.id, component.as_ref(), clock::now())? == 0 {
             return Err(component.as_ref().map_or_else(|| nothing_live(&at), |name| unknown(&at, name)));

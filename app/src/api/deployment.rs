@@ -15,7 +15,8 @@ use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::{Connection, Transaction, project};
 use crate::error::Result;
-use crate::lifecycle::{change as changes, expiry, recycle, relocate};
+use crate::fault;
+use crate::lifecycle::{change as changes, expiry, recycle, relocate, sleep as sleeping};
 use crate::state::App;
 
 /// The path of a deployment.
@@ -99,6 +100,7 @@ pub async fn change(
     app.pokes.expiry.poke();
     app.pokes.edge.poke();
     app.pokes.guard.poke();
+    app.pokes.sleep.poke();
     Ok(answer)
 }
 
@@ -163,6 +165,30 @@ pub async fn stop(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Dep
     intend(app, actor, at, Intent::Stopped, "deployment.stopped", "ordered the stop").await
 }
 
+pub async fn sleep(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        sleeping::now(tx, &row, &actor.label())?;
+        show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await?;
+    fault::point("sleep.recorded");
+    sleeping::tell(&app);
+    Ok(answer)
+}
+
+pub async fn awaken(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
+    let answer = write(&app, move |tx, app| {
+        let row = at.find(tx)?;
+        sleeping::wake(tx, &row, &actor.label())?;
+        show(tx, app, deployment::by_id(tx, row.id)?)
+    })
+    .await?;
+    fault::point("wake.recorded");
+    sleeping::tell(&app);
+    Ok(answer)
+}
+
 async fn intend(
     app: Data<App>,
     actor: Actor,
@@ -173,7 +199,9 @@ async fn intend(
 ) -> Result<Json<Deployment>> {
     let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
-        if row.intent != intent {
+        if row.intent == Intent::Running && intent == Intent::Running {
+            sleeping::wake(tx, &row, &actor.label())?;
+        } else if row.intent != intent {
             deployment::set_intent(tx, row.id, intent)?;
             at.record(tx, &actor, kind, what)?;
         }
@@ -191,5 +219,6 @@ pub fn wake(app: &App) {
     app.pokes.edge.poke();
     app.pokes.recycle.poke();
     app.pokes.expiry.poke();
+    app.pokes.sleep.poke();
     app.pokes.folders.poke();
 }

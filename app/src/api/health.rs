@@ -10,6 +10,8 @@ use crate::observed::{Container, Phase};
 pub struct Facts<'a> {
     /// What the user wants.
     pub intent: Intent,
+    /// It sleeps since then.
+    pub asleep_at: Option<Millis>,
     /// The number of the live release, and whether the edge routes to it.
     pub live: Option<(i64, bool)>,
     /// The newest release that is not finished: number and state.
@@ -27,14 +29,22 @@ pub fn roll_up(facts: &Facts<'_>) -> (Health, String) {
     match facts.intent {
         Intent::Deleted => (Health::Off, "is being deleted".into()),
         // The records of what will be started again one day stay; what still runs is on its way out.
-        Intent::Stopped => match facts.containers.iter().filter(|one| one.health != Health::Off).count() {
+        Intent::Stopped => match facts.containers.iter().filter(|one| !one.health.is_at_rest()).count() {
             0 => (Health::Off, "stopped".into()),
             left => (Health::Off, format!("stopping: {}", count(left, "container"))),
         },
-        Intent::Running => match facts.live {
-            Some((number, routed)) => running(facts, number, routed),
-            None => not_live(facts),
+        Intent::Running => match (facts.asleep_at, facts.live) {
+            (Some(since), _) => asleep(facts, since),
+            (None, Some((number, routed))) => running(facts, number, routed),
+            (None, None) => not_live(facts),
         },
+    }
+}
+
+fn asleep(facts: &Facts<'_>, since: Millis) -> (Health, String) {
+    match facts.containers.iter().filter(|one| !one.health.is_at_rest()).count() {
+        0 => (Health::Asleep, format!("asleep since {}; the next request wakes it", clock::words(since))),
+        left => (Health::Asleep, format!("falls asleep: {} to stop", count(left, "container"))),
     }
 }
 
@@ -76,6 +86,7 @@ pub fn of_container(container: &Container, state: ReleaseState, now: Millis) -> 
             None => (Health::Down, "not there, is being created".to_owned()),
         },
         Phase::Missing => (Health::Degraded, format!("is being created{because}")),
+        Phase::Asleep => (Health::Asleep, "asleep".into()),
         Phase::Starting => (Health::Degraded, format!("starting{because}")),
         Phase::Healthy => (Health::Healthy, "running".into()),
         Phase::Unhealthy => (Health::Down, format!("runs but does not answer{because}")),
@@ -153,9 +164,11 @@ mod tests {
     fn rolls_up_the_worst_child_with_its_reason() {
         let fine = [container(3, Health::Healthy, "running")];
         let broken = [container(3, Health::Healthy, "running"), container(3, Health::Down, "exited with code 1")];
+        let off = [container(3, Health::Asleep, "asleep")];
         let draining = [container(3, Health::Healthy, "running"), container(2, Health::Degraded, "draining 1 request")];
         let running = Facts {
             intent: Intent::Running,
+            asleep_at: None,
             live: Some((3, true)),
             pending: None,
             failed: None,
@@ -178,6 +191,8 @@ mod tests {
             (Facts { failed: Some(1), ..none.clone() }, Health::Down, "release #1 failed and nothing was live before it"),
             (Facts { intent: Intent::Stopped, ..none.clone() }, Health::Off, "stopped"),
             (Facts { intent: Intent::Stopped, ..running.clone() }, Health::Off, "stopping: 1 container"),
+            (Facts { asleep_at: Some(0), ..running.clone() }, Health::Asleep, "falls asleep: 1 container to stop"),
+            (Facts { asleep_at: Some(0), containers: &off, ..running.clone() }, Health::Asleep, "asleep since 1970-01-01 00:00 UTC; the next request wakes it"),
             (Facts { intent: Intent::Deleted, ..running.clone() }, Health::Off, "is being deleted"),
         ];
         for (facts, health, reason) in table {

@@ -166,6 +166,8 @@ fn deployments() -> Vec<Route> {
         route(PUT, FOLDER, ADMIN, folder::watch).says("Follow a folder of the server, below one that it was started with: changes go into the code of a deployment in development, and make a release of any other").takes::<WatchFolder>().answers::<WatchedFolder>(),
         route(DELETE, FOLDER, ADMIN, folder::unwatch).says("Follow no folder any more; what was deployed stays").with_status(204),
         route(POST, "/projects/{project}/deployments/{deployment}/start", MEMBER, deployment::start).says("Start what was stopped").answers::<Deployment>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/sleep", MEMBER, deployment::sleep).says("Put to sleep: nothing runs until the next request, which wakes it").answers::<Deployment>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/wake", MEMBER, deployment::awaken).says("Wake what sleeps").answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/extend", MEMBER, deployment::extend).says("Begin the time of a running deployment anew, also with another length").takes::<Extend>().answers::<Deployment>(),
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/status", VIEWER, status::show).says("The status tree: storage, images, containers, services, endpoints; as a stream, anew with each change").streams_one::<StatusTree>(),

@@ -65,7 +65,7 @@ pub fn tree(facts: &Facts<'_>) -> StatusTree {
 fn root(rolled: &(Health, String), groups: &[StatusGroup]) -> (Health, String) {
     let worst = groups.iter().rev().max_by_key(|group| group.health);
     match worst {
-        Some(worst) if rolled.0 != Health::Off && worst.health > rolled.0 => (worst.health, worst.reason.clone()),
+        Some(worst) if !rolled.0.is_at_rest() && worst.health > rolled.0 => (worst.health, worst.reason.clone()),
         _ => rolled.clone(),
     }
 }
@@ -186,7 +186,7 @@ fn counts(facts: &Facts<'_>, status: &ContainerStatus) -> bool {
 fn services(facts: &Facts<'_>) -> Vec<StatusNode> {
     let one = |(status, seen): &(ContainerStatus, Option<Container>)| {
         let (health, reason) = match seen {
-            None if facts.rolled.0 == Health::Off => (Health::Off, facts.rolled.1.clone()),
+            None if facts.rolled.0.is_at_rest() => facts.rolled.clone(),
             seen => service_words(seen.as_ref()),
         };
         StatusNode {
@@ -216,6 +216,7 @@ fn service_words(seen: Option<&Container>) -> (Health, String) {
         Phase::Starting => (Health::Degraded, format!("does not answer yet{because}")),
         Phase::Unhealthy => (Health::Down, format!("does not answer any more{because}")),
         Phase::Draining => (Health::Degraded, "takes no new requests".to_owned()),
+        Phase::Asleep => (Health::Asleep, "asleep".to_owned()),
         Phase::Missing | Phase::Exited { .. } => (Health::Down, "its container does not run".to_owned()),
     }
 }
@@ -236,8 +237,8 @@ fn endpoints(facts: &Facts<'_>) -> Vec<StatusNode> {
 
 fn endpoint_words(facts: &Facts<'_>, host: &Host) -> (Health, String) {
     let (to, rolled) = (&host.component, &facts.rolled);
-    if rolled.0 == Health::Off {
-        return (Health::Off, rolled.1.clone());
+    if rolled.0.is_at_rest() {
+        return (*rolled).clone();
     }
     let Some(live) = facts.live else { return (Health::Down, "leads nowhere: no release is live".to_owned()) };
     if !live.routed {

@@ -212,3 +212,18 @@ fn before_the_first_release_what_comes_is_shown_and_a_stopped_one_is_grey() {
     assert_eq!(told(&shown, StatusKind::Endpoints), (Health::Off, "1 endpoint"));
     assert_eq!(told(&shown, StatusKind::Containers), (Health::Off, "no container"));
 }
+
+#[test]
+fn what_sleeps_is_a_state_of_its_own_and_nobodys_trouble() {
+    let mut world = World::new();
+    let asleep = |name: &str| Container { phase: Phase::Asleep, address: None, ..healthy(name) };
+    world.containers = ["db", "web"].map(|name| seen(1, asleep(name), ReleaseState::Live)).to_vec();
+    world.rolled = (Health::Asleep, "asleep since then".into());
+    world.routed = false;
+    let tree = world.tree();
+    assert_eq!((tree.health, tree.reason.as_str()), (Health::Asleep, "asleep since then"));
+    assert_eq!(told(&tree, StatusKind::Containers), (Health::Asleep, "2 containers"));
+    assert_eq!(told(&tree, StatusKind::Services), (Health::Asleep, "2 services"));
+    assert_eq!(told(&tree, StatusKind::Endpoints), (Health::Asleep, "1 endpoint"));
+    assert_eq!(tree.groups[4].nodes[0].reason, "asleep since then");
+}

@@ -2,7 +2,7 @@
 
 use boathouse_types::{
     AutoRollback, ChangeDeployment, DeployOn, Deployment, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob,
-    Lifetime, MoveDeployment, NewDeployment, ProjectName, Wake,
+    Lifetime, MoveDeployment, NewDeployment, ProjectName, SleepRule, Wake,
 };
 use clap::Subcommand;
 use reqwest::Method;
@@ -89,6 +89,10 @@ struct Change {
     /// Who may start it once it is stopped: owner or visitors
     #[arg(long, value_parser = wake)]
     wake: Option<Wake>,
+    /// When it falls asleep for want of visitors: a duration as in 15m, never, manifest for what that says, or as in after=15m,wait=1m
+    /// (how long the request waits that wakes it)
+    #[arg(long, value_name = "WHEN")]
+    sleep: Option<SleepRule>,
     /// What makes releases by itself: push, tag=PATTERN as in tag=v*, or off
     #[arg(long, value_name = "WHAT", value_parser = deploy_on)]
     deploy_on: Option<DeployOn>,
@@ -169,6 +173,7 @@ async fn apply(change: Change, context: &Context) -> Result<()> {
         protected: change.protect.then_some(true).or(change.unprotect.then_some(false)),
         lifetime: change.lifetime,
         wake: change.wake,
+        sleep: change.sleep,
         branch: change.branch,
         stage: change.stage,
         deploy_on: change.deploy_on,
@@ -182,7 +187,7 @@ async fn apply(change: Change, context: &Context) -> Result<()> {
     };
     if body == ChangeDeployment::default() {
         return Err(Failure::invalid("nothing to change was named").hint(
-            "Give --display-name, --branch, --reset-code, --stage, --lifetime, --wake, --deploy-on, --auto-rollback, --watch, --watch-manifest, --protect or --unprotect.",
+            "Give --display-name, --branch, --reset-code, --stage, --lifetime, --wake, --sleep, --deploy-on, --auto-rollback, --watch, --watch-manifest, --protect or --unprotect.",
         ));
     }
     let path = change.place.resolve()?.path();

@@ -57,6 +57,7 @@ mod schema;
 mod serve;
 mod setup;
 mod setup_token;
+mod sleep;
 mod sse;
 mod start;
 mod status;
@@ -69,6 +70,7 @@ mod undelete;
 mod upgrade;
 mod user;
 mod volume;
+mod wake;
 
 use std::path::PathBuf;
 
@@ -166,6 +168,8 @@ enum Command {
     Domain(domain::Args),
     Start(start::Args),
     Stop(stop::Args),
+    Sleep(sleep::Args),
+    Wake(wake::Args),
     Extend(extend::Args),
     Delete(delete::Args),
     Undelete(undelete::Args),
@@ -269,6 +273,8 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Start(args) => start::run(args, context).await,
         Command::Extend(args) => extend::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
+        Command::Sleep(args) => sleep::run(args, context).await,
+        Command::Wake(args) => wake::run(args, context).await,
         Command::Delete(args) => delete::run(args, context).await,
         Command::Clone(args) => clone::run(args, context).await,
         Command::Undelete(args) => undelete::run(args, context).await,

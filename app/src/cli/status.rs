@@ -1,6 +1,6 @@
 //! `boathouse status`.
 
-use boathouse_types::{Deployment, DeploymentName, Health, Project, ProjectName, Release, StatusTree};
+use boathouse_types::{Deployment, DeploymentName, Health, Project, ProjectName, Release, SleepStatus, StatusTree};
 
 use super::failure::{Failure, Result};
 use super::output::{table, time};
@@ -91,6 +91,7 @@ pub fn describe(deployment: &Deployment) -> String {
     )];
     lines.extend(deployment.live.as_ref().map(|live| format!("  live     {}", release(live))));
     lines.extend(deployment.pending.as_ref().map(|pending| format!("  pending  {}", release(pending))));
+    lines.extend(sleep(&deployment.sleep).map(|words| format!("  sleep    {words}")));
     for host in &deployment.hosts {
         let problem = host.problem.as_ref().map_or_else(String::new, |problem| format!("  ({problem})"));
         lines.push(format!("  {}  → {}{problem}", host.url, host.component));
@@ -110,6 +111,16 @@ pub fn describe(deployment: &Deployment) -> String {
     lines.join("\n")
 }
 
+/// When it falls asleep; nothing where it does not, or sleeps already.
+fn sleep(status: &SleepStatus) -> Option<String> {
+    let rule = status.sleep.filter(|_| status.asleep_at.is_none())?.words();
+    Some(match (&status.awake_for, status.sleeps_at) {
+        (Some(why), _) => format!("{rule}; awake now: {why}"),
+        (None, Some(at)) => format!("{rule}; at {} unless somebody comes", time(at)),
+        (None, None) => rule,
+    })
+}
+
 fn release(release: &Release) -> String {
     let what = match (&release.commit, &release.reference) {
         (Some(commit), _) => format!("{} {}", commit.sha.chars().take(8).collect::<String>(), commit.title),
@@ -123,6 +134,7 @@ fn release(release: &Release) -> String {
 pub fn health_word(health: Health) -> &'static str {
     match health {
         Health::Off => "off",
+        Health::Asleep => "asleep",
         Health::Healthy => "healthy",
         Health::Degraded => "degraded",
         Health::Down => "down",

@@ -2,7 +2,7 @@
 
 use boathouse_types::{
     AutoRollback, DeployOn, DeploymentId, DeploymentName, DeploymentStage, DisplayName, GitRef, Glob, Intent, Lifetime,
-    Millis, ProjectId, ProjectName, Recycled, Wake,
+    Millis, ProjectId, ProjectName, Recycled, SleepRule, Wake,
 };
 use rusqlite::{Row, params};
 
@@ -47,11 +47,22 @@ pub struct DeploymentRow {
     pub expires_at: Option<Millis>,
     /// Who may start it once it is stopped.
     pub wake: Wake,
+    /// Whether it falls asleep when nobody comes.
+    pub sleep: SleepRule,
+    /// It sleeps since then: it is to run, and nothing of it does until somebody comes.
+    pub asleep_at: Option<Millis>,
+    /// When it was woken last.
+    pub woken_at: Option<Millis>,
     /// When it was created.
     pub created_at: Millis,
 }
 
 impl DeploymentRow {
+    /// It is to run, and does not sleep.
+    pub fn is_awake(&self) -> bool {
+        self.intent == Intent::Running && self.asleep_at.is_none()
+    }
+
     /// Deleted, whether or not it can be restored: nothing of it may start.
     pub fn is_gone(&self) -> bool {
         self.recycled.is_some() || self.intent == Intent::Deleted
@@ -171,7 +182,8 @@ pub fn due(connection: &Connection, now: Millis) -> Result<Vec<DeploymentRow>> {
 /// Deletes it with a way back: stops it, and hides it from those who look for its name.
 pub fn recycle(tx: &Transaction<'_>, id: DeploymentId, recycled: Recycled) -> Result<()> {
     tx.execute(
-        "update deployment set ran = (intent = 'running'), intent = 'stopped', expires_at = null, recycled_at = ?2, recycled_until = ?3
+        "update deployment set ran = (intent = 'running'), intent = 'stopped', expires_at = null, asleep_at = null, woken_at = null,
+           recycled_at = ?2, recycled_until = ?3
          where id = ?1 and recycled_at is null and intent <> 'deleted'",
         params![id.0, recycled.at, recycled.until],
     )?;
@@ -216,10 +228,11 @@ pub fn all(connection: &Connection) -> Result<Vec<DeploymentRow>> {
     list_where(connection, "order by d.id", [])
 }
 
-/// Changes what the user wants of it. With each start its time begins anew.
+/// Changes what the user wants of it. With each start its time begins anew, awake.
 pub fn set_intent(tx: &Transaction<'_>, id: DeploymentId, intent: Intent) -> Result<()> {
     tx.execute(
-        "update deployment set intent = ?2, expires_at = iif(?2 = 'running', ?3 + lifetime_ms, null) where id = ?1",
+        "update deployment set intent = ?2, expires_at = iif(?2 = 'running', ?3 + lifetime_ms, null), asleep_at = null, woken_at = null
+         where id = ?1",
         params![id.0, intent.as_str(), clock::now()],
     )?;
     Ok(())
@@ -238,6 +251,24 @@ pub fn set_lifetime(tx: &Transaction<'_>, id: DeploymentId, lifetime: Lifetime) 
 pub fn set_wake(tx: &Transaction<'_>, id: DeploymentId, wake: Wake) -> Result<()> {
     tx.execute("update deployment set wake = ?2 where id = ?1", params![id.0, wake.as_str()])?;
     Ok(())
+}
+
+/// Sets whether it falls asleep when nobody comes.
+pub fn set_sleep(tx: &Transaction<'_>, id: DeploymentId, rule: SleepRule) -> Result<()> {
+    tx.execute("update deployment set sleep = ?2 where id = ?1", params![id.0, serde_json::to_string(&rule)?])?;
+    Ok(())
+}
+
+/// Notes that it sleeps from now on; false where it does not run, or sleeps already.
+pub fn set_sleeping(tx: &Transaction<'_>, id: DeploymentId) -> Result<bool> {
+    let sql = "update deployment set asleep_at = ?2 where id = ?1 and intent = 'running' and asleep_at is null";
+    Ok(tx.execute(sql, params![id.0, clock::now()])? > 0)
+}
+
+/// Takes that back; false where it does not sleep.
+pub fn set_awake(tx: &Transaction<'_>, id: DeploymentId) -> Result<bool> {
+    let sql = "update deployment set asleep_at = null, woken_at = ?2 where id = ?1 and asleep_at is not null";
+    Ok(tx.execute(sql, params![id.0, clock::now()])? > 0)
 }
 
 /// Sets what makes releases of it by itself.
@@ -323,6 +354,9 @@ struct Raw {
     lifetime_ms: Option<i64>,
     expires_at: Option<i64>,
     wake: String,
+    sleep: Option<String>,
+    asleep_at: Option<i64>,
+    woken_at: Option<i64>,
     created_at: i64,
 }
 
@@ -345,6 +379,9 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         lifetime_ms: row.get("lifetime_ms")?,
         expires_at: row.get("expires_at")?,
         wake: row.get("wake")?,
+        sleep: row.get("sleep")?,
+        asleep_at: row.get("asleep_at")?,
+        woken_at: row.get("woken_at")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -368,6 +405,9 @@ fn resolve(raw: Raw) -> Result<DeploymentRow> {
         lifetime: Lifetime::of_millis(raw.lifetime_ms).unwrap_or(Lifetime::Forever),
         expires_at: raw.expires_at,
         wake: Wake::parse(&raw.wake).ok_or_else(|| bad_column("wake policy", &raw.wake))?,
+        sleep: raw.sleep.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default(),
+        asleep_at: raw.asleep_at,
+        woken_at: raw.woken_at,
         created_at: raw.created_at,
     })
 }

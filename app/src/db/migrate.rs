@@ -51,6 +51,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0041_schedules", include_str!("../../../migrations/0041_schedules.sql")),
     ("0042_auto_rollback", include_str!("../../../migrations/0042_auto_rollback.sql")),
     ("0043_disk", include_str!("../../../migrations/0043_disk.sql")),
+    ("0044_sleep", include_str!("../../../migrations/0044_sleep.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -35,6 +35,7 @@ pub mod schedule;
 pub mod session;
 pub mod setting;
 pub mod shared;
+pub mod sleep;
 pub mod token;
 pub mod user;
 pub mod volume;

@@ -4,18 +4,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use boathouse_edge::asleep::Asleep;
+use boathouse_edge::asleep::{Asleep, Door, Waking, WokenBy};
 use boathouse_edge::files::Site;
 use boathouse_edge::routes::{Address, Policy, Route, Table, Target, Upstream};
 use boathouse_edge::site;
-use boathouse_types::{DeploymentId, Intent as Wanted, Lifetime, ReleaseComponent, ReleaseId, Serves, TlsMode, Wake};
+use boathouse_types::{
+    DeploymentId, Identifier, Intent as Wanted, Lifetime, ReleaseComponent, ReleaseId, Serves, Sleep, TlsMode,
+    USUAL_WAIT_S, Wake,
+};
 
 use super::ca;
 use crate::db::certificate::CertificateRow;
+use crate::db::deployment::DeploymentRow;
 use crate::db::host::HostRow;
 use crate::db::release::ReleaseRow;
-use crate::db::{Connection, certificate, deployment, host, release};
+use crate::db::{Connection, certificate, deployment, host, release, sleep};
 use crate::error::Result;
 use crate::observed::{Container, InFlight, Observed, Phase};
 use crate::task::Poke;
@@ -25,10 +30,12 @@ use crate::task::Poke;
 pub struct Intent {
     hosts: Vec<HostRow>,
     live: BTreeMap<DeploymentId, (ReleaseRow, Vec<ReleaseComponent>)>,
-    /// Deployments that are to run.
+    /// Deployments that are to run and are awake.
     running: BTreeSet<DeploymentId>,
-    /// Deployments that sleep where they do not run, and whether visitors may wake them.
-    sleepers: BTreeMap<DeploymentId, bool>,
+    /// Deployments that are to run and sleep.
+    asleep: BTreeSet<DeploymentId>,
+    /// Deployments that can be woken where nothing of them runs, and what wakes them.
+    sleepers: BTreeMap<DeploymentId, WokenBy>,
     /// Every stored certificate.
     pub certificates: Vec<CertificateRow>,
 }
@@ -42,8 +49,9 @@ pub struct Memory {
     /// An upstream that did not change stays the same object, and so do the connections to it.
     upstreams: Vec<Arc<Upstream>>,
     loaded: HashMap<SiteKey, Arc<Site>>,
-    /// One per deployment, so that a ring is not lost with a table.
     asleep: BTreeMap<DeploymentId, Arc<Asleep>>,
+    /// One per deployment, so that neither a ring nor whoever is held is lost with a table.
+    doors: BTreeMap<DeploymentId, Arc<Door>>,
     poke: Poke,
 }
 
@@ -60,18 +68,25 @@ impl Memory {
             upstreams: Vec::new(),
             loaded: HashMap::new(),
             asleep: BTreeMap::new(),
+            doors: BTreeMap::new(),
             poke,
         }
     }
 
     /// Sleeping deployments that visitors have woken since the last look.
     pub fn woken(&self) -> Vec<DeploymentId> {
-        self.asleep.values().filter(|asleep| asleep.take_ring()).map(|asleep| asleep.deployment).collect()
+        self.doors.iter().filter(|(_, door)| door.take_ring()).map(|(deployment, _)| *deployment).collect()
     }
 
-    fn asleep(&mut self, deployment: DeploymentId, visitors: bool, waking: bool) -> Target {
-        let known = self.asleep.get(&deployment).filter(|known| known.is(visitors, waking)).cloned();
-        let asleep = known.unwrap_or_else(|| Arc::new(Asleep::new(deployment, visitors, waking, self.poke.bell())));
+    /// Whoever is held looks at the table that is in place now.
+    pub fn tell_held(&self) {
+        self.doors.values().for_each(|door| door.tell());
+    }
+
+    fn asleep(&mut self, deployment: DeploymentId, by: WokenBy, waking: Waking) -> Target {
+        let door = self.doors.entry(deployment).or_insert_with(|| Arc::new(Door::new(self.poke.bell())));
+        let known = self.asleep.get(&deployment).filter(|known| known.is(by, waking)).cloned();
+        let asleep = known.unwrap_or_else(|| Arc::new(Asleep::new(deployment, by, waking, Arc::clone(door))));
         self.asleep.insert(deployment, Arc::clone(&asleep));
         Target::Asleep(asleep)
     }
@@ -110,23 +125,44 @@ pub fn read(connection: &Connection) -> Result<Intent> {
         hosts: host::all(connection)?,
         live: BTreeMap::new(),
         running: BTreeSet::new(),
+        asleep: BTreeSet::new(),
         sleepers: BTreeMap::new(),
         certificates: certificate::all(connection)?,
     };
     for row in deployment::all(connection)? {
-        if row.intent == Wanted::Running {
+        if row.is_awake() {
             intent.running.insert(row.id);
+        } else if row.intent == Wanted::Running {
+            intent.asleep.insert(row.id);
         }
-        let sleeps = row.wake == Wake::Visitors || row.lifetime != Lifetime::Forever;
-        if sleeps && row.recycled.is_none() {
-            intent.sleepers.insert(row.id, row.wake == Wake::Visitors);
+        let live = release::live(connection, row.id)?;
+        let manifest = live.as_ref().and_then(|live| live.manifest.as_ref()?.sleep);
+        if let Some(by) = woken_by(&row, sleep::counts(&row, manifest)) {
+            intent.sleepers.insert(row.id, by);
         }
-        if let Some(live) = release::live(connection, row.id)? {
+        if let Some(live) = live {
             let components = release::components(connection, live.id)?;
             intent.live.insert(row.id, (live, components));
         }
     }
     Ok(intent)
+}
+
+/// What wakes a deployment where nothing of it runs. Any request does where it sleeps or may fall asleep, or is just being woken; who
+/// may start one that was stopped is another matter.
+fn woken_by(row: &DeploymentRow, sleep: Option<Sleep>) -> Option<WokenBy> {
+    if row.recycled.is_some() {
+        return None;
+    }
+    let sleeps = sleep.is_some() || row.asleep_at.is_some() || row.woken_at.is_some();
+    if row.intent == Wanted::Running && sleeps {
+        let wait = sleep.map_or(USUAL_WAIT_S, |sleep| sleep.wait_s);
+        return Some(WokenBy::Request(Duration::from_secs(wait.into())));
+    }
+    match row.wake {
+        Wake::Visitors => Some(WokenBy::Button),
+        Wake::Owner => (row.lifetime != Lifetime::Forever).then_some(WokenBy::Owner),
+    }
 }
 
 /// The table for `intent`, and the live releases that it leads to.
@@ -152,6 +188,7 @@ pub async fn table(intent: &Intent, observed: &Observed, memory: &mut Memory) ->
     }
     (memory.upstreams, memory.loaded) = (upstreams, sites);
     memory.asleep.retain(|deployment, _| intent.sleepers.contains_key(deployment));
+    memory.doors.retain(|deployment, _| intent.sleepers.contains_key(deployment));
     let routed = intent.live.iter().filter(|(deployment, _)| intent.running.contains(deployment));
     (table, routed.map(|(_, (row, _))| row.id).collect())
 }
@@ -171,12 +208,11 @@ async fn target(
     sites: &mut HashMap<SiteKey, Arc<Site>>,
 ) -> Target {
     let unavailable = |reason: &str| Target::Unavailable(reason.to_owned());
-    let sleeper = intent.sleepers.get(&host.deployment_id).copied();
-    if !intent.running.contains(&host.deployment_id) {
-        if let Some(visitors) = sleeper {
-            return memory.asleep(host.deployment_id, visitors, false);
-        }
-        return unavailable("the deployment is stopped");
+    let (id, sleeper) = (host.deployment_id, intent.sleepers.get(&host.deployment_id).copied());
+    let is_asleep = intent.asleep.contains(&id);
+    if !intent.running.contains(&id) && !is_asleep {
+        return sleeper
+            .map_or_else(|| unavailable("the deployment is stopped"), |by| memory.asleep(id, by, Waking::No));
     }
     let Some((release, components)) = intent.live.get(&host.deployment_id) else {
         return unavailable("the deployment has no live release");
@@ -193,18 +229,24 @@ async fn target(
             }
         };
     }
-    let mut containers: Vec<_> = observed.of_release(release.id).into_iter().map(|(_, container)| container).collect();
-    containers.retain(|container| container.identifier == host.component);
+    // Files need nothing that runs, so they are served all the while.
+    if let (true, Some(by)) = (is_asleep, sleeper) {
+        return memory.asleep(id, by, Waking::No);
+    }
+    let all: Vec<_> = observed.of_release(release.id).into_iter().map(|(_, container)| container).collect();
+    let containers: Vec<_> = all.iter().filter(|container| container.identifier == host.component).cloned().collect();
     let soon = is_coming(&containers);
-    match answering(containers, host.port, component.port) {
-        // It was just woken: a page that looks again is better than a browser that waits.
-        found if found.is_empty() && soon && sleeper.is_some() => {
-            memory.asleep(host.deployment_id, sleeper.unwrap_or_default(), true)
+    match (answering(containers, host.port, component.port), sleeper) {
+        // It was just woken: whoever wants it is held, or told why it does not come.
+        (found, Some(by @ WokenBy::Request(_))) if found.is_empty() => {
+            memory.asleep(id, by, failure(&all, &host.component).map_or(Waking::Yes, Waking::Failed))
         }
+        // A page that looks again is better than a browser that waits.
+        (found, Some(by)) if found.is_empty() && soon => memory.asleep(id, by, Waking::Yes),
         // Without an upstream a request waits a moment for one, as in the middle of a switch.
-        found if found.is_empty() && soon => Target::Upstreams(Vec::new()),
-        found if found.is_empty() => unavailable("no container answers"),
-        found => {
+        (found, _) if found.is_empty() && soon => Target::Upstreams(Vec::new()),
+        (found, _) if found.is_empty() => unavailable("no container answers"),
+        (found, _) => {
             Target::Upstreams(found.iter().map(|(address, in_flight)| memory.upstream(*address, in_flight)).collect())
         }
     }
@@ -213,9 +255,27 @@ async fn target(
 /// Whether one may answer in a moment: it starts, is being restarted, or nobody has looked since this process did.
 fn is_coming(containers: &[Container]) -> bool {
     containers.is_empty()
-        || containers
-            .iter()
-            .any(|container| matches!(container.phase, Phase::Missing | Phase::Starting | Phase::Draining))
+        || containers.iter().any(|container| {
+            matches!(container.phase, Phase::Missing | Phase::Asleep | Phase::Starting | Phase::Draining)
+        })
+}
+
+/// Why a component does not come, or what it needs, in words that every visitor may read. What has ended once is started again at once,
+/// and may come yet.
+fn failure(containers: &[Container], component: &Identifier) -> Option<&'static str> {
+    let own = containers.iter().filter(|container| container.identifier == *component);
+    let ended = |container: &Container| match container.phase {
+        _ if container.restarts < 2 => None,
+        Phase::Exited { out_of_memory: true, .. } => Some("It ran out of memory."),
+        Phase::Exited { code: 125..=127, .. } => Some("It cannot be started."),
+        Phase::Exited { .. } => Some("It ends as soon as it has started."),
+        _ => None,
+    };
+    own.clone().find_map(ended).or_else(|| {
+        let waits = own.clone().all(|container| matches!(container.phase, Phase::Missing | Phase::Asleep));
+        let needs = waits && containers.iter().any(|container| ended(container).is_some());
+        needs.then_some("A service that it needs does not start.")
+    })
 }
 
 /// Where the healthy containers of a component listen; those that run but fail their probes only where there is no
@@ -286,6 +346,32 @@ mod tests {
             let found = answering(containers, None, Some(3000));
             let found: Vec<_> = found.iter().map(|(address, _)| address.to_string()).collect();
             assert_eq!(found, expected);
+        }
+        for (phases, restarts, why) in [
+            (vec![], 0, None),
+            (vec![("web", Starting)], 9, None),
+            (vec![("web", Phase::Exited { code: 1, out_of_memory: false })], 1, None),
+            (
+                vec![("web", Phase::Exited { code: 1, out_of_memory: false })],
+                2,
+                Some("It ends as soon as it has started."),
+            ),
+            (vec![("web", Phase::Exited { code: 137, out_of_memory: true })], 2, Some("It ran out of memory.")),
+            (vec![("web", Phase::Exited { code: 125, out_of_memory: false })], 2, Some("It cannot be started.")),
+            (
+                vec![("web", Phase::Asleep), ("db", Phase::Exited { code: 1, out_of_memory: false })],
+                3,
+                Some("A service that it needs does not start."),
+            ),
+            (vec![("web", Starting), ("db", Phase::Exited { code: 1, out_of_memory: false })], 3, None),
+        ] {
+            let seen = |(name, phase): &(&str, Phase)| Container {
+                phase: *phase,
+                restarts,
+                ..crate::observed::tests::healthy(name)
+            };
+            let all: Vec<_> = phases.iter().map(seen).collect();
+            assert_eq!(failure(&all, &"web".parse().unwrap()), why, "{phases:?}");
         }
         let closed = container(Healthy, 6, Some(80));
         closed.in_flight.close();

@@ -23,8 +23,9 @@ use super::intent::{self, Intent, Memory};
 use crate::clock;
 use crate::db::certificate::{self, CertificateRow, key_aad};
 use crate::db::event::{self, About};
-use crate::db::{Transaction, deployment};
+use crate::db::{Transaction, deployment, sleep};
 use crate::error::{Error, Result, internal, unavailable};
+use crate::fault;
 use crate::observed::InFlight;
 use crate::state::App;
 use crate::task::Poke;
@@ -104,9 +105,15 @@ async fn make_ca(app: &App) -> Result<certificate::CaRow> {
         .await
 }
 
-/// Starts a stopped deployment that visitors may wake; anything else has changed meanwhile.
+/// Wakes a deployment that sleeps, or starts a stopped one that visitors may wake; anything else has changed meanwhile.
 fn wake(tx: &Transaction<'_>, id: DeploymentId) -> Result<()> {
     let row = deployment::by_id(tx, id)?;
+    if row.asleep_at.is_some() {
+        if let Err(error) = sleep::wake(tx, &row, "visitor", "a request") {
+            tracing::info!(deployment = %row.name, %error, "a visitor has to wait");
+        }
+        return Ok(());
+    }
     if row.is_gone() || row.intent != boathouse_types::Intent::Stopped || row.wake != Wake::Visitors {
         return Ok(());
     }
@@ -170,6 +177,7 @@ impl Keeper {
         self.load_certificates(state, &intent).await?;
         let (table, routed) = intent::table(&intent, &self.app.observed, &mut state.memory).await;
         self.table.store(Arc::new(table));
+        state.memory.tell_held();
         if state.routed.as_ref() != Some(&routed) {
             state.routed = Some(routed.clone());
             self.app.observed.set_routed(routed);
@@ -190,9 +198,11 @@ impl Keeper {
             return Ok(());
         }
         self.app.db.write(move |tx| woken.iter().try_for_each(|id| wake(tx, *id))).await?;
+        fault::point("wake.recorded");
         self.app.pokes.supervisor.poke();
         self.app.pokes.release.poke();
         self.app.pokes.expiry.poke();
+        self.app.pokes.sleep.poke();
         self.app.pokes.events.notify_waiters();
         Ok(())
     }

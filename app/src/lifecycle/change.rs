@@ -1,6 +1,6 @@
 //! Changes of a deployment that touch no container: its display name, branch, stage, triggers and protection.
 
-use boathouse_types::{ChangeDeployment, DeployOn, DeploymentStage, DisplayName, Glob, Source};
+use boathouse_types::{ChangeDeployment, DeployOn, DeploymentStage, DisplayName, Glob, SleepRule, Source};
 
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
@@ -32,6 +32,11 @@ pub fn apply(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeploymen
     if let Some(wake) = change.wake.filter(|wake| *wake != row.wake) {
         deployment::set_wake(tx, row.id, wake)?;
         said.push(format!("can be woken by: {}", wake.as_str()));
+    }
+    if let Some(rule) = change.sleep.filter(|rule| *rule != row.sleep) {
+        refuse_sleep(row, change, &rule)?;
+        deployment::set_sleep(tx, row.id, rule)?;
+        said.push(format!("falls asleep {}", rule.words()));
     }
     said.extend(triggers(tx, row, change)?);
     if let Some(when) = change.auto_rollback.filter(|when| *when != row.auto_rollback) {
@@ -98,6 +103,22 @@ fn triggers(tx: &Transaction<'_>, row: &DeploymentRow, change: &ChangeDeployment
         });
     }
     Ok(said)
+}
+
+/// What is developed has its timer instead.
+fn refuse_sleep(row: &DeploymentRow, change: &ChangeDeployment, rule: &SleepRule) -> Result<()> {
+    if let Some(problem) = rule.problem() {
+        return Err(invalid(format!("a deployment cannot fall asleep so: {problem}"))
+            .hint("Give `after_s` from 1 to 2592000 seconds, and `wait_s` from 1 to 600."));
+    }
+    if matches!(rule, SleepRule::Own { .. }) && change.stage.unwrap_or(row.stage) == DeploymentStage::Development {
+        return Err(conflict(format!(
+            "{} is developed: it stops when its time has ended, and does not sleep besides",
+            row.name
+        ))
+        .hint("Choose how long it runs: `--lifetime 1h`."));
+    }
+    Ok(())
 }
 
 fn refuse_globs(globs: &[Glob]) -> Result<()> {

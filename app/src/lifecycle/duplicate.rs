@@ -35,6 +35,7 @@ pub fn project(
         deployment::set_wake(tx, copy, row.wake)?;
         deployment::set_deploy_on(tx, copy, &row.deploy_on)?;
         deployment::set_auto_rollback(tx, copy, &row.auto_rollback)?;
+        deployment::set_sleep(tx, copy, row.sleep)?;
         deployment::set_watch(tx, copy, row.watch.as_deref())?;
         variables(tx, app, row.id, copy)?;
         resources::copy(tx, row.id, copy)?;

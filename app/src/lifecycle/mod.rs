@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod recycle;
 pub mod relocate;
 pub mod resources;
+pub mod sleep;
 
 use std::sync::Arc;
 
@@ -22,6 +23,12 @@ pub fn start(app: &App, engine: Arc<dyn Containers>) {
     app.tasks.when_due("expiry", description, app.pokes.expiry.clone(), move || {
         let app = handles.clone();
         async move { expiry::stop_due(&app).await }
+    });
+    let description = "puts deployments to sleep that nobody visits";
+    let handles = app.clone();
+    app.tasks.when_due("sleep", description, app.pokes.sleep.clone(), move || {
+        let app = handles.clone();
+        async move { sleep::fall_due(&app).await }
     });
     let description = "fills the volumes of clones";
     let handles = app.clone();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use boathouse_edge::Answers;
-use boathouse_types::{AutoRollback, DeploymentStage, Identifier, Intent, Millis, ReleaseId, Trigger};
+use boathouse_types::{AutoRollback, DeploymentStage, Identifier, Millis, ReleaseId, Trigger};
 
 use super::request;
 use crate::clock;
@@ -120,7 +120,7 @@ fn is_watched(deployment: &DeploymentRow, row: &ReleaseRow) -> bool {
         | Trigger::Promote { .. }
         | Trigger::Image { .. } => true,
     };
-    changes_code_alone && deployment.intent == Intent::Running && deployment.stage != DeploymentStage::Development
+    changes_code_alone && deployment.is_awake() && deployment.stage != DeploymentStage::Development
 }
 
 /// Why a component does worse than in the release before; reads after its identifier.

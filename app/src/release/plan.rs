@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use boathouse_types::{Commit, DeploymentStage, Drift, GitRef, Identifier, Moment, Plan, Source, Trigger};
+use boathouse_types::{Commit, DeploymentStage, Drift, GitRef, Identifier, Moment, Plan, Sleep, Source, Trigger};
 
 use super::build::Exposed;
 use super::environment;
@@ -106,6 +106,7 @@ fn of_stack(
     let now = values(&environment::preview(connection, app, deployment, &stack, exposed)?);
     let after = after(connection, app, deployment, &stack, &now, source.as_deref())?;
     let drift = live.as_ref().map_or_else(|| Ok(Vec::new()), |row| drift(connection, app, deployment, row))?;
+    notes.extend(plan::sleep(sleep_of(live.as_ref()), stack.sleep));
     notes.extend(plan::commands(&stack, |_| true));
     Ok(Plan { steps: plan::of_release(&before, &after), drift, notes })
 }
@@ -125,12 +126,17 @@ pub fn of_release(connection: &Connection, app: &App, deployment: &DeploymentRow
         }
     };
     let after = after(connection, app, deployment, &stack, &now, version_of(row).as_deref())?;
+    notes.extend(plan::sleep(sleep_of(live.as_ref()), stack.sleep));
     notes.extend(plan::commands(&stack, |moment| row.trigger.runs(moment)));
     if matches!(row.trigger, Trigger::Rollback { .. }) && stack.commands().any(|(moment, ..)| moment == Moment::Before)
     {
         notes.push("a rollback runs no command for before: the code goes back, the data stays as it is".to_owned());
     }
     Ok(Plan { steps: plan::restarts(&plan::plan(&before, &after), &after), notes, ..Plan::default() })
+}
+
+fn sleep_of(live: Option<&ReleaseRow>) -> Option<Sleep> {
+    live?.manifest.as_ref()?.sleep
 }
 
 fn before(connection: &Connection, app: &App, deployment: &DeploymentRow, live: Option<&ReleaseRow>) -> Result<View> {

@@ -8,7 +8,7 @@ use boathouse_types::{
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, NewRow, ReleaseRow};
-use crate::db::{Transaction, clone, project};
+use crate::db::{Transaction, clone, project, sleep};
 use crate::error::{Result, conflict, invalid};
 use crate::snapshot;
 use crate::stack::{Stack, upgrade};
@@ -103,6 +103,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
     if deployment.intent == Intent::Stopped {
         deployment::set_intent(tx, deployment.id, Intent::Running)?;
     }
+    sleep::wake(tx, deployment, new.actor, &format!("release #{number}"))?;
     let message = match new.trigger {
         Trigger::Manual => format!("Release #{number} was requested"),
         Trigger::Push { provider, delivery } => {

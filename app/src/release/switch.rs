@@ -56,6 +56,7 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
     run.app.pokes.schedule.poke();
     run.app.observed.remember_answers(run.id, counted);
     run.app.pokes.guard.poke();
+    run.app.pokes.sleep.poke();
     if !live {
         // A wish to cancel that came in between is seen at the next look; the token is about to tell.
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -114,6 +115,7 @@ async fn finish(run: &Run, row: &ReleaseRow) -> Step<()> {
         .await?;
     fault::point("finish.recorded");
     told(run);
+    run.app.pokes.sleep.poke();
     Ok(())
 }
 

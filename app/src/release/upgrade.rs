@@ -115,8 +115,12 @@ pub fn request(
     let trigger = Trigger::Upgrade { addon: addon.clone(), version: version.to_owned() };
     let id = repeat(tx, app, deployment, &live, actor, &trigger)?;
     let volumes = if migrates { fresh_volumes(tx, deployment, &part, version)? } else { Vec::new() };
-    let mut stack =
-        release::by_id(tx, id)?.manifest.unwrap_or_else(|| Stack { name: None, components: vec![], addons: vec![] });
+    let mut stack = release::by_id(tx, id)?.manifest.unwrap_or_else(|| Stack {
+        name: None,
+        components: vec![],
+        addons: vec![],
+        sleep: None,
+    });
     stack
         .addons
         .iter_mut()

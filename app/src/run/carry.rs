@@ -48,7 +48,16 @@ impl Carrier {
             () = tokio::time::sleep(FOLLOWED_WITHIN), if self.link.attach.is_some() => return RunEnd::HungUp,
             () = std::future::ready(()), if self.link.attach.is_none() => {}
         }
-        let ended = match self.begin().await {
+        let awake = tokio::select! {
+            biased;
+            end = self.interrupted(stop) => return end,
+            awake = self.awake() => awake,
+        };
+        let begun = match awake {
+            Ok(()) => self.begin().await,
+            Err(error) => Err(error),
+        };
+        let ended = match begun {
             Ok((part, attached, session, output)) => self.go_on(&part, &attached, session, output, stop).await,
             Err(error) => Err(error),
         };
@@ -56,6 +65,18 @@ impl Carrier {
             let message = [Some(error.message), error.hint].into_iter().flatten().collect::<Vec<_>>().join(". ");
             RunEnd::Failed { message }
         })
+    }
+
+    /// Waits for what it runs in, or for the add-ons that it needs, where its deployment was just woken for it.
+    async fn awake(&self) -> Result<()> {
+        if self.row.release.is_some() {
+            return Ok(());
+        }
+        self.app.pokes.supervisor.poke();
+        self.app.pokes.edge.poke();
+        self.app.pokes.sleep.poke();
+        let (deployment, component) = (self.row.deployment_id, &self.row.run.component);
+        supervisor::woken(&self.app, deployment, component, self.row.run.fresh).await
     }
 
     async fn begin(&self) -> Result<(Part, Attached, Session, Output)> {

@@ -10,7 +10,7 @@ use crate::db::deployment::DeploymentRow;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::run::{self, NewRow, RunRow};
 use crate::db::schedule::Terms;
-use crate::db::{Connection, Transaction};
+use crate::db::{Connection, Transaction, sleep};
 use crate::error::{Result, conflict, invalid, not_found, too_many_requests};
 use crate::fault;
 use crate::logs::Redactor;
@@ -103,6 +103,8 @@ pub(super) fn record(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow
         return Err(too_many_requests(format!("{AT_ONCE} commands run in this deployment already"))
             .hint("Wait for one to end, or cancel it: boathouse runs list, boathouse runs cancel NUMBER"));
     }
+    // What it runs in, or beside, has to run; it waits for that.
+    sleep::wake(tx, deployment, asked.actor, "a command")?;
     let redactor = redactor(tx, app, &live)?;
     let argv: Vec<String> = asked.argv.iter().map(|argument| redactor.apply(argument.clone())).collect();
     let row = run::create(tx, deployment.id, &asked.row(fresh, &argv))?;

@@ -153,6 +153,7 @@ impl Worker {
             })
             .await?;
         self.app.pokes.events.notify_waiters();
+        self.app.pokes.sleep.poke();
         Ok(())
     }
 

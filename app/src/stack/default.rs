@@ -48,7 +48,7 @@ fn of_one(origin: Origin, files: Option<Files>) -> Stack {
         hosts: vec![HostSpec::of(&identifier)],
         ..Component::new(identifier, origin)
     };
-    Stack { name: None, components: vec![component], addons: Vec::new() }
+    Stack { name: None, components: vec![component], addons: Vec::new(), sleep: None }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use boathouse_types::resources::{self, MAX_CPU_MILLIS, MIN_CPU_MILLIS, MIN_MEMORY};
-use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S, Overlap, ScheduleName};
+use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S, Overlap, ScheduleName, Sleep, duration};
 
 use super::import::Import;
 use super::package_url::PackageUrl;
@@ -49,6 +49,11 @@ pub static MANIFEST: Shape = Shape {
             "Services that only the components reach.",
         ),
         key("development", Form::Map(&DEVELOPMENT), "What differs at stage development, for every component."),
+        key(
+            "sleep",
+            Form::Either(&AFTER, &SLEEP),
+            "The deployment sleeps when nobody comes, and the next request wakes it: a duration, as in 15m, or a mapping; not in development.",
+        ),
     ],
 };
 
@@ -199,6 +204,16 @@ static DEVELOPMENT: Shape = Shape {
     noun: "development",
     says: "What differs at stage development.",
     keys: &[key("env", Form::Map(&ENVIRONMENT), "Variables that are added there.")],
+};
+
+/// `sleep` as a mapping.
+pub static SLEEP: Shape = Shape {
+    noun: "sleep",
+    says: "When a deployment falls asleep, and how long a request waits that wakes it.",
+    keys: &[
+        required("after", Form::Word(&AFTER), "So long without a request, 1s to 30d: 90s, 15m, 2h, 1d.", "after: 15m"),
+        key("wait", Form::Word(&WAIT), "How long a request waits for the containers, 1s to 10m; 30s unless given."),
+    ],
 };
 
 static COMMANDS: Shape = Shape {
@@ -384,6 +399,14 @@ static SCHEDULE_NAME: Rule = Rule { pattern: Some(rules::SLUG), words: &[], chec
 static CRON: Rule = Rule { pattern: None, words: &[], check: cron::check_expression };
 static ZONE: Rule = Rule { pattern: Some("^[A-Za-z0-9_+/-]+$"), words: &[], check: cron::check_zone };
 static OVERLAP: Rule = Rule { pattern: None, words: &["skip", "queue", "beside"], check: parses::<Overlap> };
+/// A duration as a pattern.
+const DURATION_PATTERN: &str = "^[0-9]+[smhd]$";
+static AFTER: Rule = Rule { pattern: Some(DURATION_PATTERN), words: &[], check: |text| within(Sleep::after, text) };
+static WAIT: Rule = Rule {
+    pattern: Some(DURATION_PATTERN),
+    words: &[],
+    check: |text| within(|wait_s| Sleep { after_s: 1, wait_s }, text),
+};
 static MEMORY: Rule = Rule {
     pattern: Some("^[0-9]+ *([KMG](iB|i|B)?|[kmg]|B)?$"),
     words: &[],
@@ -402,6 +425,12 @@ static CPUS: Rule = Rule {
 
 fn parses<T: FromStr<Err: Display>>(text: &str) -> Result<(), String> {
     text.parse::<T>().map(drop).map_err(|why| why.to_string())
+}
+
+/// A duration that is none too short or too long for what is made of it.
+fn within(sleep: impl Fn(u32) -> Sleep, text: &str) -> Result<(), String> {
+    let sleep = sleep(duration(text)?);
+    sleep.problem().map_or(Ok(()), Err)
 }
 
 fn quoted(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Glob, Identifier, ImageRef, Overlap, ScheduleName};
+use boathouse_types::{EnvKey, Glob, Identifier, ImageRef, Overlap, ScheduleName, Sleep};
 
 use super::import::Import;
 use super::package_url::PackageUrl;
@@ -33,6 +33,8 @@ pub struct Manifest {
     pub addons: Vec<Part>,
     /// What every component includes at stage development.
     pub development: Vec<Include>,
+    /// When a deployment falls asleep.
+    pub sleep: Option<Sleep>,
 }
 
 impl Manifest {

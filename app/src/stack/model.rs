@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use boathouse_types::Resources;
-use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, NewSchedule, Serves};
+use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, NewSchedule, Serves, Sleep};
 use serde::{Deserialize, Serialize};
 
 use super::import::Import;
@@ -20,6 +20,9 @@ pub struct Stack {
     pub components: Vec<Component>,
     /// Services that only the components reach.
     pub addons: Vec<Component>,
+    /// When a deployment of it falls asleep; never where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<Sleep>,
 }
 
 impl Stack {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boathouse_types::resources::{cpus_words, memory_words};
 use boathouse_types::{
-    DeploymentStage, EnvKey, Identifier, Moment, PlanAction, PlanKind, PlanStep, ScheduleName, SetSchedule, USUAL_ZONE,
-    command_words,
+    DeploymentStage, EnvKey, Identifier, Moment, PlanAction, PlanKind, PlanStep, ScheduleName, SetSchedule, Sleep,
+    USUAL_ZONE, command_words,
 };
 
 use super::environment::Values;
@@ -132,6 +132,12 @@ pub fn commands(stack: &Stack, runs: impl Fn(Moment) -> bool) -> Vec<String> {
         format!("{} the release, {} runs `{words}` once, for at most {limit} s", moment.as_str(), part.identifier)
     };
     stack.commands().filter(|(moment, ..)| runs(*moment)).map(told).collect()
+}
+
+/// When a deployment falls asleep, where a release changes that; it touches no container.
+pub fn sleep(before: Option<Sleep>, after: Option<Sleep>) -> Option<String> {
+    let words = |sleep: Option<Sleep>| sleep.map_or_else(|| "never".to_owned(), |sleep| sleep.words());
+    (before != after).then(|| format!("by the manifest it falls asleep {}; before: {}", words(after), words(before)))
 }
 
 /// Where its hosts lead, where that is not one port.

@@ -172,6 +172,14 @@ fn apply(before: &View, steps: &[PlanStep], after: &View) -> View {
     made
 }
 
+#[test]
+fn a_change_of_sleep_is_told() {
+    let sleep = Some(Sleep::after(900));
+    assert_eq!((super::sleep(None, None), super::sleep(sleep, sleep)), (None, None));
+    let told = super::sleep(None, sleep).unwrap();
+    assert_eq!(told, "by the manifest it falls asleep after 15m without a request; before: never");
+}
+
 proptest! {
     #[test]
     fn a_plan_that_was_done_leaves_nothing_to_do(before in any_view(), after in any_view()) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use boathouse_types::Overlap;
+use boathouse_types::{Overlap, Sleep, duration_words};
 
 use super::manifest::{Build, Health, HostEntry, Include, Manifest, Part, ScheduleEntry, Site, VolumeEntry};
 use super::{Commands, ReleaseCommands, Resources};
@@ -22,6 +22,7 @@ pub fn manifest(manifest: &Manifest) -> String {
         }
     }
     out.development(0, &manifest.development);
+    out.sleep(manifest.sleep.as_ref());
     out.text
 }
 
@@ -111,6 +112,13 @@ impl Printer {
             self.line(level, "development:");
             self.include(level + 1, include);
         }
+    }
+
+    fn sleep(&mut self, sleep: Option<&Sleep>) {
+        let Some(sleep) = sleep else { return };
+        self.line(0, "sleep:");
+        self.text(1, "after", Some(&duration_words(sleep.after_s)));
+        self.text(1, "wait", Some(&duration_words(sleep.wait_s)));
     }
 
     fn commands(&mut self, commands: &Commands) {

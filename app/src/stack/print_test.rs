@@ -187,13 +187,25 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
 
 fn any_manifest() -> impl Strategy<Value = Manifest> {
     let head = (of(Just("v1.0".to_owned())), of(Just("starter".to_owned())), of(text()), of(text()), vec(text(), 0..3));
-    (head, vec(part(true), 1..4), vec(part(false), 0..3), include()).prop_map(
-        |(head, mut components, mut addons, development)| {
+    let sleep = of((1..90_000_u32, 1..600_u32).prop_map(|(after_s, wait_s)| Sleep { after_s, wait_s }));
+    (head, vec(part(true), 1..4), vec(part(false), 0..3), include(), sleep).prop_map(
+        |(head, mut components, mut addons, development, sleep)| {
             let parts = components.iter_mut().chain(&mut addons);
             parts.enumerate().for_each(|(at, part)| part.identifier = format!("p{at}").parse().unwrap());
             components.iter_mut().skip(1).chain(addons.iter_mut().skip(1)).for_each(|part| part.schedules.clear());
             let (version, kind, name, description, previews) = head;
-            Manifest { file: "m".into(), version, kind, name, description, previews, components, addons, development }
+            Manifest {
+                file: "m".into(),
+                version,
+                kind,
+                name,
+                description,
+                previews,
+                components,
+                addons,
+                development,
+                sleep,
+            }
         },
     )
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Identifier, check_command, split_command};
+use boathouse_types::{EnvKey, Identifier, Sleep, check_command, duration, split_command};
 
 use super::entries::{Entries, text};
 use super::manifest::{At, Build, Health, HostEntry, Include, Manifest, Part, ScheduleEntry, Site, VolumeEntry};
@@ -51,6 +51,7 @@ impl Reader<'_> {
             components: self.parts(&mut top, "components", true),
             addons: self.parts(&mut top, "addons", false),
             development: self.development(&mut top),
+            sleep: top.take("sleep").and_then(sleep),
         };
         let place = top.place;
         top.finish();
@@ -359,6 +360,20 @@ fn resources(mut given: Entries) -> Resources {
     };
     given.finish();
     resources
+}
+
+/// A duration, or a mapping.
+fn sleep(node: Node) -> Option<Sleep> {
+    let node = match node.value {
+        Value::Scalar { text, .. } => return duration(&text).ok().map(Sleep::after),
+        value => Node { place: node.place, value },
+    };
+    let mut given = Entries::of(&grammar::SLEEP, node);
+    let seconds = |text: String| duration(&text).ok();
+    let (after, wait) = (given.word("after").and_then(seconds), given.word("wait").and_then(seconds));
+    given.finish();
+    let usual = Sleep::after(after?);
+    Some(Sleep { wait_s: wait.unwrap_or(usual.wait_s), ..usual })
 }
 
 fn commands(mut given: Entries) -> Commands {

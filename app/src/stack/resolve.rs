@@ -30,7 +30,7 @@ pub fn resolve(
         manifest.addons.iter().filter_map(|part| resolver.part(part, PackageKind::Addon)).collect();
     let missing = resolver.dependencies(&components, &addons);
     addons.extend(missing);
-    let stack = Stack { name: manifest.name.clone(), components, addons };
+    let stack = Stack { name: manifest.name.clone(), components, addons, sleep: manifest.sleep };
     // What was left out above would be reported a second time as unknown.
     if resolver.problems.is_empty() {
         links::check(manifest, &stack, &mut resolver.problems);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Overlap};
+use boathouse_types::{EnvKey, Overlap, Sleep};
 use proptest::prelude::*;
 
 use super::package::tests::postgres;
@@ -48,6 +48,7 @@ components:
 addons:
   - {identifier: cache, image: "redis:7", env: {include: [{name: SIZE, value: 5}]}}
 development: {env: {include: [{name: LOG, value: all}, '*']}}
+sleep: {after: 15m, wait: 1m}
 "#;
 
 fn key(text: &str) -> EnvKey {
@@ -57,6 +58,7 @@ fn key(text: &str) -> EnvKey {
 #[test]
 fn the_documented_manifest_is_read() {
     let stack = parse("boathouse.yaml", FULL).unwrap();
+    assert_eq!(stack.sleep, Some(Sleep { after_s: 900, wait_s: 60 }));
     let [web, api, site] = &stack.components[..] else { panic!("three components") };
     assert_eq!(web.origin, Origin::Folder { folder: "web".into() });
     assert_eq!(web.files, Some(Files { path: "dist".into(), spa: true }));
@@ -120,6 +122,24 @@ fn a_manifest_of_diploi_is_read_though_its_packages_are_not_at_hand() {
         error.message,
         "diploi.yaml:14:11: cannot import supabose.ANON_KEY:SUPABASE_ANON_KEY: \"supabose\" is neither a component nor an add-on of this stack; did you mean \"supabase\"?"
     );
+}
+
+#[test]
+fn a_stack_sleeps_after_a_duration_or_by_a_mapping() {
+    let sleep = |text: &str| parse("m", &format!("components: [{{identifier: web}}]\n{text}\n")).unwrap().sleep;
+    assert_eq!(sleep(""), None);
+    assert_eq!(sleep("sleep: 15m"), Some(Sleep { after_s: 900, wait_s: 30 }));
+    assert_eq!(sleep("sleep: {after: 1h, wait: 90s}"), Some(Sleep { after_s: 3600, wait_s: 90 }));
+    let wrong = |text: &str| parse("m", &format!("components: [{{identifier: web}}]\n{text}\n")).unwrap_err().message;
+    for (text, problem) in [
+        ("sleep: 15", "m:2:8: sleep: \"15\" is no duration: write it as 90s, 15m, 2h or 1d"),
+        ("sleep: {after: 0s}", "m:2:16: after: after=0s is not from 1s to 30d"),
+        ("sleep: {after: 1m, wait: 11m}", "m:2:26: wait: wait=660s is not from 1s to 10m"),
+        ("sleep: {wait: 5s}", "has no after: add `after: 15m`"),
+        ("sleep: {after: 1m, idle: 5s}", "unknown key \"idle\"; known here: after, wait"),
+    ] {
+        assert!(wrong(text).contains(problem), "{text}: {}", wrong(text));
+    }
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Supervisor {
                 (Action::Start { .. }, Some(wanted)) => supervisor.start_container(&wanted).await,
                 (Action::Restart { id, anew, .. }, Some(wanted)) => supervisor.restart(&wanted, &id, anew).await,
                 (Action::Halt { name, id }, _) => supervisor.halt(&name, &id).await,
+                (Action::Doze { name, id, drain }, _) => supervisor.doze(&name, &id, drain).await,
                 (Action::Resume { name }, _) => supervisor.engine.resume(&name).await,
                 (Action::Rename { id, name }, _) => supervisor.engine.rename(&id, &name).await,
                 (Action::Discard { id, why, .. }, _) => supervisor.discard(&name, &id, why).await,
@@ -88,6 +89,7 @@ impl Supervisor {
             Ok(()) => {
                 fault::point("container.started");
                 self.backoff().started(name, Instant::now());
+                self.dozing().remove(name);
                 self.app.observed.ask_sizes(wanted.deployment);
                 self.app.pokes.sizes.poke();
                 tracing::info!(container = name, "container started");

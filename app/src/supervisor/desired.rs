@@ -83,6 +83,10 @@ pub(super) struct Wanted {
     pub waits: bool,
     /// It must not run now: the data of an add-on goes to another volume.
     pub halted: bool,
+    /// It does not run now: its deployment sleeps.
+    pub asleep: bool,
+    /// When its deployment was woken last.
+    pub woken_at: Option<Millis>,
     /// Somebody asked then for a restart.
     pub restart_wanted_at: Option<Millis>,
     /// An add-on: no host leads to it, and releases that do not change it share it.
@@ -182,7 +186,8 @@ impl Reader<'_> {
         let built = release::components(self.connection, row.id)?;
         let env = self.environment(row);
         let custom = env::list(self.connection, row.deployment_id)?;
-        let stage = deployment::by_id(self.connection, row.deployment_id)?.stage;
+        let of = deployment::by_id(self.connection, row.deployment_id)?;
+        let stage = of.stage;
         let is_container = |component: &&Component| component.serves() == Serves::Container;
         let has_siblings = stack.components.iter().filter(is_container).count() > 1;
         for component in stack.in_start_order().filter(is_container) {
@@ -226,6 +231,8 @@ impl Reader<'_> {
                 live: row.state == ReleaseState::Live,
                 waits: holds && !addon,
                 halted: halted_by.is_some_and(|release| is_halted(release, component, addon)),
+                asleep: !of.is_awake(),
+                woken_at: of.woken_at,
                 restart_wanted_at: recorded.restart_wanted_at,
                 addon,
                 spec,

@@ -49,6 +49,8 @@ pub(super) enum Action {
     Restart { name: String, id: String, anew: bool },
     /// It runs, and must not while the data of an add-on moves.
     Halt { name: String, id: String },
+    /// It runs, and its deployment sleeps: drained where requests may be under way, and stopped.
+    Doze { name: String, id: String, drain: bool },
     /// It is paused, and nobody holds it.
     Resume { name: String },
     /// It exists in a state from which it cannot serve.
@@ -93,6 +95,7 @@ impl Action {
             | Self::Start { name }
             | Self::Restart { name, .. }
             | Self::Halt { name, .. }
+            | Self::Doze { name, .. }
             | Self::Resume { name }
             | Self::Discard { name, .. } => Some(name),
             Self::Retire(Retirement { name, .. }) | Self::Forget { name } => Some(name),
@@ -206,7 +209,8 @@ impl<'a> Picture<'a> {
 
     fn towards(&self, wanted: &Wanted, now: &Now, actions: &mut Vec<Action>) {
         let name = wanted.name.clone();
-        let may_start = !wanted.halted && !wanted.waits && !now.waiting.contains(&name) && wanted.spec.is_ok();
+        let may_start =
+            !wanted.asleep && !wanted.halted && !wanted.waits && !now.waiting.contains(&name) && wanted.spec.is_ok();
         let Some(container) = self.container(&name) else {
             if let Some((row, lender)) = self.lender(wanted) {
                 if self.desired.wanted(&row.name).is_none() {
@@ -230,6 +234,11 @@ impl<'a> Picture<'a> {
             }
             RunState::Paused if now.held.contains(&name) => {}
             RunState::Paused => actions.push(Action::Resume { name }),
+            RunState::Running if wanted.asleep => {
+                if self.may_doze(wanted, now) {
+                    actions.push(Action::Doze { name, id: container.id.clone(), drain: !wanted.addon });
+                }
+            }
             RunState::Running if wanted.halted => actions.push(Action::Halt { name, id: container.id.clone() }),
             RunState::Running if self.is_restart_due(wanted, now) => {
                 let anew = wanted.is_outdated(&container.labels);
@@ -245,6 +254,17 @@ impl<'a> Picture<'a> {
             }
             RunState::Created | RunState::Exited { .. } => {}
         }
+    }
+
+    /// Those that requests come to once the edge no longer leads there; a database outlives those who use it.
+    fn may_doze(&self, wanted: &Wanted, now: &Now) -> bool {
+        if !wanted.addon {
+            return now.routed.as_ref().is_some_and(|routed| !routed.contains(&wanted.release));
+        }
+        let uses = |(row, one): &(&ContainerRow, &Summary)| {
+            row.deployment_id == wanted.deployment && one.state == RunState::Running && !self.is_addon(row)
+        };
+        !self.present.iter().any(uses)
     }
 
     /// Of several that were asked for at once, each waits until those before it are back and answer.
@@ -266,14 +286,16 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// Add-ons before the components of a release that starts; and never two programs on the files of one add-on.
+    /// Add-ons before the components of a release that starts, or is woken; and never two programs on the files of one add-on.
     fn is_its_turn(&self, wanted: &Wanted, now: &Now) -> bool {
         let of_release = |other: &&Wanted| other.release == wanted.release && other.addon;
         let ready = |addon: &Wanted| {
             now.healthy.contains(&addon.name)
                 || self.lender(addon).is_some_and(|(row, _)| now.healthy.contains(&row.name))
         };
-        if !wanted.addon && !wanted.live && !self.desired.wanted.iter().filter(of_release).all(ready) {
+        let is_woken =
+            wanted.woken_at.is_some_and(|at| now.started.get(&wanted.name).is_none_or(|started| *started < at));
+        if !wanted.addon && (!wanted.live || is_woken) && !self.desired.wanted.iter().filter(of_release).all(ready) {
             return false;
         }
         let rival = |(row, _): &(&ContainerRow, &Summary)| {

@@ -30,7 +30,7 @@ use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 pub use self::act::make_volumes;
-pub use self::part::{Part, live_part, part_of};
+pub use self::part::{Part, live_part, part_of, woken};
 
 use self::backoff::Backoff;
 use self::jobs::Jobs;
@@ -71,13 +71,16 @@ pub struct Supervisor {
     backoff: Mutex<Backoff>,
     /// Containers that an event was about since the last pass: look at them closely.
     touched: Mutex<BTreeSet<String>>,
+    /// Containers that were stopped because their deployment sleeps, and not started since.
+    dozing: Mutex<BTreeSet<String>>,
 }
 
 impl Supervisor {
     /// A supervisor that has seen nothing yet.
     pub fn new(app: &App, engine: Arc<dyn Containers>) -> Arc<Self> {
         let app = app.clone();
-        Arc::new(Self { app, engine, jobs: Jobs::default(), backoff: Mutex::default(), touched: Mutex::default() })
+        let (backoff, touched, dozing) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { app, engine, jobs: Jobs::default(), backoff, touched, dozing })
     }
 
     /// One look without acting, so that the edge's first table leads to the apps that run: who comes right after our
@@ -187,6 +190,10 @@ impl Supervisor {
     fn backoff(&self) -> MutexGuard<'_, Backoff> {
         // A panic under this lock leaves plain data behind; going on is right.
         self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dozing(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.dozing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn touched(&self) -> MutexGuard<'_, BTreeSet<String>> {

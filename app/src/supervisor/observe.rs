@@ -53,6 +53,7 @@ impl Supervisor {
             if !is_recorded || (desired.wanted(&name).is_none() && picture.container(&name).is_none()) {
                 self.app.observed.remove(&name);
                 self.backoff().forget(&name);
+                self.dozing().remove(&name);
                 changed = true;
             }
         }
@@ -111,6 +112,12 @@ impl Supervisor {
 
     /// Notes each end once: it counts, and sets when the next start is due.
     async fn exited(self: &Arc<Self>, wanted: &Wanted, container: &Summary) -> Container {
+        if wanted.asleep {
+            return Container { engine_id: Some(container.id.clone()), ..self.blank(wanted, Phase::Asleep) };
+        }
+        if self.dozing().contains(&wanted.name) {
+            return Container { engine_id: Some(container.id.clone()), ..self.blank(wanted, Phase::Missing) };
+        }
         let mut config = None;
         let is_noted = self.backoff().get(&wanted.name).is_some_and(|entry| entry.started.is_none());
         if !is_noted {
@@ -154,6 +161,9 @@ impl Supervisor {
     }
 
     fn missing(&self, wanted: &Wanted) -> Container {
+        if wanted.asleep {
+            return self.blank(wanted, Phase::Asleep);
+        }
         let known = self.backoff().get(&wanted.name).cloned();
         match known {
             Some(entry) => self.blank(wanted, Phase::Exited { code: entry.exit.0, out_of_memory: entry.exit.1 }),
@@ -163,7 +173,8 @@ impl Supervisor {
 
     fn blank(&self, wanted: &Wanted, phase: Phase) -> Container {
         let before = self.app.observed.container(&wanted.name);
-        let known = self.backoff().get(&wanted.name).cloned();
+        // What ended before it fell asleep is no news.
+        let known = self.backoff().get(&wanted.name).cloned().filter(|_| phase != Phase::Asleep);
         let halted = (wanted.halted && phase == Phase::Missing).then(|| HALTED.to_owned());
         let problem = halted
             .or_else(|| wanted.spec.as_ref().err().cloned())
@@ -265,8 +276,11 @@ fn facts(one: &Container) -> Facts<'_> {
     )
 }
 
-/// The end of a restart that somebody asked for, which a process of ours did not live to finish: no crash.
+/// The end of a restart that somebody asked for, which a process of ours did not live to finish, or one from before it was woken: no crash.
 fn is_ordered(wanted: &Wanted, about: &Inspected) -> bool {
+    if wanted.woken_at.is_some_and(|at| about.finished_at_ms.is_some_and(|ended| ended <= at)) {
+        return true;
+    }
     let Some(asked) = wanted.restart_wanted_at else { return false };
     about.started_at_ms.is_some_and(|at| at <= asked) && about.finished_at_ms.is_some_and(|at| at >= asked)
 }

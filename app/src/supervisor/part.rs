@@ -1,11 +1,17 @@
 //! A part of what is live, for those who run something beside it.
 
+use std::time::Duration;
+
 use boathouse_types::{DeploymentId, Identifier, Moment, ReleaseId};
 
 use super::desired::{self, Wanted};
 use crate::docker::ContainerSpec;
 use crate::error::{Result, conflict, not_found};
+use crate::observed::Phase;
 use crate::state::App;
+
+/// What runs in a deployment that was woken for it waits so long for that.
+const AWAKE_WITHIN: Duration = Duration::from_secs(120);
 
 /// A component or an add-on of the live release of a running deployment.
 #[derive(Debug, Clone)]
@@ -35,6 +41,42 @@ pub async fn live_part(app: &App, deployment: DeploymentId, part: &Identifier) -
 pub async fn part_of(app: &App, release: ReleaseId, moment: Moment, part: &Identifier) -> Result<Part> {
     let found = find(app, part, |wanted| wanted.release == release).await?;
     Ok(Part { siblings: found.siblings.filter(|_| moment == Moment::After), ..found })
+}
+
+/// Waits until that part of a deployment that was woken runs, or for something beside it, until its add-ons answer. Of one that did not
+/// sleep nothing is waited for.
+///
+/// # Errors
+/// It does not start in time.
+pub async fn woken(app: &App, deployment: DeploymentId, part: &Identifier, beside: bool) -> Result<()> {
+    let desired = desired::read(app).await?;
+    let is_needed = |wanted: &&Wanted| if beside { wanted.addon } else { wanted.identifier == *part };
+    let of = desired
+        .wanted
+        .iter()
+        .filter(|wanted| wanted.deployment == deployment && wanted.live && wanted.woken_at.is_some());
+    let needed: Vec<&str> = of.filter(is_needed).map(|wanted| wanted.name.as_str()).collect();
+    let is_coming = |name: &str| match app.observed.container(name).map(|one| one.phase) {
+        None | Some(Phase::Asleep | Phase::Missing | Phase::Draining) => true,
+        // A database that runs does not answer at once.
+        Some(Phase::Starting) => beside,
+        Some(Phase::Healthy | Phase::Unhealthy | Phase::Exited { .. }) => false,
+    };
+    let mut changes = app.observed.subscribe();
+    let wait = async {
+        while needed.iter().any(|name| is_coming(name)) {
+            // The sender lives as long as the app does.
+            changes.changed().await.ok();
+        }
+    };
+    tokio::time::timeout(AWAKE_WITHIN, wait).await.map_err(|_| {
+        conflict(format!(
+            "the deployment was woken for it, and `{}` has not started within {} s",
+            needed.join("`, `"),
+            AWAKE_WITHIN.as_secs()
+        ))
+        .hint("Look at its status: boathouse status")
+    })
 }
 
 async fn find(app: &App, part: &Identifier, is_of: impl Fn(&Wanted) -> bool) -> Result<Part> {

@@ -10,6 +10,9 @@ use crate::observed::Phase;
 /// Why a container does not run, to people.
 pub(super) const HALTED: &str = "it does not run while the data of an add-on is brought to another version";
 
+/// The same where its deployment falls asleep.
+const DOZES: &str = "its deployment falls asleep";
+
 impl Supervisor {
     /// As a job: a pass never waits for it. Requests that come meanwhile wait at the edge for a moment.
     pub(super) async fn restart(&self, wanted: &Wanted, id: &str, anew: bool) -> Result<(), DockerError> {
@@ -40,6 +43,22 @@ impl Supervisor {
         self.engine.stop(id, STOP_GRACE).await?;
         fault::point("migrate.halted");
         tracing::info!(container = name, "container stopped until the data of an add-on has moved");
+        Ok(())
+    }
+
+    /// Stopped until its deployment is woken: it stays, so that the way back is a start alone. Of what comes to it nothing is cut short.
+    pub(super) async fn doze(&self, name: &str, id: &str, drain: bool) -> Result<(), DockerError> {
+        self.app.observed.update(name, |one| {
+            (one.phase, one.problem) = (Phase::Draining, Some(DOZES.to_owned()));
+        });
+        if drain {
+            self.drain(name).await;
+        }
+        // Before the engine tells of the end: it is no crash.
+        self.dozing().insert(name.to_owned());
+        self.engine.stop(id, STOP_GRACE).await?;
+        fault::point("sleep.stopped");
+        tracing::info!(container = name, "container stopped: its deployment sleeps");
         Ok(())
     }
 

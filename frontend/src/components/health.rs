@@ -9,6 +9,7 @@ use super::{Glyph, Icon};
 fn look_of_health(health: Health) -> (Glyph, &'static str, &'static str) {
     match health {
         Health::Off => (Glyph::OFF, "off", "Off"),
+        Health::Asleep => (Glyph::ASLEEP, "off", "Asleep"),
         Health::Healthy => (Glyph::HEALTHY, "good", "Healthy"),
         Health::Degraded => (Glyph::DEGRADED, "warn", "Degraded"),
         Health::Down => (Glyph::DOWN, "bad", "Down"),

@@ -116,6 +116,7 @@ fn PartBox(part: Part, at: (i32, i32), href: String) -> impl IntoView {
     let word = if part.addon { "add-on" } else { "component" };
     let (class, health) = match part.health {
         Health::Off => ("off", "off"),
+        Health::Asleep => ("off", "asleep"),
         Health::Healthy => ("good", "healthy"),
         Health::Degraded => ("warn", "degraded"),
         Health::Down => ("bad", "down"),

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_params_map;
 use super::cloning::CloneBanner;
 use super::not_found::{NotFound, place};
 use super::overview::Overview;
+use super::sleep::Sleepiness;
 use super::timer::Timer;
 use crate::api::{Answer, Place, api};
 use crate::app::Projects;
@@ -109,13 +110,14 @@ fn DeploymentHead(deployment: Signal<Deployment>, live: Live<Deployment>) -> imp
                 <p class="status"><Show when=move || !is_first.get()><HealthMark health/></Show><span class="hint">{move || deployment.with(|deployment| deployment.reason.clone())}</span></p>
                 {move || host.get().map(|url| { let words = url.clone(); view! { <p><a class="open" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{words}</a></p> } })}
                 <Timer deployment/>
+                <Sleepiness deployment/>
             </div>
             <Show when=may_change><Actions deployment live/></Show>
         </header>
     }
 }
 
-/// Deploy, stop or start: at the thumb on a phone.
+/// Deploy, wake, stop or start: at the thumb on a phone.
 #[component]
 fn Actions(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoView {
     let (api, attempt) = (api(), Attempt::new());
@@ -134,11 +136,17 @@ fn Actions(deployment: Signal<Deployment>, live: Live<Deployment>) -> impl IntoV
         let place = place.get_untracked();
         async move { api.start(&place).await }
     });
+    let wake = attempt_action(attempt, live, move || {
+        let place = place.get_untracked();
+        async move { api.wake(&place).await }
+    });
+    let asleep = Memo::new(move |_| deployment.with(|deployment| deployment.sleep.asleep_at.is_some()));
     let has_release = Memo::new(move |_| deployment.with(|deployment| deployment.live.is_some()));
     view! {
         <div class="head-actions">
             {move || source.get().map(|source| view! { <DeployButton place=place.get_untracked() source/> })}
             <PromoteInto place=place.get_untracked()/>
+            {move || asleep.get().then(|| view! { <Button attempt label="Wake" glyph=Glyph::START on_press=wake/> })}
             {move || match intent.get() {
                 Intent::Running if has_release.get() => view! { <Button attempt label="Stop" glyph=Glyph::STOP on_press=stop/> }.into_any(),
                 Intent::Stopped => view! { <Button attempt label="Start" glyph=Glyph::START on_press=start/> }.into_any(),

@@ -86,7 +86,7 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
         Some(live) => view! { <span class="what">"#"{live.number}" "{format::version(live)}</span><span class="hint"><Moment at=live.finished_at.unwrap_or(live.created_at)/></span> }.into_any(),
         None => view! { <span class="hint">"not deployed yet"</span> }.into_any(),
     };
-    let is_well = mark.is_none() || matches!(health, Health::Healthy | Health::Off);
+    let is_well = mark.is_none() || matches!(health, Health::Healthy | Health::Off | Health::Asleep);
     let reason = (!is_well).then(|| view! { <span class="reason">{deployment.reason.clone()}</span> });
     let open = deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| {
         let label = format!("Open {}", host.name);

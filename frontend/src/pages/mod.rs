@@ -54,6 +54,8 @@ mod reset_code;
 mod moving;
 mod cloning;
 mod auto_rollback;
+mod sleep;
+mod sleep_rule;
 mod timer;
 mod release;
 mod settings;

@@ -10,6 +10,7 @@ use super::deployment::Here;
 use super::moving::Moving;
 use super::reset_code::{Reset, ResetCode};
 use super::resources::ResourcesSection;
+use super::sleep_rule::SleepSection;
 use super::timer::lifetimes;
 use super::triggers::Triggers;
 use crate::api::{Place, api};
@@ -44,6 +45,7 @@ pub fn Options() -> impl IntoView {
             <OptionsForm place deployment live/>
             <Triggers/>
             <AutoRollbackSection/>
+            <SleepSection/>
             {page(parts::images)}
             {page(parts::folder)}
             <ResourcesSection/>

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use boathouse_types::{
-    CloneState, CloneStatus, ContainerStatus, Deployment, DeploymentId, Health, Host, Intent, Release,
+    CloneState, CloneStatus, ContainerStatus, Deployment, DeploymentId, Health, Host, Intent, Release, Sleep,
+    SleepStatus,
 };
 
 use super::host;
@@ -12,8 +13,9 @@ use crate::api::health::{self, Facts};
 use crate::clock;
 use crate::db::deployment::DeploymentRow;
 use crate::db::object::{self, ContainerRow};
-use crate::db::{Connection, clone};
+use crate::db::{Connection, clone, sleep};
 use crate::error::Result;
+use crate::lifecycle::sleep::outlook;
 use crate::state::App;
 
 /// Puts it together.
@@ -33,6 +35,8 @@ struct Around {
     containers: HashMap<DeploymentId, Vec<ContainerStatus>>,
     clones: HashMap<DeploymentId, CloneStatus>,
     hosts: HashMap<DeploymentId, Vec<Host>>,
+    /// What the manifests say.
+    sleep: HashMap<DeploymentId, Sleep>,
 }
 
 impl Around {
@@ -49,6 +53,7 @@ impl Around {
             containers,
             clones: clones.map(|row| (row.target, row.status)).collect(),
             hosts: host::of_deployments(connection, app, &ids)?,
+            sleep: sleep::of_manifests(connection, &ids)?,
         })
     }
 
@@ -63,6 +68,7 @@ impl Around {
         };
         Deployment {
             hosts: self.hosts.remove(&row.id).unwrap_or_default(),
+            sleep: asleep(app, &row, self.sleep.remove(&row.id)),
             live: releases.live,
             pending: releases.pending,
             project: row.project,
@@ -88,6 +94,17 @@ impl Around {
     }
 }
 
+/// Whether it sleeps, and when it may.
+fn asleep(app: &App, row: &DeploymentRow, manifest: Option<Sleep>) -> SleepStatus {
+    let sleep = sleep::counts(row, manifest);
+    let rest = app.observed.rest(row.id).filter(|_| row.is_awake());
+    let (sleeps_at, awake_for) = sleep.zip(rest).map_or((None, None), |(sleep, rest)| {
+        let containers = app.observed.of_deployment(row.id).into_iter().map(|(_, container)| container);
+        outlook(&rest, &containers.collect::<Vec<_>>(), sleep)
+    });
+    SleepStatus { rule: row.sleep, sleep, asleep_at: row.asleep_at, sleeps_at, awake_for }
+}
+
 /// How a deployment does, from its releases and containers.
 pub fn roll_up(app: &App, row: &DeploymentRow, releases: &Shown, containers: &[ContainerStatus]) -> (Health, String) {
     if let Some(recycled) = &row.recycled {
@@ -96,6 +113,7 @@ pub fn roll_up(app: &App, row: &DeploymentRow, releases: &Shown, containers: &[C
     let number = |release: &Release| release.number;
     health::roll_up(&Facts {
         intent: row.intent,
+        asleep_at: row.asleep_at,
         live: releases.live.as_ref().map(|live| (live.number, app.observed.is_routed(live.id))),
         pending: releases.pending.as_ref().map(|pending| (pending.number, pending.state)),
         failed: releases.failed.as_ref().map(number),
@@ -149,7 +167,12 @@ mod tests {
         };
         let release = releases::create(tx, id, &new)?;
         let origin = Origin::Image { image: "web:1".parse()? };
-        let stack = Stack { name: None, components: vec![Component::new(web.clone(), origin)], addons: Vec::new() };
+        let stack = Stack {
+            name: None,
+            components: vec![Component::new(web.clone(), origin)],
+            addons: Vec::new(),
+            sleep: None,
+        };
         releases::transition(tx, release, ReleaseState::Queued, ReleaseState::Building)?;
         releases::enter_stage(tx, release, boathouse_types::Stage::Build)?;
         releases::set_manifest(tx, release, &stack)?;

@@ -52,6 +52,7 @@ pub fn transfers(
         let about = built.iter().find(|one| one.identifier == part.identifier)?;
         let seen = app.observed.of_deployment(source.id).into_iter().map(|(_, one)| one);
         let mut mine = seen.filter(|one| one.identifier == part.identifier && one.phase == Phase::Healthy);
+        let answers = mine.next()?;
         let from = object::container_name(&app.instance, &source.slug, live.number, &part.identifier);
         let mount = |volume: &Volume| Mount {
             volume: volume::name(&app.instance, &target.slug, &volume.identifier),
@@ -69,7 +70,7 @@ pub fn transfers(
             network: object::network_name(&app.instance, &source.slug),
             mounts: part.volumes.iter().filter(|volume| volume.exists_at(source.stage)).map(mount).collect(),
         });
-        let port = part.port.or_else(|| mine.next().and_then(|one| one.port))?;
+        let port = part.port.or(answers.port)?;
         let backup = part.backup.clone()?;
         Some(Transfer { backup, from, second, port, owner: target.id })
     });

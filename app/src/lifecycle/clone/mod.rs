@@ -43,6 +43,7 @@ pub fn order(
     deployment::set_wake(tx, target, from.wake)?;
     deployment::set_deploy_on(tx, target, &from.deploy_on)?;
     deployment::set_auto_rollback(tx, target, &from.auto_rollback)?;
+    deployment::set_sleep(tx, target, from.sleep)?;
     deployment::set_watch(tx, target, from.watch.as_deref())?;
     variables(tx, app, from, new, target)?;
     schedule::copy(tx, from.id, target)?;

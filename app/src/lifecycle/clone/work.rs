@@ -48,6 +48,7 @@ pub async fn fill_next(app: &App, engine: &dyn Containers) -> Result<Option<Mill
     fault::point("clone.finished");
     app.pokes.release.poke();
     app.pokes.supervisor.poke();
+    app.pokes.sleep.poke();
     app.pokes.events.notify_waiters();
     Ok(Some(clock::now()))
 }
