@@ -49,7 +49,7 @@ async fn a_protected_deployment_offers_no_deletion() {
     let browser = signed_in(&server, 1440).await;
     browser.go("/projects/shop/production/options").await;
     browser.sees("Delete the deployment").await;
-    browser.run("[...document.querySelectorAll('form.narrow input[type=checkbox]')].at(-1).click()").await;
+    browser.run("[...document.querySelectorAll('label.switch')].find(label => label.textContent.startsWith('Protected')).click()").await;
     browser.press("Save").await;
     browser.sees("take the protection off").await;
     browser.sees_no_more("Delete the deployment").await;
