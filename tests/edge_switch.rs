@@ -69,6 +69,107 @@ async fn twenty_switches_under_load_lose_nothing() {
     drop(app);
 }
 
+/// Three applications behind one name: each is asked, and one that dies under load costs nobody a request.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_share_the_requests_and_one_that_dies_costs_none() {
+    let mut apps = Vec::new();
+    for number in 0..3_usize {
+        apps.push(
+            backend(move |_| async move {
+                tokio::task::yield_now().await;
+                text(number.to_string())
+            })
+            .await,
+        );
+    }
+    let upstreams: Vec<_> = apps.iter().map(|app| Upstream::tcp(app.address)).collect();
+    let edge = TestEdge::start(table(&upstreams), Limits::default());
+    let counts = Arc::<[AtomicUsize; 3]>::default();
+    let (stop, mut workers) = (Arc::new(AtomicBool::new(false)), tokio::task::JoinSet::new());
+    for worker in 0..8 {
+        let client = edge.client(|builder| {
+            let builder = builder.resolve("app.test", edge.http());
+            if worker % 2 == 0 { builder.pool_max_idle_per_host(0) } else { builder }
+        });
+        let (url, counts, stop) =
+            (format!("http://app.test:{}/", edge.http().port()), Arc::clone(&counts), Arc::clone(&stop));
+        workers.spawn(async move {
+            while !stop.load(SeqCst) {
+                let answer = client.get(&url).send().await.expect("no request is lost");
+                assert_eq!(answer.status(), 200);
+                let number: usize = answer.text().await.expect("whole").parse().unwrap();
+                counts[number].fetch_add(1, SeqCst);
+            }
+        });
+    }
+    let reach = async |number: usize, count: usize| {
+        let more = async {
+            while counts[number].load(SeqCst) < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, more).await.expect("it is asked");
+    };
+    for number in 0..3 {
+        reach(number, 50).await;
+    }
+    let shares = [0, 1, 2].map(|number| counts[number].load(SeqCst));
+    assert!(shares.iter().all(|share| share * 6 > shares.iter().sum::<usize>()), "not shared: {shares:?}");
+    // Its port closes, and every connection breaks in the middle of a request.
+    drop(apps.remove(1));
+    for number in [0, 2] {
+        reach(number, counts[number].load(SeqCst) + 200).await;
+    }
+    stop.store(true, SeqCst);
+    workers.join_all().await;
+}
+
+/// Where nothing else is to be done, each has its turn.
+#[tokio::test]
+async fn who_comes_alone_meets_all_of_several() {
+    let mut apps = Vec::new();
+    for number in 0..3_usize {
+        apps.push(backend(move |_| async move { text(number.to_string()) }).await);
+    }
+    let upstreams: Vec<_> = apps.iter().map(|app| Upstream::tcp(app.address)).collect();
+    let edge = TestEdge::start(table(&upstreams), Limits::default());
+    let client = edge.client(|builder| builder.resolve("app.test", edge.http()));
+    let mut met = std::collections::BTreeMap::<String, usize>::new();
+    for _ in 0..30 {
+        let answer = client.get(format!("http://app.test:{}/", edge.http().port())).send().await.unwrap();
+        *met.entry(answer.text().await.unwrap()).or_default() += 1;
+    }
+    assert_eq!(met.values().copied().collect::<Vec<_>>(), [10, 10, 10], "{met:?}");
+}
+
+/// A request that ends every application it comes to ends two of three, and one that must not be repeated one.
+#[tokio::test]
+async fn what_ends_an_application_is_tried_once_more_at_most() {
+    let met = Arc::new(AtomicUsize::new(0));
+    let mut upstreams = Vec::new();
+    for _ in 0..3 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        upstreams.push(Upstream::tcp(listener.local_addr().unwrap()));
+        let met = Arc::clone(&met);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                read_until(&mut stream, "\r\n\r\n").await;
+                met.fetch_add(1, SeqCst);
+            }
+        });
+    }
+    let edge = TestEdge::start(table(&upstreams), Limits::default());
+    let ask = async |method: &str| {
+        let before = met.load(SeqCst);
+        let head = format!("{method} / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n");
+        let answer = raw(edge.http(), head).await;
+        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+        met.load(SeqCst) - before
+    };
+    assert_eq!((ask("GET").await, ask("POST").await), (2, 1));
+}
+
 #[tokio::test]
 async fn stopping_finishes_what_is_in_progress() {
     let asked = Arc::new(tokio::sync::Notify::new());

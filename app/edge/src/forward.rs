@@ -1,5 +1,6 @@
 //! A request to an application and its response back: chosen, sent, retried where that is safe, streamed.
 
+use std::cell::Cell;
 use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,6 +34,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Per direction of an upgraded connection. Small, because most of them are idle most of the time.
 const UPGRADE_BUFFER: usize = 4096;
 
+thread_local! {
+    /// Where the next search for an upstream begins. Each thread has its own, so that no request waits for another.
+    static TURN: Cell<usize> = const { Cell::new(0) };
+}
+
 /// A request to be forwarded.
 pub struct Outgoing<'a> {
     head: Parts,
@@ -51,6 +57,8 @@ enum Failure {
     Connect(std::io::Error),
     /// A pooled connection turned out dead before the first response byte, and the request can be repeated.
     Stale,
+    /// The connection ended in the middle of a request that another upstream may be asked, too.
+    Silent(String),
     /// Anything else: the answer for the client.
     Final(StatusCode, String),
 }
@@ -98,6 +106,7 @@ pub async fn forward(
     let mut began = request.body.is_empty().then(Instant::now);
     let mut refused = 0_u64;
     let mut deadline: Option<Instant> = None;
+    let mut repeated = false;
     let (status, reason) = loop {
         if let Target::Asleep(asleep) = &route.target {
             // Boxed: what is rare must not make the future of every request larger.
@@ -116,6 +125,15 @@ pub async fn forward(
                     return response;
                 }
                 Err(Failure::Stale) => continue,
+                Err(Failure::Silent(reason)) => {
+                    upstream.in_flight.tally().note(StatusCode::BAD_GATEWAY, None);
+                    refused |= 1 << (index & 63);
+                    // Once: the request may be what ended it.
+                    if std::mem::replace(&mut repeated, true) || upstreams(&route).len() < 2 {
+                        break (StatusCode::BAD_GATEWAY, reason);
+                    }
+                    continue;
+                }
                 Err(Failure::Final(status, reason)) => {
                     // What the client did wrong is not the application's.
                     if status.is_server_error() {
@@ -170,18 +188,19 @@ fn upstreams(route: &Route) -> &[Arc<Upstream>] {
     }
 }
 
-/// The open upstream with the fewest requests that did not just refuse.
+/// The open upstream with the fewest requests that did not just refuse; of several that have as few, each in its turn.
 fn pick(upstreams: &[Arc<Upstream>], refused: u64) -> Option<(usize, Arc<Upstream>, InFlightGuard)> {
     if let [only] = upstreams {
         return only.in_flight.enter().map(|guard| (0, Arc::clone(only), guard));
     }
+    let begin = TURN.with(|turn| turn.replace(turn.get().wrapping_add(1)));
     let mut closed = refused;
     loop {
-        let (index, upstream) = upstreams
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| closed & (1 << (index & 63)) == 0)
-            .min_by_key(|(_, upstream)| upstream.in_flight.count())?;
+        let index = (0..upstreams.len())
+            .map(|step| begin.wrapping_add(step) % upstreams.len())
+            .filter(|index| closed & (1 << (index & 63)) == 0)
+            .min_by_key(|index| upstreams[*index].in_flight.count())?;
+        let upstream = &upstreams[index];
         match upstream.in_flight.enter() {
             Some(guard) => return Some((index, Arc::clone(upstream), guard)),
             None => closed |= 1 << (index & 63),
@@ -230,6 +249,7 @@ fn plain_failure(error: ExchangeError, reused: bool, repeatable: bool) -> Failur
         ExchangeError::Unsent(_) if reused => Failure::Stale,
         ExchangeError::Unsent(error) => Failure::Connect(error),
         ExchangeError::Silent(_) if reused && repeatable => Failure::Stale,
+        ExchangeError::Silent(_) if repeatable => Failure::Silent(error.to_string()),
         ExchangeError::Late => late(),
         error => Failure::Final(StatusCode::BAD_GATEWAY, error.to_string()),
     }
