@@ -84,6 +84,7 @@ async fn the_log_of_a_finished_release_ends() {
     let entry = |text: &str| boathouse::logs::Entry {
         at: None,
         component: None,
+        replica: None,
         stream: "source".into(),
         text: text.into(),
         container: None,

@@ -92,6 +92,7 @@ fn the_examples_are_right_and_the_schema_is_json() {
 
 /// Files that are right, and files that are not for a reason that a schema can know; JSON is YAML.
 const RIGHT: &[&str] = &[
+    r#"{"components": [{"identifier": "web", "replicas": 3, "build": {"cache": false, "limits": {"memory": "1GiB", "cpus": 0.5, "time": 600}}, "volumes": [{"identifier": "x", "path": "/x", "shared": true}]}]}"#,
     r#"{"components": [{"identifier": "web"}]}"#,
     r#"{"diploiVersion": "v1.0", "type": "starter", "name": null, "previewImageUrls": ["a.jpg"], "components": [{"identifier": "web", "port": 80, "hosts": [{"identifier": "web", "port": "80", "path": "/a"}], "spa": true, "static": "dist"}], "addons": []}"#,
     r#"{"components": [{"identifier": "a", "env": {"include": ["*", "b.*", "b.B:C", {"name": "X", "value": 5}, {"path": "b.X", "name": "Y"}]}}, {"identifier": "b", "env": {"include": [{"name": "X", "value": true}, {"name": "B"}]}}]}"#,
@@ -99,6 +100,10 @@ const RIGHT: &[&str] = &[
     r#"{"components": [{"identifier": "a", "containerCommands": {"developmentStart": "npm run dev", "productionStart": ["node", "a.js"]}, "schedules": [{"identifier": "n", "cron": "@daily", "zone": "UTC", "command": ["a", 1], "inside": true, "overlap": "skip", "limit": 5, "catchUp": false}, {"identifier": "m", "cron": "0 1 * * *", "command": "a b"}], "development": {"env": {"include": [{"name": "D", "value": ""}]}}}]}"#,
 ];
 const WRONG: &[&str] = &[
+    r#"{"components": [{"identifier": "web", "replicas": 0}]}"#,
+    r#"{"components": [{"identifier": "web", "build": {"cache": "no"}}]}"#,
+    r#"{"components": [{"identifier": "web", "build": {"limits": {"memory": "lots"}}}]}"#,
+    r#"{"components": [{"identifier": "web"}], "addons": [{"identifier": "db", "package": "postgres", "replicas": 2}]}"#,
     r#"{"name": "x"}"#,
     r#"{"components": [{"name": "Web"}]}"#,
     r#"{"components": [{"identifier": "Web"}]}"#,

@@ -56,6 +56,7 @@ fn go_live(app: &App, id: DeploymentId, backend: &Backend, digest: &str) -> (Rel
     let in_flight = InFlight::new();
     let container = Container {
         identifier,
+        replica: None,
         release_id: release,
         deployment_id: id,
         engine_id: None,

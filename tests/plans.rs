@@ -102,7 +102,7 @@ pub fn live(desk: &Desk) -> (DeploymentId, ReleaseId) {
         release::transition(tx, release, ReleaseState::Queued, ReleaseState::Building)?;
         release::set_manifest(tx, release, &stack)?;
         release::set_digest(tx, release, &web, Serves::Container, BUILT)?;
-        object::record_container(tx, release, &web, "bh-web-1")?;
+        object::record_container(tx, release, &web, None, "bh-web-1")?;
         release::transition(tx, release, ReleaseState::Building, ReleaseState::Starting)?;
         release::go_live(tx, &release::by_id(tx, release)?)?;
         Ok((id, release))
@@ -114,6 +114,7 @@ fn seen(of: (DeploymentId, ReleaseId), phase: Phase, image: &str) -> Container {
     let config = ContainerConfig { image_id: image.to_owned(), ..ContainerConfig::default() };
     Container {
         identifier: "web".parse().unwrap(),
+        replica: None,
         release_id: of.1,
         deployment_id: of.0,
         engine_id: None,

@@ -429,7 +429,7 @@ async fn logs_of_pipeline_and_containers_are_followed_to_their_end() {
     world.set_env("TOKEN", "s3cret-t0ken").await;
     assert_eq!(world.visit("shop.localhost", "/print?hello").await.0, 200);
     let read = || async {
-        let lines = world.app.logs.tail(world.deployment, None, 100).await.unwrap();
+        let lines = world.app.logs.tail(world.deployment, Default::default(), 100).await.unwrap();
         lines.iter().any(|line| line.text == "hello").then_some(lines)
     };
     let lines = wait_for(seconds(20), "the container's line is stored", read).await;

@@ -54,8 +54,11 @@ async fn limits_are_planned_applied_as_a_release_and_rolled_back() {
     let body = json!({"parts": [{"identifier": "web", "memory_bytes": 128 * MIB, "cpu_millis": 500}]});
     let set: DeploymentResources = local.patch(&path("production", "resources"), &body).await.ok().json();
     let web = set.parts.iter().find(|part| part.identifier.as_str() == "web").unwrap();
-    let of =
-        |memory: Option<i64>, cpu_millis| Resources { memory_bytes: memory.map(|mib| (mib * MIB) as u64), cpu_millis };
+    let of = |memory: Option<i64>, cpu_millis| Resources {
+        memory_bytes: memory.map(|mib| (mib * MIB) as u64),
+        cpu_millis,
+        replicas: None,
+    };
     assert_eq!(
         (web.manifest, web.own, web.live),
         (of(Some(256), None), of(Some(128), Some(500)), Some(of(Some(256), None)))

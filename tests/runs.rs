@@ -137,6 +137,7 @@ async fn output_is_kept_without_secrets_and_a_run_ends_when_it_must() {
             component: "web".parse().unwrap(),
             argv: shell(script),
             fresh: Some(!inside),
+            replica: None,
             limit_ms: Some(1000),
             attach: None,
         };
@@ -305,6 +306,7 @@ async fn killed_at_each_step_nothing_of_it_is_left() {
             component: "web".parse().unwrap(),
             argv: shell(script),
             fresh: Some(!inside),
+            replica: None,
             limit_ms: None,
             attach: None,
         };
@@ -331,6 +333,7 @@ async fn killed_at_each_step_nothing_of_it_is_left() {
             component: "web".parse().unwrap(),
             argv: shell("grep -l sleep /proc/[0-9]*/comm | wc -l"),
             fresh: Some(false),
+            replica: None,
             limit_ms: None,
             attach: None,
         };

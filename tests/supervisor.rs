@@ -11,15 +11,15 @@ use boathouse_types::{Failure, Intent, Moment, RunEnd, Stage as PipelineStage};
 
 use crate::supervisor_stage::{Plan, Stage, component, open_port, with_volume};
 
-const IMAGE: &str = "sha256:one";
+pub const IMAGE: &str = "sha256:one";
 
-async fn stage() -> (Arc<Fake>, Stage) {
+pub async fn stage() -> (Arc<Fake>, Stage) {
     let fake = Arc::new(Fake::default());
     let stage = Stage::new(fake.clone()).await;
     (fake, stage)
 }
 
-async fn running(fake: &Fake, stage: &Stage) -> Vec<String> {
+pub async fn running(fake: &Fake, stage: &Stage) -> Vec<String> {
     let all = fake.list(&Label::instance(&stage.app.instance)).await.unwrap();
     all.into_iter().filter(|one| one.state == RunState::Running).map(|one| one.name).collect()
 }
@@ -170,7 +170,7 @@ async fn a_restart_that_was_asked_for_is_done_once_and_one_after_the_other() {
     fake.clear_calls();
     // The engine in memory counts its starts from zero: everything was asked for after them, until it starts anew.
     let after = stage.observed(1, "b").unwrap().started_at.unwrap();
-    stage.write(move |tx| object::want_restart(tx, id, None, after)).await;
+    stage.write(move |tx| object::want_restart(tx, id, None, None, after)).await;
     stage.until("both to answer again", async || fake.calls().len() >= 4 && healthy("a") && healthy("b")).await;
     stage.settle().await;
     let order: Vec<String> = fake.calls().into_iter().filter(|call| !call.starts_with("connect")).collect();

@@ -118,8 +118,11 @@ impl Stage {
                 release::set_digest(tx, id, &identifier(name), Serves::Container, image)?;
             }
             for component in stack.in_start_order() {
-                let name = object::container_name(&instance, "shop-production", number, &component.identifier);
-                object::record_container(tx, id, &component.identifier, &name)?;
+                for replica in component.replicas(DeploymentStage::Production) {
+                    let identifier = &component.identifier;
+                    let name = object::container_name(&instance, "shop-production", number, identifier, replica);
+                    object::record_container(tx, id, identifier, replica, &name)?;
+                }
                 for volume in &component.volumes {
                     let name = volume::name(&instance, "shop-production", &volume.identifier);
                     volume::record(tx, deployment, &volume.identifier, &name)?;
@@ -153,7 +156,12 @@ impl Stage {
     }
 
     pub fn name(&self, number: i64, component: &str) -> String {
-        object::container_name(&self.app.instance, "shop-production", number, &identifier(component))
+        object::container_name(&self.app.instance, "shop-production", number, &identifier(component), None)
+    }
+
+    /// One of several.
+    pub fn name_of(&self, number: i64, component: &str, replica: u32) -> String {
+        object::container_name(&self.app.instance, "shop-production", number, &identifier(component), Some(replica))
     }
 
     pub fn observed(&self, number: i64, component: &str) -> Option<Container> {

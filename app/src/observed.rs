@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use boathouse_types::{
     CleanKind, CleanedDisk, ContainerConfig, DeploymentId, DiskUsage, EngineStatus, Identifier, Millis, ReleaseId,
+    container_mark,
 };
 use tokio::sync::watch;
 
@@ -20,6 +21,8 @@ pub use boathouse_edge::{Answers, InFlight};
 pub struct Container {
     /// Component or add-on.
     pub identifier: Identifier,
+    /// Which of several, from 1; none where it is the only one.
+    pub replica: Option<u32>,
     /// Its release.
     pub release_id: ReleaseId,
     /// Its deployment.
@@ -44,6 +47,13 @@ pub struct Container {
     pub config: Option<Arc<ContainerConfig>>,
     /// Requests that are on their way through it.
     pub in_flight: Arc<InFlight>,
+}
+
+impl Container {
+    /// What it is called beside others: `web`, or `web.2` of several.
+    pub fn mark(&self) -> String {
+        container_mark(&self.identifier, self.replica)
+    }
 }
 
 /// What a container does.
@@ -410,6 +420,7 @@ pub mod tests {
     pub fn healthy(identifier: &str) -> Container {
         Container {
             identifier: identifier.parse().unwrap(),
+            replica: None,
             release_id: ReleaseId(1),
             deployment_id: DeploymentId(1),
             engine_id: Some("id".into()),

@@ -166,8 +166,9 @@ impl Api {
         self.post(&at.below("restart")).await
     }
 
-    pub async fn restart(self, at: &Place, component: &Identifier) -> Answer<Deployment> {
-        self.post(&at.below(&format!("containers/{component}/restart"))).await
+    /// Restarts what lies at this path below the deployment.
+    pub async fn restart(self, at: &Place, container: &str) -> Answer<Deployment> {
+        self.post(&at.below(container)).await
     }
 
     pub async fn deploy(self, at: &Place, new: &NewRelease) -> Answer<Release> {

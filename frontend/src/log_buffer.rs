@@ -1,8 +1,8 @@
 //! The lines of one log: bounded, without duplicates after a reconnection, filtered by component and text.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use boathouse_types::{Gap, LogLine};
+use boathouse_types::{Gap, Identifier, LogLine, container_mark};
 
 use crate::{ansi, format};
 
@@ -34,7 +34,7 @@ impl Entry {
 /// What to show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this component; all where empty.
+    /// Only this component, or one of its containers as in `web.2`; all where empty.
     pub component: String,
     /// Only lines that contain this, in any case; all where empty.
     pub text: String,
@@ -68,7 +68,14 @@ impl LogBuffer {
             None => "— lines are missing here —".to_owned(),
         };
         self.last_id = Some(gap.resumes_at - 1);
-        self.append(LogLine { id: gap.resumes_at - 1, at, component: None, stream: "gap".to_owned(), text });
+        self.append(LogLine {
+            id: gap.resumes_at - 1,
+            at,
+            component: None,
+            replica: None,
+            stream: "gap".to_owned(),
+            text,
+        });
     }
 
     /// How many lines the filter lets through.
@@ -127,17 +134,21 @@ impl LogBuffer {
             .collect();
     }
 
-    /// The components that have written lines, in order of appearance.
+    /// The components that have written lines, in order of appearance; after each those of its containers that are several.
     pub fn components(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for entry in &self.entries {
-            if let Some(component) = &entry.line.component
-                && !names.iter().any(|name| name == component.as_str())
-            {
-                names.push(component.to_string());
+        let mut found: Vec<(&Identifier, BTreeSet<u32>)> = Vec::new();
+        for line in self.entries.iter().map(|entry| &entry.line) {
+            let Some(component) = &line.component else { continue };
+            match found.iter_mut().find(|(known, _)| *known == component) {
+                Some((_, replicas)) => replicas.extend(line.replica),
+                None => found.push((component, line.replica.into_iter().collect())),
             }
         }
-        names
+        let names = |(component, replicas): (&Identifier, BTreeSet<u32>)| {
+            let each = replicas.into_iter().map(Some).map(|replica| container_mark(component, replica));
+            std::iter::once(component.to_string()).chain(each).collect::<Vec<_>>()
+        };
+        found.into_iter().flat_map(names).collect()
     }
 
     /// The shown lines as a text file.
@@ -145,7 +156,7 @@ impl LogBuffer {
         let mut text = String::new();
         for entry in self.shown() {
             let line = &entry.line;
-            let component = line.component.as_ref().map_or("", |component| component.as_str());
+            let component = line.mark().unwrap_or_default();
             text.push_str(&format!(
                 "{} {component} {} {}\n",
                 format::utc(line.at),
@@ -188,9 +199,18 @@ impl LogBuffer {
 }
 
 fn passes(entry: &Entry, component: &str, needle: &str) -> bool {
-    let component_fits =
-        component.is_empty() || entry.line.component.as_ref().is_some_and(|own| own.as_str() == component);
-    component_fits && (needle.is_empty() || entry.searched.as_deref().unwrap_or(&entry.line.text).contains(needle))
+    component_fits(&entry.line, component)
+        && (needle.is_empty() || entry.searched.as_deref().unwrap_or(&entry.line.text).contains(needle))
+}
+
+fn component_fits(line: &LogLine, wanted: &str) -> bool {
+    let Some(own) = &line.component else { return wanted.is_empty() };
+    match (wanted.split_once('.'), line.replica) {
+        _ if wanted.is_empty() => true,
+        (None, _) => own.as_str() == wanted,
+        (Some((component, replica)), Some(number)) => own.as_str() == component && replica.parse() == Ok(number),
+        (Some(_), None) => false,
+    }
 }
 
 /// The rows that a viewport shows, with a margin on both sides so that scrolling does not uncover blanks.
@@ -206,7 +226,14 @@ mod tests {
     use super::*;
 
     fn line(id: i64, component: &str, text: &str) -> LogLine {
-        LogLine { id, at: 0, component: component.parse().ok(), stream: "stdout".to_owned(), text: text.to_owned() }
+        LogLine {
+            id,
+            at: 0,
+            component: component.parse().ok(),
+            replica: None,
+            stream: "stdout".to_owned(),
+            text: text.to_owned(),
+        }
     }
 
     fn texts(buffer: &LogBuffer) -> Vec<String> {
@@ -234,6 +261,24 @@ mod tests {
         assert_eq!(buffer.components(), ["web", "api"]);
         buffer.set_filter(Filter::default());
         assert_eq!(buffer.len(), 4);
+    }
+
+    #[test]
+    fn one_of_several_containers_is_chosen_by_its_number() {
+        let mut buffer = LogBuffer::default();
+        for (id, replica) in [(1, Some(2)), (2, Some(1)), (3, Some(12)), (4, None)] {
+            buffer
+                .push(LogLine { replica, ..line(id, if replica.is_some() { "web" } else { "api" }, &id.to_string()) });
+        }
+        assert_eq!(buffer.components(), ["web", "web.1", "web.2", "web.12", "api"]);
+        let shown = |buffer: &mut LogBuffer, component: &str| {
+            buffer.set_filter(Filter { component: component.to_owned(), text: String::new() });
+            texts(buffer)
+        };
+        assert_eq!(shown(&mut buffer, "web.2"), ["1"]);
+        assert_eq!(shown(&mut buffer, "web"), ["1", "2", "3"]);
+        assert_eq!(shown(&mut buffer, "api.1"), Vec::<String>::new());
+        assert!(shown(&mut buffer, "").len() == 4 && buffer.to_text().contains("web.12"));
     }
 
     #[test]

@@ -4,12 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Health, Identifier, Millis, ReleaseCommand};
 
+/// What a container is called beside others: `web`, or `web.2` where it is one of several.
+pub fn container_mark(component: &Identifier, replica: Option<u32>) -> String {
+    replica.map_or_else(|| component.to_string(), |replica| format!("{component}.{replica}"))
+}
+
 /// `GET …/containers/{component}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContainerDescription {
     /// The component or add-on.
     pub identifier: Identifier,
+    /// Which of several, from 1; absent where it is the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u32>,
     /// The number of its release.
     pub release: i64,
     /// Its name at the engine.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AutoRollback, CloneStatus, DeployOn, DeploymentName, DisplayName, GitRef, Glob, Host, Identifier, Lifetime, Millis,
-    ProjectName, Recycled, Release, SleepRule, SleepStatus, Wake,
+    ProjectName, Recycled, Release, SleepRule, SleepStatus, Wake, container_mark,
 };
 
 /// What a deployment is for.
@@ -101,6 +101,9 @@ impl Health {
 pub struct ContainerStatus {
     /// The component or add-on.
     pub identifier: Identifier,
+    /// Which of several, from 1; absent where it is the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u32>,
     /// The release that it belongs to.
     pub release: i64,
     /// The container's name at the engine.
@@ -113,6 +116,13 @@ pub struct ContainerStatus {
     pub started_at: Option<Millis>,
     /// How often it was restarted after a crash.
     pub restarts: u32,
+}
+
+impl ContainerStatus {
+    /// What it is called beside others.
+    pub fn mark(&self) -> String {
+        container_mark(&self.identifier, self.replica)
+    }
 }
 
 /// A deployment as the API shows it.

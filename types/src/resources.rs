@@ -1,4 +1,4 @@
-//! Limits of containers: memory in bytes, processor time in thousandths of a core.
+//! What the containers of a part may use: memory in bytes and processor time in thousandths of a core, each; and how many there are.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -13,7 +13,10 @@ pub const MIN_CPU_MILLIS: u32 = 10;
 /// More cores than any machine has, in thousandths.
 pub const MAX_CPU_MILLIS: u32 = 1024 * 1000;
 
-/// Limits of a container; none where absent.
+/// Containers of one component at most; the edge counts on fewer than 64.
+pub const MAX_REPLICAS: u32 = 20;
+
+/// Limits of each container of a part, and how many it has; no limit, and one, where absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Resources {
@@ -21,6 +24,9 @@ pub struct Resources {
     pub memory_bytes: Option<u64>,
     /// Thousandths of a core.
     pub cpu_millis: Option<u32>,
+    /// How many containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
 }
 
 impl Resources {
@@ -29,10 +35,22 @@ impl Resources {
         Self {
             memory_bytes: self.memory_bytes.or(other.memory_bytes),
             cpu_millis: self.cpu_millis.or(other.cpu_millis),
+            replicas: self.replicas.or(other.replicas),
         }
     }
 
-    /// True where there is no limit.
+    /// How many containers.
+    pub fn count(self) -> u32 {
+        self.replicas.unwrap_or(1)
+    }
+
+    /// Whether containers with these and with those are the same, and as many.
+    pub fn are(self, other: Self) -> bool {
+        let of = |all: Self| Self { replicas: Some(all.count()), ..all };
+        of(self) == of(other)
+    }
+
+    /// True where nothing is said.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
@@ -63,19 +81,22 @@ pub struct PartResources {
     pub manifest: Resources,
     /// What the deployment says; it wins.
     pub own: Resources,
-    /// What its container has now; absent where nothing of it is live.
+    /// What its containers have now; absent where nothing of it is live.
     pub live: Option<Resources>,
+    /// Why it has one container, whatever is set; absent where it can have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single: Option<String>,
 }
 
 impl PartResources {
-    /// What its container has from the next release on.
+    /// What its containers have from the next release on.
     pub fn next(&self) -> Resources {
         self.own.or(self.manifest)
     }
 
     /// What is set is not what runs: it restarts when it is applied.
     pub fn waits(&self) -> bool {
-        self.used && self.live.is_some_and(|live| live != self.next())
+        self.used && self.live.is_some_and(|live| !live.are(self.next()))
     }
 }
 
@@ -104,12 +125,16 @@ pub struct ChangePartResources {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub cpu_millis: Option<Option<u32>>,
+    /// How many containers, 1 to 20; `null` for what the manifest says.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub replicas: Option<Option<u32>>,
 }
 
 impl ChangePartResources {
     /// A change of nothing.
     pub fn of(identifier: Identifier) -> Self {
-        Self { identifier, memory_bytes: None, cpu_millis: None }
+        Self { identifier, memory_bytes: None, cpu_millis: None, replicas: None }
     }
 
     /// The limits after the change.
@@ -117,6 +142,7 @@ impl ChangePartResources {
         Resources {
             memory_bytes: self.memory_bytes.unwrap_or(own.memory_bytes),
             cpu_millis: self.cpu_millis.unwrap_or(own.cpu_millis),
+            replicas: self.replicas.unwrap_or(own.replicas),
         }
     }
 }
@@ -186,12 +212,24 @@ mod tests {
     }
 
     #[test]
+    fn one_container_is_what_there_is_where_nothing_is_said() {
+        let of = |replicas| Resources { replicas, ..Resources::default() };
+        assert!(of(None).are(of(Some(1))) && !of(None).are(of(Some(2))));
+        assert!(!of(None).are(Resources { cpu_millis: Some(1), ..of(None) }));
+        assert_eq!(
+            (of(None).count(), of(Some(3)).or(of(Some(2))).count(), of(None).or(of(Some(2))).count()),
+            (1, 3, 2)
+        );
+    }
+
+    #[test]
     fn what_is_absent_stays_and_null_goes() {
-        let own = Resources { memory_bytes: Some(1), cpu_millis: Some(2) };
+        let own = Resources { memory_bytes: Some(1), cpu_millis: Some(2), replicas: Some(3) };
         let merged = |text: &str| serde_json::from_str::<ChangePartResources>(text).unwrap().merged(own);
         assert_eq!(merged(r#"{"identifier":"web"}"#), own);
         assert_eq!(merged(r#"{"identifier":"web","memory_bytes":null}"#), Resources { memory_bytes: None, ..own });
         assert_eq!(merged(r#"{"identifier":"web","cpu_millis":9}"#), Resources { cpu_millis: Some(9), ..own });
+        assert_eq!(merged(r#"{"identifier":"web","replicas":null}"#), Resources { replicas: None, ..own });
         let text = serde_json::to_string(&ChangePartResources {
             cpu_millis: Some(None),
             ..ChangePartResources::of("web".parse().unwrap())

@@ -30,6 +30,9 @@ pub struct NewRun {
     /// one that runs for an add-on.
     #[serde(default)]
     pub fresh: Option<bool>,
+    /// Which of several containers it runs in, from 1; one that answers where absent. Not for a container of its own.
+    #[serde(default)]
+    pub replica: Option<u32>,
     /// It is ended after so long; 1 hour where absent, at most a day.
     #[serde(default)]
     pub limit_ms: Option<Millis>,
@@ -84,6 +87,9 @@ pub struct Run {
     pub argv: Vec<String>,
     /// In a container of its own.
     pub fresh: bool,
+    /// Which of several containers it was asked to run in, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u32>,
     /// Somebody took part in it: no output is kept.
     pub attached: bool,
     /// The release whose command it is, where it is one's.
@@ -117,7 +123,11 @@ impl Run {
 
     /// Where it runs, in words.
     pub fn place(&self) -> String {
-        let place = if self.fresh { "in a container of its own" } else { "in the container that runs" };
+        let place = match (self.fresh, self.replica) {
+            (true, _) => "in a container of its own".to_owned(),
+            (false, None) => "in the container that runs".to_owned(),
+            (false, Some(replica)) => format!("in container {replica}"),
+        };
         let release = self
             .release
             .as_ref()

@@ -80,6 +80,9 @@ pub struct StatusNode {
     pub reason: String,
     /// The component or add-on that it belongs to; what `restart`, `describe` and `logs` take.
     pub component: Option<Identifier>,
+    /// Which of several containers, from 1; what they take beside the component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u32>,
     /// The number of its release.
     pub release: Option<i64>,
     /// False for what does not serve: it colours nobody.

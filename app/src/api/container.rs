@@ -1,8 +1,8 @@
-//! `…/deployments/{deployment}/containers/{component}`: describe and restart.
+//! `…/deployments/{deployment}/containers/{component}`: describe and restart; with `?replica=` one of several.
 
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Json, Path, Query};
 use boathouse_types::{
-    ContainerDescription, ContainerStatus, Deployment, DeploymentName, Identifier, Intent, ProjectName,
+    ContainerDescription, ContainerStatus, Deployment, DeploymentName, Identifier, Intent, ProjectName, container_mark,
 };
 use serde::Deserialize;
 
@@ -25,17 +25,27 @@ pub struct AtContainer {
     component: Identifier,
 }
 
+/// `?replica=N`.
+#[derive(Deserialize)]
+pub struct Which {
+    replica: Option<u32>,
+}
+
 impl AtContainer {
     fn split(self) -> (At, Identifier) {
         (At { project: self.project, deployment: self.deployment }, self.component)
     }
 }
 
-pub async fn describe(app: Data<App>, path: Path<AtContainer>) -> Result<Json<ContainerDescription>> {
+pub async fn describe(
+    app: Data<App>,
+    path: Path<AtContainer>,
+    which: Query<Which>,
+) -> Result<Json<ContainerDescription>> {
     read(&app, move |connection, app| {
         let (at, component) = path.into_inner().split();
         let row = at.find(connection)?;
-        let (status, seen) = newest(connection, app, &row, &component)?;
+        let (status, seen) = newest(connection, app, &row, &component, which.replica)?;
         let release = release::by_number(connection, row.id, status.release)?.id;
         let mut commands = release::commands_of(connection, &[release])?.remove(&release).unwrap_or_default();
         commands.retain(|command| command.component == component);
@@ -44,16 +54,27 @@ pub async fn describe(app: Data<App>, path: Path<AtContainer>) -> Result<Json<Co
     .await
 }
 
-pub async fn restart(app: Data<App>, actor: Actor, path: Path<AtContainer>) -> Result<Json<Deployment>> {
+pub async fn restart(
+    app: Data<App>,
+    actor: Actor,
+    path: Path<AtContainer>,
+    which: Query<Which>,
+) -> Result<Json<Deployment>> {
     let (at, component) = path.into_inner().split();
-    order(app, actor, at, Some(component)).await
+    order(app, actor, at, Some((component, which.replica))).await
 }
 
 pub async fn restart_all(app: Data<App>, actor: Actor, at: Path<At>) -> Result<Json<Deployment>> {
     order(app, actor, at.into_inner(), None).await
 }
 
-async fn order(app: Data<App>, actor: Actor, at: At, component: Option<Identifier>) -> Result<Json<Deployment>> {
+/// All containers, those of a component, or one of these.
+async fn order(
+    app: Data<App>,
+    actor: Actor,
+    at: At,
+    component: Option<(Identifier, Option<u32>)>,
+) -> Result<Json<Deployment>> {
     let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
         if row.intent != Intent::Running {
@@ -68,12 +89,13 @@ async fn order(app: Data<App>, actor: Actor, at: At, component: Option<Identifie
                 .hint("Wake it: `boathouse wake`, or visit it; it starts anew with that."));
         }
         let live = release::live(tx, row.id)?.ok_or_else(|| nothing_live(&at))?;
-        if object::want_restart(tx, live.id, component.as_ref(), clock::now())? == 0 {
-            return Err(component.as_ref().map_or_else(|| nothing_live(&at), |name| unknown(&at, name)));
+        let (name, replica) = component.as_ref().map_or((None, None), |(name, replica)| (Some(name), *replica));
+        if object::want_restart(tx, live.id, name, replica, clock::now())? == 0 {
+            return Err(name.map_or_else(|| nothing_live(&at), |name| unknown(&at, name, replica)));
         }
-        let what = component.as_ref().map_or_else(
+        let what = name.map_or_else(
             || "ordered the restart of all containers".to_owned(),
-            |name| format!("ordered the restart of {name}"),
+            |name| format!("ordered the restart of {}", container_mark(name, replica)),
         );
         at.record(tx, &actor, "container.restart_wanted", &what)?;
         view::deployment::show(tx, app, deployment::by_id(tx, row.id)?)
@@ -83,18 +105,21 @@ async fn order(app: Data<App>, actor: Actor, at: At, component: Option<Identifie
     Ok(answer)
 }
 
-/// The container of the live release, else of the newest that has one.
+/// The container of the live release, else of the newest that has one; of several that of this number, else the one in the worst state.
 fn newest(
     connection: &Connection,
     app: &App,
     row: &DeploymentRow,
     component: &Identifier,
+    replica: Option<u32>,
 ) -> Result<(ContainerStatus, Option<Container>)> {
     let live = release::live(connection, row.id)?.map(|live| live.number);
     let all = view::status::containers(connection, app, row)?;
-    let of_it = all.into_iter().filter(|(status, _)| status.identifier == *component);
-    let found = of_it.max_by_key(|(status, _)| (Some(status.release) == live, status.release));
-    found.ok_or_else(|| unknown(&At { project: row.project.clone(), deployment: row.name.clone() }, component))
+    let is_it = |one: &ContainerStatus| one.identifier == *component && (replica.is_none() || one.replica == replica);
+    let of_it = all.into_iter().filter(|(status, _)| is_it(status));
+    // Of those that are equal the first.
+    let found = of_it.rev().max_by_key(|(status, _)| (Some(status.release) == live, status.release, status.health));
+    found.ok_or_else(|| unknown(&At { project: row.project.clone(), deployment: row.name.clone() }, component, replica))
 }
 
 fn description(status: ContainerStatus, seen: Option<Container>) -> ContainerDescription {
@@ -105,6 +130,7 @@ fn description(status: ContainerStatus, seen: Option<Container>) -> ContainerDes
     let seen = seen.as_ref();
     ContainerDescription {
         identifier: status.identifier,
+        replica: status.replica,
         release: status.release,
         name: status.name,
         health: status.health,
@@ -125,7 +151,8 @@ fn nothing_live(at: &At) -> Error {
         .hint("Deploy or start it first.")
 }
 
-fn unknown(at: &At, component: &Identifier) -> Error {
-    not_found(format!("{}/{} has no container of \"{component}\"", at.project, at.deployment))
+fn unknown(at: &At, component: &Identifier, replica: Option<u32>) -> Error {
+    let which = replica.map_or_else(|| "container".to_owned(), |replica| format!("container {replica}"));
+    not_found(format!("{}/{} has no {which} of \"{component}\"", at.project, at.deployment))
         .hint(format!("`boathouse status {} --tree` shows its containers; static files have none.", at.project))
 }

@@ -60,7 +60,7 @@ fn running(facts: &Facts<'_>, number: i64, routed: bool) -> (Health, String) {
     let next = facts.pending.map_or_else(String::new, |(n, state)| format!("; #{n} is {}", state.as_str()));
     let worst = facts.containers.iter().filter(|c| c.release == number).max_by_key(|c| c.health);
     if let Some(worst) = worst.filter(|worst| worst.health > Health::Healthy) {
-        return (worst.health, format!("{}: {}{next}", worst.identifier, worst.reason));
+        return (worst.health, format!("{}: {}{next}", worst.mark(), worst.reason));
     }
     if !facts.engine_reachable {
         return (
@@ -134,6 +134,7 @@ mod tests {
     fn container(release: i64, health: Health, reason: &str) -> ContainerStatus {
         ContainerStatus {
             identifier: "web".parse().unwrap(),
+            replica: None,
             release,
             name: "n".into(),
             health,
@@ -165,6 +166,8 @@ mod tests {
         let fine = [container(3, Health::Healthy, "running")];
         let broken = [container(3, Health::Healthy, "running"), container(3, Health::Down, "exited with code 1")];
         let off = [container(3, Health::Asleep, "asleep")];
+        let crashed = ContainerStatus { replica: Some(2), ..container(3, Health::Down, "exited with code 1") };
+        let several = [container(3, Health::Healthy, "running"), crashed];
         let draining = [container(3, Health::Healthy, "running"), container(2, Health::Degraded, "draining 1 request")];
         let running = Facts {
             intent: Intent::Running,
@@ -183,6 +186,7 @@ mod tests {
             (Facts { pending, ..running.clone() }, Health::Healthy, "release #3 is live; #4 is building"),
             (Facts { failed: Some(4), ..running.clone() }, Health::Healthy, "release #3 is live; #4 failed"),
             (Facts { containers: &broken, ..running.clone() }, Health::Down, "web: exited with code 1"),
+            (Facts { containers: &several, ..running.clone() }, Health::Down, "web.2: exited with code 1"),
             (Facts { containers: &draining, ..running.clone() }, Health::Healthy, "release #3 is live"),
             (Facts { engine_reachable: false, ..running.clone() }, Health::Degraded, "the container engine does not answer; what runs goes on being served"),
             (Facts { live: Some((3, false)), ..running.clone() }, Health::Degraded, "release #3 waits for its routes"),

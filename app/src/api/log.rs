@@ -12,7 +12,7 @@ use super::run::AtRun;
 use super::sse::{self, Message};
 use crate::auth::Actor;
 use crate::error::Result;
-use crate::logs::LogEvent;
+use crate::logs::{LogEvent, Of};
 use crate::state::App;
 
 /// Lines of one answer; the rest by `?after=`.
@@ -20,10 +20,11 @@ const LIMIT: usize = 5_000;
 /// Container lines where the caller names no number.
 const TAIL: usize = 200;
 
-/// `?component=&tail=N&after=ID`.
+/// `?component=&replica=N&tail=N&after=ID`.
 #[derive(Deserialize)]
 pub struct Range {
     component: Option<Identifier>,
+    replica: Option<u32>,
     tail: Option<usize>,
     after: Option<i64>,
 }
@@ -55,17 +56,18 @@ pub async fn of_containers(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let id = app.db.read(move |connection| Ok(at.find(connection)?.id)).await?;
-    let Range { component, tail, after } = range.into_inner();
+    let Range { component, replica, tail, after } = range.into_inner();
+    let of = Of { component, replica };
     let resumed = sse::resume_after(&request, after);
     let tail = tail.unwrap_or(TAIL).min(LIMIT);
     if !sse::is_wanted(&request) {
-        return Ok(HttpResponse::Ok().json(app.logs.tail(id, component, tail).await?));
+        return Ok(HttpResponse::Ok().json(app.logs.tail(id, of, tail).await?));
     }
     let after = match resumed {
         Some(after) => after,
-        None => before_first(&app.logs.tail(id, component.clone(), tail).await?),
+        None => before_first(&app.logs.tail(id, of.clone(), tail).await?),
     };
-    Ok(sse::answer(&app, actor, messages(app.logs.follow_containers(id, component, after))))
+    Ok(sse::answer(&app, actor, messages(app.logs.follow_containers(id, of, after))))
 }
 
 pub async fn of_run(

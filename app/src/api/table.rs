@@ -40,6 +40,8 @@ const CONFIRM: &[(&str, &str)] = &[
 ];
 const DELETED: &[(&str, &str)] =
     &[("deleted", "`true`: what was deleted and can be restored, instead of what is there.")];
+/// One of a component's containers.
+const REPLICA: &[(&str, &str)] = &[("replica", "Which of several, from 1; the one that does worst where absent.")];
 const CALL: &[(&str, &str)] = &[
     ("deployment", "The deployment; `production` where absent."),
     ("ref", "A branch, tag, commit or image; the deployment's own where absent."),
@@ -172,8 +174,8 @@ fn deployments() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/stop", MEMBER, deployment::stop).says("Stop all containers; volumes and releases stay").answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/status", VIEWER, status::show).says("The status tree: storage, images, containers, services, endpoints; as a stream, anew with each change").streams_one::<StatusTree>(),
         route(POST, "/projects/{project}/deployments/{deployment}/restart", MEMBER, container::restart_all).says("Restart all containers of the live release, one after the other, add-ons first").answers::<Deployment>(),
-        route(GET, "/projects/{project}/deployments/{deployment}/containers/{component}", VIEWER, container::describe).says("A container with its full configuration as the engine has it; secrets are masked").answers::<ContainerDescription>(),
-        route(POST, "/projects/{project}/deployments/{deployment}/containers/{component}/restart", MEMBER, container::restart).says("Restart the container of one component or add-on of the live release").answers::<Deployment>(),
+        route(GET, "/projects/{project}/deployments/{deployment}/containers/{component}", VIEWER, container::describe).says("A container with its full configuration as the engine has it; secrets are masked").query(REPLICA).answers::<ContainerDescription>(),
+        route(POST, "/projects/{project}/deployments/{deployment}/containers/{component}/restart", MEMBER, container::restart).says("Restart the containers of one component or add-on of the live release, one after the other").query(&[("replica", "Only this one of several, from 1.")]).answers::<Deployment>(),
         route(GET, "/projects/{project}/deployments/{deployment}/addons", VIEWER, addon::list).says("The add-ons of the live release; secrets are masked").answers_many::<Addon>(),
         route(GET, "/projects/{project}/deployments/{deployment}/addons/{addon}", VIEWER, addon::get).says("One add-on").answers::<Addon>(),
         route(POST, "/projects/{project}/deployments/{deployment}/addons/{addon}/reveal", MEMBER, addon::reveal).says("The credentials and connection strings of an add-on, in the clear; recorded as an event").answers::<AddonSecrets>(),
@@ -185,7 +187,7 @@ fn deployments() -> Vec<Route> {
         route(GET, "/projects/{project}/deployments/{deployment}/volumes", VIEWER, volume::list).says("Volumes and what they take on the disk, as last counted").query(&[("fresh", "`true`: wait, at most 10 s, until they are counted anew.")]).answers_many::<Volume>(),
         route(DELETE, "/projects/{project}/deployments/{deployment}/volumes/{volume}", MEMBER, volume::delete).says("Delete a volume that nothing uses any more, with its data").query(CONFIRM).with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/logs", VIEWER, log::of_containers).says("What the containers print")
-            .query(&[("component", "Only of this component."), ("tail", "How many lines to begin with; 200 where absent."), ("after", "Go on after this line's id.")]).streams::<LogLine>(),
+            .query(&[("component", "Only of this component."), ("replica", "Only of this one of its containers, from 1."), ("tail", "How many lines to begin with; 200 where absent."), ("after", "Go on after this line's id.")]).streams::<LogLine>(),
     ]
 }
 
@@ -237,8 +239,8 @@ fn settings() -> Vec<Route> {
         route(POST, "/projects/{project}/deployments/{deployment}/env/apply", MEMBER, environment::apply).says("Make a release of what is live with the variables and limits of now; nothing is built").answers::<Release>().with_status(202),
         route(POST, "/projects/{project}/deployments/{deployment}/env/{key}/reveal", MEMBER, environment::reveal).says("A variable's value in the clear; an event says who saw it").query(&[("component", "As this component or add-on gets it; what was set for all where absent.")]).answers::<Revealed>(),
         route(GET, "/projects/{project}/deployments/{deployment}/environment", VIEWER, environment::show).says("What each component and add-on gets, where each value comes from, and what restarts when it is applied").answers::<Environment>(),
-        route(GET, RESOURCES, VIEWER, resources::show).says("Memory and CPU limits of each component and add-on: the manifest's, the deployment's own, and what runs").answers::<DeploymentResources>(),
-        route(PATCH, RESOURCES, MEMBER, resources::change).says("Set limits that win over the manifest's, or give them up (null); the next release has them").takes::<ChangeResources>().answers::<DeploymentResources>(),
+        route(GET, RESOURCES, VIEWER, resources::show).says("Memory and CPU limits and the number of containers of each component and add-on: the manifest's, the deployment's own, and what runs").answers::<DeploymentResources>(),
+        route(PATCH, RESOURCES, MEMBER, resources::change).says("Set limits and numbers of containers that win over the manifest's, or give them up (null); the next release has them").takes::<ChangeResources>().answers::<DeploymentResources>(),
         route(GET, IMAGES, VIEWER, image::list).says("The components and add-ons that run a ready image, how each is watched, and what is newer at its registry").answers_many::<RunningImage>(),
         route(PUT, WATCH, MEMBER, image::watch).says("Ask the registry of a ready image now and then for a newer one").takes::<SetImageWatch>().answers::<RunningImage>(),
         route(DELETE, WATCH, MEMBER, image::unwatch).says("Watch it no more").with_status(204),

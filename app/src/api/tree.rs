@@ -170,8 +170,9 @@ fn containers(facts: &Facts<'_>) -> Vec<StatusNode> {
             release: Some(status.release),
             counts: counts(facts, status),
             subject: Some(status.name.clone()),
+            replica: status.replica,
             since: status.started_at,
-            ..node(status.identifier.as_str(), if leaves { Health::Off } else { status.health }, status.reason.clone())
+            ..node(&status.mark(), if leaves { Health::Off } else { status.health }, status.reason.clone())
         }
     };
     facts.containers.iter().map(one).collect()
@@ -193,8 +194,9 @@ fn services(facts: &Facts<'_>) -> Vec<StatusNode> {
             component: Some(status.identifier.clone()),
             release: Some(status.release),
             subject: address(seen.as_ref()),
+            replica: status.replica,
             since: status.started_at,
-            ..node(status.identifier.as_str(), health, reason)
+            ..node(&status.mark(), health, reason)
         }
     };
     facts.containers.iter().filter(|(status, _)| counts(facts, status)).map(one).collect()
@@ -273,6 +275,7 @@ fn node(name: &str, health: Health, reason: String) -> StatusNode {
         health,
         reason,
         component: None,
+        replica: None,
         release: None,
         counts: true,
         subject: None,

@@ -97,8 +97,9 @@ fn seen(release: i64, container: Container, state: ReleaseState) -> (ContainerSt
     let (health, reason) = of_container(&container, state, 2_001);
     let status = ContainerStatus {
         identifier: container.identifier.clone(),
+        replica: container.replica,
         release,
-        name: format!("bh-{release}-{}", container.identifier),
+        name: format!("bh-{release}-{}", container.mark()),
         health,
         reason,
         started_at: container.started_at,
@@ -129,6 +130,25 @@ fn what_works_is_green_and_counted() {
     let service = &tree.groups[3].nodes[1];
     assert_eq!((service.reason.as_str(), service.subject.as_deref()), ("answers on port 3000", Some("10.0.0.2:3000")));
     assert_eq!(tree.groups[4].nodes[0].reason, "leads to web, certificate by CA");
+}
+
+#[test]
+fn each_of_several_is_a_node_of_its_own() {
+    let mut world = World::new();
+    let one = |replica, phase| {
+        let container = Container { replica: Some(replica), phase, ..healthy("web") };
+        seen(1, container, ReleaseState::Live)
+    };
+    let ended = Phase::Exited { code: 1, out_of_memory: false };
+    world.containers.truncate(1);
+    world.containers.extend([one(1, Phase::Healthy), one(2, ended), one(3, Phase::Starting)]);
+    let tree = world.tree();
+    let (health, reason) = told(&tree, StatusKind::Containers);
+    assert!(health == Health::Down && reason.starts_with("web.2: exited with code 1"), "{reason}");
+    let nodes: Vec<_> = tree.groups[2].nodes.iter().map(|node| (node.name.as_str(), node.replica)).collect();
+    assert_eq!(nodes, [("db", None), ("web.1", Some(1)), ("web.2", Some(2)), ("web.3", Some(3))]);
+    assert_eq!(tree.groups[3].nodes[2].name, "web.2", "its service, too");
+    assert_eq!(told(&tree, StatusKind::Endpoints).0, Health::Healthy, "another one answers");
 }
 
 #[test]

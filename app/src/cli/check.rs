@@ -64,7 +64,9 @@ fn summary(file: &Path, stack: &Stack, notes: &[String]) -> String {
     let components = count(&stack.components, "component");
     let mut text = format!("{}: {components}, {}\n", file.display(), count(&stack.addons, "add-on"));
     for part in stack.components.iter().chain(&stack.addons) {
-        text.push_str(&format!("  {}: {}\n", part.identifier, made_from(part)));
+        let several = part.resources.replicas.filter(|count| *count > 1);
+        let several = several.map_or_else(String::new, |count| format!(", {count} containers"));
+        text.push_str(&format!("  {}: {}{several}\n", part.identifier, made_from(part)));
     }
     stack::plan::commands(stack, |_| true).iter().for_each(|command| text.push_str(&format!("  {command}\n")));
     notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));

@@ -53,6 +53,7 @@ enum Action {
     /// Change what a deployment is called, follows or is for
     Change(Change),
     Resources(resources::Args),
+    Scale(resources::Scale),
     /// Give a deployment to another project, or another name
     Move {
         /// The project that it is to belong to
@@ -149,6 +150,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         }
         Action::Change(change) => apply(change, context).await,
         Action::Resources(args) => resources::run(args, context).await,
+        Action::Scale(args) => resources::scale(args, context).await,
         Action::Move { to, name, place } => relocate(&place.resolve()?, to, name, context).await,
     }
 }

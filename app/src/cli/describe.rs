@@ -13,12 +13,16 @@ use super::status::health_word;
 pub struct Args {
     /// The component or add-on
     component: Identifier,
+    /// One of its containers, from 1; the one that does worst where there are several
+    #[arg(long, value_name = "NUMBER")]
+    replica: Option<u32>,
     #[command(flatten)]
     place: PlaceArgs,
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<()> {
-    let path = args.place.resolve()?.below(&format!("containers/{}", args.component));
+    let replica = args.replica.map_or_else(String::new, |replica| format!("?replica={replica}"));
+    let path = args.place.resolve()?.below(&format!("containers/{}{replica}", args.component));
     let described: ContainerDescription = context.client()?.get(&path).await?;
     context.out.result(&described, || words(&described))
 }

@@ -86,8 +86,8 @@ pub fn words(event: &Event) -> Result<Option<String>> {
 
 /// A line with where it comes from.
 pub fn line_words(line: &LogLine) -> String {
-    match &line.component {
-        Some(component) => format!("{component} | {}", line.text),
+    match line.mark() {
+        Some(mark) => format!("{mark} | {}", line.text),
         None => format!("{} | {}", line.stream, line.text),
     }
 }

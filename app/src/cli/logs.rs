@@ -18,6 +18,9 @@ pub struct Args {
     /// Only of this component
     #[arg(long)]
     component: Option<Identifier>,
+    /// Only of this one of its containers, from 1
+    #[arg(long, value_name = "NUMBER", requires = "component")]
+    replica: Option<u32>,
     /// How many lines to begin with
     #[arg(long, default_value_t = 200)]
     tail: usize,
@@ -26,7 +29,8 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<()> {
     let client = context.client()?;
     let component = args.component.map_or_else(String::new, |component| format!("&component={component}"));
-    let path = args.place.resolve()?.below(&format!("logs?tail={}{component}", args.tail));
+    let replica = args.replica.map_or_else(String::new, |replica| format!("&replica={replica}"));
+    let path = args.place.resolve()?.below(&format!("logs?tail={}{component}{replica}", args.tail));
     if args.follow {
         return print(&client, &path, context.out).await;
     }

@@ -36,6 +36,9 @@ pub struct Args {
     /// In the container that runs
     #[arg(long, conflicts_with = "fresh")]
     inside: bool,
+    /// In this one of the component's containers, from 1; else in one that answers
+    #[arg(long, value_name = "NUMBER", requires = "inside")]
+    replica: Option<u32>,
     /// In a container of its own
     #[arg(long)]
     fresh: bool,
@@ -66,6 +69,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
         component: args.component,
         argv: args.argv,
         fresh: (args.fresh || args.inside).then_some(args.fresh),
+        replica: args.replica,
         limit_ms: args.limit.map(|minutes| Millis::from(minutes) * MINUTE_MS).or(usual),
         attach,
     };

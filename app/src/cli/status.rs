@@ -98,12 +98,7 @@ pub fn describe(deployment: &Deployment) -> String {
     }
     if !deployment.containers.is_empty() {
         let row = |c: &boathouse_types::ContainerStatus| {
-            vec![
-                c.identifier.to_string(),
-                format!("#{}", c.release),
-                health_word(c.health).to_owned(),
-                c.reason.clone(),
-            ]
+            vec![c.mark(), format!("#{}", c.release), health_word(c.health).to_owned(), c.reason.clone()]
         };
         let rows = deployment.containers.iter().map(row).collect::<Vec<_>>();
         lines.extend(table(&["container", "release", "health", "why"], &rows).lines().map(|line| format!("  {line}")));

@@ -52,6 +52,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0042_auto_rollback", include_str!("../../../migrations/0042_auto_rollback.sql")),
     ("0043_disk", include_str!("../../../migrations/0043_disk.sql")),
     ("0044_sleep", include_str!("../../../migrations/0044_sleep.sql")),
+    ("0045_replicas", include_str!("../../../migrations/0045_replicas.sql")),
 ];
 
 /// Brings the file to this binary's schema.

@@ -1,11 +1,14 @@
 //! Objects at the engine: networks, containers, images. Recorded before they are made, forgotten after they are gone.
 
-use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState};
+use boathouse_types::{DeploymentId, Identifier, Intent, Millis, ReleaseId, ReleaseState, container_mark};
 use rusqlite::params;
 
 use super::{Connection, OptionalExtension, Transaction, among, bad_column, parsed};
 use crate::clock;
 use crate::error::Result;
+
+/// As a replica: there is no other.
+const ONLY: u32 = 0;
 
 /// A recorded container and why it exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct ContainerRow {
     pub name: String,
     /// Component or add-on.
     pub identifier: Identifier,
+    /// Which of several, from 1; none where it is the only one.
+    pub replica: Option<u32>,
     /// Its release.
     pub release_id: ReleaseId,
     /// The release's number.
@@ -43,9 +48,16 @@ pub struct NetworkRow {
     pub intent: Intent,
 }
 
-/// A container's name: readable, and unique over all instances on one engine. `slug` is the deployment's.
-pub fn container_name(instance: &str, slug: &str, number: i64, identifier: &Identifier) -> String {
-    format!("bh-{instance}-{slug}-{number}-{identifier}")
+/// A container's name: readable, and unique over all instances on one engine. `slug` is the deployment's. A dot and a number are in no
+/// identifier, so one of several has nobody else's name.
+pub fn container_name(
+    instance: &str,
+    slug: &str,
+    number: i64,
+    identifier: &Identifier,
+    replica: Option<u32>,
+) -> String {
+    format!("bh-{instance}-{slug}-{number}-{}", container_mark(identifier, replica))
 }
 
 /// The name of a deployment's network.
@@ -69,10 +81,17 @@ pub fn image_name(instance: &str, slug: &str, number: i64, identifier: &Identifi
 }
 
 /// Records a container that is about to be made; again is no error.
-pub fn record_container(tx: &Transaction<'_>, release: ReleaseId, identifier: &Identifier, name: &str) -> Result<()> {
+pub fn record_container(
+    tx: &Transaction<'_>,
+    release: ReleaseId,
+    identifier: &Identifier,
+    replica: Option<u32>,
+    name: &str,
+) -> Result<()> {
     tx.execute(
-        "insert into container (release_id, identifier, name) values (?1, ?2, ?3) on conflict (release_id, identifier) do nothing",
-        params![release.0, identifier.as_str(), name],
+        "insert into container (release_id, identifier, replica, name) values (?1, ?2, ?3, ?4)
+         on conflict (release_id, identifier, replica) do nothing",
+        params![release.0, identifier.as_str(), replica.unwrap_or(ONLY), name],
     )?;
     Ok(())
 }
@@ -83,22 +102,24 @@ pub fn forget_container(tx: &Transaction<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a restart of a release's container, or of all of them; returns how many that are.
+/// Asks for a restart of all of a release's containers, of those of one part, or of one of these; returns how many that are.
 pub fn want_restart(
     tx: &Transaction<'_>,
     release: ReleaseId,
     identifier: Option<&Identifier>,
+    replica: Option<u32>,
     at: Millis,
 ) -> Result<usize> {
     let changed = tx.execute(
-        "update container set restart_wanted_at = ?3 where release_id = ?1 and (?2 is null or identifier = ?2)",
-        params![release.0, identifier.map(Identifier::as_str), at],
+        "update container set restart_wanted_at = ?3
+         where release_id = ?1 and (?2 is null or identifier = ?2) and (?4 is null or replica > 0 and replica = ?4)",
+        params![release.0, identifier.map(Identifier::as_str), at, replica],
     )?;
     Ok(changed)
 }
 
-/// Name, identifier, (release, number, state), deployment, intent, restart.
-type RawContainer = (String, String, (i64, i64, String), i64, String, Option<i64>);
+/// Name, (identifier, replica), (release, number, state), deployment, intent, restart.
+type RawContainer = (String, (String, u32), (i64, i64, String), i64, String, Option<i64>);
 
 /// All recorded containers.
 pub fn containers(connection: &Connection) -> Result<Vec<ContainerRow>> {
@@ -117,20 +138,21 @@ fn containers_where(
     params: impl rusqlite::Params,
 ) -> Result<Vec<ContainerRow>> {
     let mut statement = connection.prepare_cached(&format!(
-        "select c.name, c.identifier, r.id, r.number, r.state, d.id, d.intent, c.restart_wanted_at
+        "select c.name, c.identifier, r.id, r.number, r.state, d.id, d.intent, c.restart_wanted_at, c.replica
          from container c join release r on r.id = c.release_id join deployment d on d.id = r.deployment_id {condition} order by c.id"
     ))?;
     let rows = statement
         .query_map(params, |row| {
             let release = (row.get(2)?, row.get(3)?, row.get(4)?);
-            Ok((row.get(0)?, row.get(1)?, release, row.get(5)?, row.get(6)?, row.get(7)?))
+            Ok((row.get(0)?, (row.get(1)?, row.get(8)?), release, row.get(5)?, row.get(6)?, row.get(7)?))
         })?
         .collect::<rusqlite::Result<Vec<RawContainer>>>()?;
     rows.into_iter()
-        .map(|(name, identifier, (release, number, state), deployment, intent, restart_wanted_at)| {
+        .map(|(name, (identifier, replica), (release, number, state), deployment, intent, restart_wanted_at)| {
             Ok(ContainerRow {
                 name,
                 identifier: parsed("identifier", identifier)?,
+                replica: Some(replica).filter(|replica| *replica != ONLY),
                 release_id: ReleaseId(release),
                 release_number: number,
                 release_state: ReleaseState::parse(&state).ok_or_else(|| bad_column("state", &state))?,

@@ -37,6 +37,8 @@ pub struct NewRow<'a> {
     pub argv: &'a [String],
     /// In a container of its own.
     pub fresh: bool,
+    /// The one of several in which it is to run.
+    pub replica: Option<u32>,
     /// Somebody takes part in it.
     pub attached: bool,
     /// The release whose command it is, where it is one's.
@@ -59,9 +61,9 @@ const SELECT: &str = "select *, (select number from release where id = run.relea
 pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) -> Result<RunRow> {
     tx.execute(
         "insert into run (deployment_id, number, component, argv, fresh, attached, actor, limit_ms, wanted_at, release_id, moment,
-           schedule, due_at, waits)
+           schedule, due_at, waits, replica)
          values (?1, (select coalesce(max(number), 0) + 1 from run where deployment_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-           ?12, ?13)",
+           ?12, ?13, ?14)",
         params![
             deployment.0,
             new.component.as_str(),
@@ -75,7 +77,8 @@ pub fn create(tx: &Transaction<'_>, deployment: DeploymentId, new: &NewRow<'_>) 
             new.release.map(|(_, moment)| moment.as_str()),
             new.schedule.map(ScheduleName::as_str),
             new.due_at,
-            new.waits
+            new.waits,
+            new.replica
         ],
     )?;
     by_id(tx, RunId(tx.last_insert_rowid()))
@@ -227,6 +230,7 @@ fn read(row: &Row<'_>) -> Result<RunRow> {
         component: parsed("component", row.get("component")?)?,
         argv: serde_json::from_str(&row.get::<_, String>("argv")?)?,
         fresh: row.get("fresh")?,
+        replica: row.get("replica")?,
         attached: row.get("attached")?,
         release: number.zip(moment).map(|(number, moment)| RunOfRelease { number, moment }),
         actor: row.get("actor")?,

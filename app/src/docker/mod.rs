@@ -64,6 +64,8 @@ pub mod labels {
     pub const RELEASE: &str = "boathouse.release";
     /// The component or add-on that the container is.
     pub const COMPONENT: &str = "boathouse.component";
+    /// Which of several containers of it that is, from 1.
+    pub const REPLICA: &str = "boathouse.replica";
     /// The number of the run whose command the container is.
     pub const RUN: &str = "boathouse.run";
 }

@@ -73,6 +73,13 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// How many containers have room in each of its networks.
+    pub fn room(&self) -> usize {
+        Subnet { base: self.range.base, bits: self.network_bits }.room()
+    }
+}
+
 impl Subnet {
     /// The range that starts at `base` (cut to the prefix).
     pub fn new(base: Ipv4Addr, bits: u8) -> Option<Self> {
@@ -88,6 +95,12 @@ impl Subnet {
     /// The first usable address; the engine's bridge gets it.
     pub fn gateway(&self) -> Ipv4Addr {
         Ipv4Addr::from(self.base + 1)
+    }
+
+    /// How many containers have room in it, besides the bridge.
+    pub fn room(&self) -> usize {
+        let all = 1_usize << (32 - self.bits);
+        all.saturating_sub(3)
     }
 
     fn end(&self) -> u64 {
@@ -149,6 +162,12 @@ mod tests {
             assert_eq!(subnet(a).overlaps(&subnet(b)), overlap, "{a} {b}");
             assert_eq!(subnet(b).overlaps(&subnet(a)), overlap, "{b} {a}");
         }
+    }
+
+    #[test]
+    fn a_network_has_room_beside_its_own_addresses() {
+        assert_eq!((Pool::default().room(), subnet("10.0.0.0/29").room()), (61, 5));
+        assert_eq!((subnet("10.0.0.0/31").room(), subnet("10.0.0.0/32").room()), (0, 0));
     }
 
     #[test]

@@ -341,6 +341,11 @@ mod tests {
             (vec![container(Starting, 3, Some(80))], vec![], true),
             (vec![container(Draining, 4, Some(80))], vec![], true),
             (vec![container(Healthy, 5, None)], vec!["10.0.0.5:3000"], false),
+            (
+                vec![container(Healthy, 1, None), container(Starting, 2, None), container(Healthy, 3, None)],
+                vec!["10.0.0.1:3000", "10.0.0.3:3000"],
+                true,
+            ),
         ] {
             assert_eq!(is_coming(&containers), coming);
             let found = answering(containers, None, Some(3000));

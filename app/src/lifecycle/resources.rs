@@ -1,6 +1,6 @@
-//! Other limits for the parts of a deployment. They count from the next release on.
+//! Other limits for the parts of a deployment, and other numbers of containers. They count from the next release on.
 
-use boathouse_types::resources::{MAX_MEMORY, MIN_CPU_MILLIS, MIN_MEMORY, cpus_words, memory_words};
+use boathouse_types::resources::{MAX_MEMORY, MAX_REPLICAS, MIN_CPU_MILLIS, MIN_MEMORY, cpus_words, memory_words};
 use boathouse_types::{ChangePartResources, DeploymentResources, Identifier, PartResources};
 
 use crate::db::deployment::DeploymentRow;
@@ -54,6 +54,7 @@ fn merge(
         check(change, known.host_cpus)?;
         let part = known.parts.iter().find(|part| part.identifier == change.identifier);
         let part = part.ok_or_else(|| unknown(tx, from, known, &change.identifier))?;
+        check_replicas(change, part)?;
         let merged = change.merged(part.own);
         if merged != part.own {
             resources::set(tx, to.id, &part.identifier, merged)?;
@@ -98,6 +99,20 @@ fn check(change: &ChangePartResources, host_cpus: Option<u32>) -> Result<()> {
     Ok(())
 }
 
+fn check_replicas(change: &ChangePartResources, part: &PartResources) -> Result<()> {
+    let (Some(Some(count)), name) = (change.replicas, &part.identifier) else { return Ok(()) };
+    if !(1..=MAX_REPLICAS).contains(&count) {
+        return Err(invalid(format!("\"{name}\" cannot have {count} containers")).hint(format!(
+            "Give 1 to {MAX_REPLICAS}, or nothing for what the manifest says; to have none, stop the deployment."
+        )));
+    }
+    match &part.single {
+        Some(why) if count > 1 => Err(conflict(format!("\"{name}\" cannot have {count} containers: {why}"))
+            .hint("Give it more memory or cores instead: `boathouse deployment resources`.")),
+        _ => Ok(()),
+    }
+}
+
 /// Not in the stack, or without a container, or nothing is known of the stack yet.
 fn unknown(tx: &Transaction<'_>, from: &DeploymentRow, known: &DeploymentResources, wrong: &Identifier) -> Error {
     let stack = match release::with_stack(tx, from.id) {
@@ -131,5 +146,7 @@ fn words(part: &PartResources, change: &ChangePartResources) -> Vec<String> {
     let cpus = change.cpu_millis.filter(|new| *new != part.own.cpu_millis);
     let memory = memory.map(|new| format!("the memory limit of {name} to {}", to(new.map(memory_words))));
     let cpus = cpus.map(|new| format!("the CPU limit of {name} to {}", to(new.map(cpus_words))));
-    memory.into_iter().chain(cpus).collect()
+    let count = change.replicas.filter(|new| *new != part.own.replicas);
+    let count = count.map(|new| format!("the number of containers of {name} to {}", to(new.map(|n| n.to_string()))));
+    memory.into_iter().chain(cpus).chain(count).collect()
 }

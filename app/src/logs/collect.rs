@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use boathouse_types::Identifier;
 use futures_util::StreamExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -99,19 +98,20 @@ async fn collect(app: &App, engine: &dyn Containers, name: &str, engine_id: &str
                 skip = None;
             }
         }
-        journal.append(entry(&container.identifier, name, &line, &redactor));
+        journal.append(entry(container, name, &line, &redactor));
     }
     Ok(())
 }
 
-fn entry(component: &Identifier, container: &str, line: &crate::docker::Line, redactor: &Redactor) -> Entry {
+fn entry(container: &Container, name: &str, line: &crate::docker::Line, redactor: &Redactor) -> Entry {
     let stream = if line.stream == Stream::Stderr { "stderr" } else { "stdout" };
     Entry {
         at: line.at_ms,
-        component: Some(component.clone()),
+        component: Some(container.identifier.clone()),
+        replica: container.replica,
         stream: stream.to_owned(),
         text: redactor.apply(readable(&line.bytes)),
-        container: Some(container.to_owned()),
+        container: Some(name.to_owned()),
     }
 }
 

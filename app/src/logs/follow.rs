@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use boathouse_types::{Gap, Identifier, LogLine};
+use boathouse_types::{Gap, LogLine};
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::Of;
 use super::journal::{Journal, Told};
 use crate::error::Result;
 
@@ -29,7 +30,7 @@ pub enum LogEvent {
 struct Follower {
     journal: Arc<Journal>,
     told: Receiver<Told>,
-    component: Option<Identifier>,
+    of: Of,
     last: i64,
     ready: VecDeque<LogEvent>,
     from_disk: bool,
@@ -41,21 +42,13 @@ struct Follower {
 pub(super) fn stream(
     journal: Arc<Journal>,
     after: i64,
-    component: Option<Identifier>,
+    of: Of,
     ended: BoxFuture<'static, Result<bool>>,
 ) -> impl Stream<Item = Result<LogEvent>> + Send + use<> {
     // Watching begins before the first look at the files, so that no line falls between.
     let told = journal.watch();
-    let follower = Follower {
-        journal,
-        told,
-        component,
-        last: after,
-        ready: VecDeque::new(),
-        from_disk: true,
-        ended: false,
-        done: false,
-    };
+    let follower =
+        Follower { journal, told, of, last: after, ready: VecDeque::new(), from_disk: true, ended: false, done: false };
     futures_util::stream::unfold((follower, Some(ended)), |(mut follower, mut ended)| async move {
         if follower.done {
             return None;
@@ -121,7 +114,7 @@ impl Follower {
             self.ready.push_back(LogEvent::Gap(Gap { missed, resumes_at: line.id }));
         }
         self.last = line.id;
-        if self.component.is_none() || self.component == line.component {
+        if self.of.fits(&line) {
             self.ready.push_back(LogEvent::Line(line));
         }
     }
@@ -136,7 +129,14 @@ mod tests {
     use crate::logs::journal::Shape;
 
     fn say(journal: &Journal, text: &str) {
-        journal.append(Entry { at: None, component: None, stream: "build".into(), text: text.into(), container: None });
+        journal.append(Entry {
+            at: None,
+            component: None,
+            replica: None,
+            stream: "build".into(),
+            text: text.into(),
+            container: None,
+        });
     }
 
     fn id(event: Option<Result<LogEvent>>) -> i64 {
@@ -152,7 +152,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(Journal::open(dir.path().into(), Shape::Single { limit: 1 << 24 }));
         (0..3).for_each(|_| say(&journal, "early"));
-        let mut events = Box::pin(stream(journal.clone(), 1, None, Box::pin(async { Ok(false) })));
+        let mut events = Box::pin(stream(journal.clone(), 1, Of::default(), Box::pin(async { Ok(false) })));
         assert_eq!(id(events.next().await), 2);
         // Far more than the broadcast keeps.
         (0..5000).for_each(|_| say(&journal, "late"));
@@ -170,7 +170,7 @@ mod tests {
         let shape = Shape::Rotating { segment: 300, budget: 600 };
         let journal = Arc::new(Journal::open(dir.path().into(), shape));
         (0..100).for_each(|_| say(&journal, "line"));
-        let mut events = Box::pin(stream(journal, 0, None, Box::pin(async { Ok(false) })));
+        let mut events = Box::pin(stream(journal, 0, Of::default(), Box::pin(async { Ok(false) })));
         let resumes_at = -id(events.next().await);
         assert!(resumes_at > 50);
         assert_eq!(id(events.next().await), resumes_at);
@@ -181,8 +181,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(Journal::open(dir.path().into(), Shape::Single { limit: 1 << 20 }));
         say(&journal, "only");
-        let events: Vec<_> =
-            stream(journal, 0, None, Box::pin(async { Ok(true) })).map(|event| id(Some(event))).collect().await;
+        let events: Vec<_> = stream(journal, 0, Of::default(), Box::pin(async { Ok(true) }))
+            .map(|event| id(Some(event)))
+            .collect()
+            .await;
         assert_eq!(events, [1, 0]);
     }
 }

@@ -40,6 +40,8 @@ pub struct Entry {
     pub at: Option<Millis>,
     /// The component it comes from.
     pub component: Option<Identifier>,
+    /// Which of several containers of it.
+    pub replica: Option<u32>,
     /// `stdout`, `stderr`, or the pipeline stage.
     pub stream: String,
     /// The line.
@@ -225,8 +227,14 @@ impl Journal {
 
     fn put(&self, writer: &mut Writer, entry: Entry) -> Result<()> {
         let at = entry.at.unwrap_or_else(clock::now);
-        let line =
-            LogLine { id: writer.next_id, at, component: entry.component, stream: entry.stream, text: entry.text };
+        let line = LogLine {
+            id: writer.next_id,
+            at,
+            component: entry.component,
+            replica: entry.replica,
+            stream: entry.stream,
+            text: entry.text,
+        };
         let stored = Stored { line, container: entry.container };
         let mut bytes = serde_json::to_vec(&stored)?;
         bytes.push(b'\n');
@@ -307,7 +315,7 @@ impl Journal {
 }
 
 fn own(text: String) -> Entry {
-    Entry { at: None, component: None, stream: OWN_STREAM.to_owned(), text, container: None }
+    Entry { at: None, component: None, replica: None, stream: OWN_STREAM.to_owned(), text, container: None }
 }
 
 fn first_id(path: &Path) -> Option<i64> {
@@ -355,7 +363,14 @@ mod tests {
     use super::*;
 
     fn say(journal: &Journal, text: &str) {
-        journal.append(Entry { at: None, component: None, stream: "build".into(), text: text.into(), container: None });
+        journal.append(Entry {
+            at: None,
+            component: None,
+            replica: None,
+            stream: "build".into(),
+            text: text.into(),
+            container: None,
+        });
     }
 
     fn texts(lines: &[LogLine]) -> Vec<(i64, &str)> {
@@ -423,6 +438,7 @@ mod tests {
             journal.append(Entry {
                 at: Some(at),
                 component: None,
+                replica: None,
                 stream: "stdout".into(),
                 text: "x".into(),
                 container,

@@ -139,7 +139,7 @@ impl Logs {
     pub fn follow_run(&self, row: &RunRow, after: i64) -> impl Stream<Item = Result<LogEvent>> + Send + use<> {
         let (db, id) = (self.0.db.clone(), row.id);
         let ended = async move { db.read(move |c| Ok(db::run::by_id(c, id)?.run.ended_at.is_some())).await };
-        follow::stream(self.run(row), after, None, Box::pin(ended))
+        follow::stream(self.run(row), after, Of::default(), Box::pin(ended))
     }
 
     /// Removes the pipeline log of a release that has ended; a line in it says so. Returns the bytes that are free by that.
@@ -171,28 +171,39 @@ impl Logs {
             })
             .await
         };
-        follow::stream(self.pipeline(release), after, None, Box::pin(ended))
+        follow::stream(self.pipeline(release), after, Of::default(), Box::pin(ended))
     }
 
-    /// The last `n` lines of a deployment's containers, of all components or of one, oldest first.
-    pub async fn tail(
-        &self,
-        deployment: DeploymentId,
-        component: Option<Identifier>,
-        n: usize,
-    ) -> Result<Vec<LogLine>> {
+    /// The last `n` lines of a deployment's containers, oldest first.
+    pub async fn tail(&self, deployment: DeploymentId, of: Of, n: usize) -> Result<Vec<LogLine>> {
         let journal = self.containers(deployment);
-        blocking(move || journal.last(n, |line| component.is_none() || line.component == component)).await
+        blocking(move || journal.last(n, |line| of.fits(line))).await
     }
 
     /// The lines of a deployment's containers after the line `after`, then what is still to come. It has no end.
     pub fn follow_containers(
         &self,
         deployment: DeploymentId,
-        component: Option<Identifier>,
+        of: Of,
         after: i64,
     ) -> impl Stream<Item = Result<LogEvent>> + Send + use<> {
-        follow::stream(self.containers(deployment), after, component, Box::pin(std::future::ready(Ok(false))))
+        follow::stream(self.containers(deployment), after, of, Box::pin(std::future::ready(Ok(false))))
+    }
+}
+
+/// Whose lines are wanted: everybody's, a component's, or those of one of its containers.
+#[derive(Debug, Clone, Default)]
+pub struct Of {
+    /// The component or add-on.
+    pub component: Option<Identifier>,
+    /// Which of several containers.
+    pub replica: Option<u32>,
+}
+
+impl Of {
+    fn fits(&self, line: &LogLine) -> bool {
+        (self.component.is_none() || self.component == line.component)
+            && (self.replica.is_none() || self.replica == line.replica)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use boathouse_edge::site;
 use boathouse_types::{Identifier, ReleaseId, Serves, plural};
@@ -12,19 +11,17 @@ use tokio::sync::mpsc;
 use super::pipeline::Run;
 use super::source::{Tree, subfolder};
 use super::stop::Step;
-use super::{blocking, build_secret, environment, load, login, pull, reuse, sites, unpack};
+use super::{blocking, build_limits, build_secret, environment, load, login, pull, reuse, sites, unpack};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, object};
 use crate::disk::guard;
-use crate::docker::{BuildLimits, BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
+use crate::docker::{BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
 use crate::error::{Result, conflict, invalid};
 use crate::fault;
 use crate::stack::{Component, Files, Origin};
 
 /// Lines of a build that may wait for the log.
 pub const LINES: usize = 256;
-/// Processes and threads of one build.
-const BUILD_PIDS: u32 = 4096;
 
 /// Ports that the images declare, by component.
 pub type Exposed = BTreeMap<Identifier, Vec<u16>>;
@@ -160,7 +157,7 @@ async fn request(
     part: &Component,
     secrets: &build_secret::Values,
 ) -> Result<BuildRequest> {
-    let Origin::Build { folder, dockerfile, target, .. } = &part.origin else {
+    let Origin::Build { folder, dockerfile, target, limits, .. } = &part.origin else {
         return Err(invalid("this component is not built"));
     };
     let root = source_root(tree)?;
@@ -195,23 +192,21 @@ async fn request(
             .collect(),
         labels: image_labels(run, row, &part.identifier),
         tag: image_name(&run.app.instance, row, &part.identifier),
-        limits: BuildLimits {
-            memory: (config.build_memory > 0).then_some(config.build_memory << 20),
-            cpus: (config.build_cpus > 0.0).then_some(config.build_cpus),
-            pids: Some(BUILD_PIDS),
-            wall_clock: Some(Duration::from_secs(config.build_timeout)),
-        },
+        limits: build_limits::within(limits, build_limits::of_server(config)),
         proxy,
         ca_bundle,
         logins: login::all(run).await?,
-        no_cache: row.no_cache,
+        no_cache: row.no_cache || part.is_built_anew(),
         ..Default::default()
     })
 }
 
 async fn build(run: &Run, part: &Component, request: &BuildRequest) -> Step<ImageInfo> {
-    if let Origin::Build { folder, dockerfile, .. } = &part.origin {
+    if let Origin::Build { folder, dockerfile, limits, .. } = &part.origin {
         run.log.about(&part.identifier, format!("building {} from {folder}/{dockerfile}", part.identifier));
+        for cut in build_limits::cut(limits, &request.limits) {
+            run.log.about(&part.identifier, cut);
+        }
     }
     let (sender, receiver) = mpsc::channel(LINES);
     let (built, ()) = tokio::join!(run.engine.build(request, sender), write_lines(run, part, receiver));

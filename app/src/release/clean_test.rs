@@ -288,12 +288,12 @@ impl World {
             }
         };
         self.fake.tag(&digest, &name).await.expect("what is repeated is there");
-        let container = object::container_name(&self.app.instance, &row.slug, row.number, &web());
+        let container = object::container_name(&self.app.instance, &row.slug, row.number, &web(), None);
         let (id, recorded) = (row.id, container.clone());
         self.app
             .db
             .write(move |tx| {
-                object::record_container(tx, id, &web(), &recorded)?;
+                object::record_container(tx, id, &web(), None, &recorded)?;
                 release::transition(tx, id, ReleaseState::Building, ReleaseState::Starting)
             })
             .await

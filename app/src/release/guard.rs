@@ -87,7 +87,8 @@ fn seen(observed: &Observed, release: ReleaseId) -> BTreeMap<Identifier, Seen> {
     for (_, container) in observed.of_release(release) {
         let seen = all.entry(container.identifier.clone()).or_default();
         seen.answers = seen.answers.with(&container.in_flight.tally().answers());
-        seen.ends += container.restarts;
+        // Of several that are the same the one that ended most often tells as much as all.
+        seen.ends = seen.ends.max(container.restarts);
         seen.is_healthy |= container.phase == Phase::Healthy;
     }
     all
@@ -193,6 +194,8 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::observed::Container;
+    use crate::observed::tests::healthy;
 
     fn answers(good: u64, bad: u64, wait_ms: u64) -> Answers {
         let tally = Tally::default();
@@ -230,6 +233,20 @@ mod tests {
         assert_eq!(told("slower=50", slow, fast), None);
         assert_eq!(told("slower=4", answers(200, 0, 400), answers(200, 0, 10)), None, "fast enough");
         assert_eq!(told("slower=4", slow, answers(50, 0, 100)), None, "too few to tell");
+    }
+
+    #[test]
+    fn of_several_containers_one_that_answers_is_enough() {
+        let observed = Observed::new();
+        for (replica, phase, restarts) in [(1, Phase::Healthy, 0), (2, Phase::Starting, 3), (3, Phase::Starting, 2)] {
+            let container = Container { replica: Some(replica), phase, restarts, ..healthy("web") };
+            container.in_flight.tally().note(StatusCode::OK, None);
+            observed.put(&container.mark(), container);
+        }
+        let seen = seen(&observed, ReleaseId(1))[&"web".parse::<Identifier>().unwrap()];
+        assert_eq!((seen.answers.answered, seen.ends, seen.is_healthy), (3, 3, true));
+        assert_eq!(verdict(&AutoRollback::default(), &seen, None), None);
+        assert!(verdict(&AutoRollback::default(), &Seen { is_healthy: false, ..seen }, None).is_some());
     }
 
     #[test]

@@ -71,7 +71,14 @@ impl PipelineLog {
         };
         for line in redactor.apply(text).lines() {
             let (component, stream) = (component.cloned(), stage.as_str().to_owned());
-            self.journal.append(Entry { at: None, component, stream, text: line.to_owned(), container: None });
+            self.journal.append(Entry {
+                at: None,
+                component,
+                replica: None,
+                stream,
+                text: line.to_owned(),
+                container: None,
+            });
         }
     }
 

@@ -179,7 +179,7 @@ async fn halt(run: &Run, row: &ReleaseRow, found: &Move) -> Step<()> {
             // Their end is one that was ordered, and no crash.
             let now = clock::now();
             for component in &components {
-                object::want_restart(tx, live, Some(component), now)?;
+                object::want_restart(tx, live, Some(component), None, now)?;
             }
             volumes
                 .iter()

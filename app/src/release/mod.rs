@@ -2,6 +2,7 @@
 
 mod blocking;
 mod build;
+mod build_limits;
 mod build_secret;
 pub mod catalog_source;
 mod clean;

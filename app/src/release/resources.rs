@@ -5,8 +5,8 @@ use boathouse_types::{DeploymentId, DeploymentResources, PartResources, ReleaseS
 use crate::db::deployment::DeploymentRow;
 use crate::db::{Connection, release, resources};
 use crate::error::Result;
-use crate::stack::Stack;
-use crate::stack::resources::{fit, of_manifest};
+use crate::stack::resources::{fit, of_manifest, single};
+use crate::stack::{Component, Stack};
 use crate::state::App;
 
 /// Gives each part of the stack the limits that it has in the deployment now; says which of them mean nothing.
@@ -21,13 +21,15 @@ pub fn shown(connection: &Connection, app: &App, deployment: &DeploymentRow) -> 
     let is_live = row.as_ref().is_some_and(|row| row.state == ReleaseState::Live);
     let mut parts = Vec::new();
     if let Some(stack) = row.as_ref().and_then(|row| row.manifest.as_ref()) {
+        let is_addon = |part: &Component| stack.addons.iter().any(|addon| addon.identifier == part.identifier);
         for part in stack.in_start_order().filter(|part| part.files.is_none()) {
             parts.push(PartResources {
-                addon: stack.addons.iter().any(|addon| addon.identifier == part.identifier),
+                addon: is_addon(part),
                 used: true,
                 manifest: of_manifest(part),
                 own: own.remove(&part.identifier).unwrap_or_default(),
                 live: is_live.then_some(part.resources),
+                single: single(part, is_addon(part)),
                 identifier: part.identifier.clone(),
             });
         }
@@ -39,6 +41,7 @@ pub fn shown(connection: &Connection, app: &App, deployment: &DeploymentRow) -> 
         manifest: Resources::default(),
         own,
         live: None,
+        single: None,
     }));
     Ok(DeploymentResources { parts, host_cpus: app.observed.engine().cpus })
 }

@@ -68,7 +68,7 @@ async fn made(
     serves: Serves,
     input: &str,
 ) -> Result<Option<(i64, String)>> {
-    if row.no_cache {
+    if row.no_cache || part.is_built_anew() {
         return Ok(None);
     }
     let (deployment, identifier, input) = (row.deployment_id, part.identifier.clone(), input.to_owned());

@@ -158,13 +158,13 @@ fn not_made(run: &Run, name: &str) -> Error {
 }
 
 fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) -> Error {
-    let component = &container.identifier;
+    let (component, mark) = (&container.identifier, container.mark());
     let times = container.restarts;
     if out_of_memory {
         let limit = stack.find(component).and_then(|part| part.resources.memory_bytes);
         let limit = limit.map_or(String::new(), |bytes| format!(" of {} MiB", bytes >> 20));
         return invalid(format!(
-            "\"{component}\" was killed {times} times because it needs more memory than its limit{limit}"
+            "\"{mark}\" was killed {times} times because it needs more memory than its limit{limit}"
         ))
         .hint(format!(
             "Raise `resources.memory` of the manifest, or the deployment's own: `boathouse deployment resources --memory {component}=SIZE`."
@@ -172,7 +172,7 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
     }
     // Docker's own word that the container could not even begin: the engine's sentence says why.
     if let (125, Some(problem)) = (code, &container.problem) {
-        return invalid(format!("\"{component}\" cannot be started: {problem}"))
+        return invalid(format!("\"{mark}\" cannot be started: {problem}"))
             .hint("Correct what it names, then deploy again.");
     }
     let hint = match code {
@@ -180,7 +180,7 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
         126 | 127 => "Its command was not found or may not be executed: check CMD, ENTRYPOINT or `command`.",
         _ => "Its last lines are below; correct what they tell, then deploy again.",
     };
-    invalid(format!("\"{component}\" exits right after its start: code {code}, {times} times")).hint(hint)
+    invalid(format!("\"{mark}\" exits right after its start: code {code}, {times} times")).hint(hint)
 }
 
 fn never_healthy(row: &ReleaseRow, container: &Container, limit: Duration) -> Error {
@@ -189,7 +189,7 @@ fn never_healthy(row: &ReleaseRow, container: &Container, limit: Duration) -> Er
         row.manifest.as_ref().and_then(|stack| stack.find(component)).and_then(|part| part.health.port.or(part.port));
     let why = container.problem.clone().unwrap_or_else(|| "it did not answer".to_owned());
     let on = port.map_or(String::new(), |port| format!(" on port {port}"));
-    invalid(format!("\"{component}\" did not become healthy{on} within {} s: {why}", limit.as_secs()))
+    invalid(format!("\"{}\" did not become healthy{on} within {} s: {why}", container.mark(), limit.as_secs()))
         .hint("Listen on 0.0.0.0 and on the port in $PORT (or set `port:`), or give it more time with `health: {timeout: SECONDS}`.")
 }
 
@@ -201,7 +201,7 @@ fn tell_problems(run: &Run, row: &ReleaseRow, told: &mut String) {
         .of_release(row.id)
         .into_iter()
         .filter(|(_, c)| c.phase != Phase::Healthy)
-        .filter_map(|(_, c)| Some(format!("{}: {}", c.identifier, c.problem?)))
+        .filter_map(|(_, c)| Some(format!("{}: {}", c.mark(), c.problem?)))
         .collect();
     let now = problems.join("\n");
     if now != *told && !now.is_empty() {

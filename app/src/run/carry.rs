@@ -82,7 +82,7 @@ impl Carrier {
     async fn begin(&self) -> Result<(Part, Attached, Session, Output)> {
         let (deployment, component) = (self.row.deployment_id, &self.row.run.component);
         let part = match self.row.release {
-            None => supervisor::live_part(&self.app, deployment, component).await?,
+            None => supervisor::live_part(&self.app, deployment, component, self.row.run.replica).await?,
             Some((release, moment)) => supervisor::part_of(&self.app, release, moment, component).await?,
         };
         let output = self.output(&part).await?;

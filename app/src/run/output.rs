@@ -123,7 +123,14 @@ impl Pipeline {
 }
 
 fn entry(component: &Identifier, stream: &str, text: String) -> Entry {
-    Entry { at: None, component: Some(component.clone()), stream: stream.to_owned(), text, container: None }
+    Entry {
+        at: None,
+        component: Some(component.clone()),
+        replica: None,
+        stream: stream.to_owned(),
+        text,
+        container: None,
+    }
 }
 
 #[cfg(test)]

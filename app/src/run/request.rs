@@ -29,6 +29,7 @@ pub(super) struct Asked<'a> {
     pub component: &'a Identifier,
     pub argv: &'a [String],
     pub fresh: Option<bool>,
+    pub replica: Option<u32>,
     pub limit_ms: Option<Millis>,
     pub attach: Option<&'a Attach>,
     pub actor: &'a str,
@@ -44,6 +45,7 @@ impl<'a> Asked<'a> {
             component: &terms.component,
             argv: &terms.argv,
             fresh: terms.fresh,
+            replica: None,
             limit_ms: Some(terms.limit_ms),
             attach: None,
             actor,
@@ -59,6 +61,7 @@ impl<'a> Asked<'a> {
             component: self.component,
             argv,
             fresh,
+            replica: self.replica,
             attached: self.attach.is_some(),
             actor: self.actor,
             limit_ms: self.limit_ms.unwrap_or(USUAL_RUN_LIMIT_MS),
@@ -82,6 +85,7 @@ pub fn request(
         component: &new.component,
         argv: &new.argv,
         fresh: new.fresh,
+        replica: new.replica,
         limit_ms: new.limit_ms,
         attach: new.attach.as_ref(),
         actor,
@@ -99,6 +103,7 @@ pub(super) fn record(tx: &Transaction<'_>, app: &App, deployment: &DeploymentRow
     check_attach(asked.attach)?;
     let live = running(tx, deployment)?;
     let fresh = place(&live, asked.component, asked.fresh)?;
+    check_replica(&live, deployment, asked, fresh)?;
     if run::under_way(tx, deployment.id)? >= AT_ONCE {
         return Err(too_many_requests(format!("{AT_ONCE} commands run in this deployment already"))
             .hint("Wait for one to end, or cancel it: boathouse runs list, boathouse runs cancel NUMBER"));
@@ -120,6 +125,7 @@ pub fn of_release(tx: &Transaction<'_>, app: &App, release: &ReleaseRow, command
         component,
         argv,
         fresh: true,
+        replica: None,
         attached: false,
         release: Some((release.id, *moment)),
         actor: SYSTEM,
@@ -219,6 +225,23 @@ fn place(live: &ReleaseRow, part: &Identifier, fresh: Option<bool>) -> Result<bo
         ))
         .hint("Run the command in the container that runs: --inside")),
         wanted => Ok(wanted.unwrap_or(!is_addon)),
+    }
+}
+
+/// One of several can be named where the command runs in it.
+fn check_replica(live: &ReleaseRow, deployment: &DeploymentRow, asked: &Asked<'_>, fresh: bool) -> Result<()> {
+    let (part, Some(replica)) = (asked.component, asked.replica) else { return Ok(()) };
+    if fresh {
+        return Err(invalid(format!(
+            "the command has a container of its own, so it runs in none of those of `{part}`"
+        ))
+        .hint("Run it in one that runs: --inside"));
+    }
+    let found = live.manifest.as_ref().and_then(|stack| stack.find(part));
+    match found.map_or(1, |found| found.replicas_at(deployment.stage)) {
+        1 => Err(not_found(format!("`{part}` has one container, which has no number")).hint("Leave the number out.")),
+        count if (1..=count).contains(&replica) => Ok(()),
+        count => Err(not_found(format!("`{part}` has no container {replica}")).hint(format!("Give 1 to {count}."))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Component, Files, HostSpec, Origin, Stack};
+use super::{BuildOwnLimits, Component, Files, HostSpec, Origin, Stack};
 use crate::error::{Result, invalid};
 
 /// The only component's identifier.
@@ -21,6 +21,8 @@ pub fn without_manifest(has: impl Fn(&str) -> bool) -> Result<Stack> {
             target: None,
             args: BTreeMap::new(),
             secrets: BTreeSet::new(),
+            no_cache: false,
+            limits: BuildOwnLimits::default(),
         };
         return Ok(of_one(origin, None));
     }

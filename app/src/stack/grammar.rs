@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use boathouse_types::resources::{self, MAX_CPU_MILLIS, MIN_CPU_MILLIS, MIN_MEMORY};
+use boathouse_types::resources::{self, MAX_CPU_MILLIS, MAX_REPLICAS, MIN_CPU_MILLIS, MIN_MEMORY};
 use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S, Overlap, ScheduleName, Sleep, duration};
 
 use super::import::Import;
@@ -17,6 +17,8 @@ use crate::cron;
 const MAX_HEALTH_TIMEOUT_S: u64 = 3600;
 /// A day, in seconds.
 const MAX_RUN_LIMIT_S: u64 = 86_400;
+/// A day, in seconds.
+const MAX_BUILD_TIME_S: u64 = 86_400;
 /// 16 TiB.
 const MAX_SIZE_MIB: u64 = 16 * 1024 * 1024;
 
@@ -100,6 +102,11 @@ pub static COMPONENT: Shape = Shape {
         key("release", Form::Map(&RELEASE), "Commands that run once for each release, in containers of their own."),
         SCHEDULES,
         RESOURCES_KEY,
+        key(
+            "replicas",
+            Form::Number { low: 1, high: MAX_REPLICAS as u64 },
+            "How many containers it has, among which the edge shares the requests; 1 unless given, and in development.",
+        ),
     ],
 };
 
@@ -157,7 +164,7 @@ const HEALTH_KEY: Key = key("health", Form::Map(&HEALTH), "How it is found healt
 const VOLUMES: Key = key("volumes", Form::List(&VOLUME_ITEMS), "Volumes that outlive releases.");
 const COMMAND: Key = key("command", Form::List(&COMMAND_WORDS), "Replaces the image's command, at every stage.");
 const SCHEDULES: Key = key("schedules", Form::List(&SCHEDULE_ITEMS), "Commands that run in it at their times.");
-const RESOURCES_KEY: Key = key("resources", Form::Map(&RESOURCES), "Limits of its container.");
+const RESOURCES_KEY: Key = key("resources", Form::Map(&RESOURCES), "Limits of each of its containers.");
 
 static VOLUME_ITEMS: Items = Items { one: "a volume", instead: "volumes must be a list", form: Form::Map(&VOLUME) };
 
@@ -248,6 +255,18 @@ static BUILD: Shape = Shape {
         key("target", Form::Text, "Stage of it to stop at."),
         key("args", Form::Texts, "Build arguments; never secrets, which would stay in the image's history."),
         key("secrets", Form::List(&SECRETS), "Names of the deployment's variables that a RUN may read as secrets."),
+        key("cache", Form::Flag, "`false`: each build begins from scratch; `true` unless given."),
+        key("limits", Form::Map(&BUILD_LIMITS), "Limits of its builds."),
+    ],
+};
+
+static BUILD_LIMITS: Shape = Shape {
+    noun: "limits",
+    says: "Limits of a component's builds; the server's unless given, and wherever those are lower.",
+    keys: &[
+        key("memory", Form::Word(&MEMORY), "Memory, as 512MiB or 2GiB."),
+        key("cpus", Form::Word(&CPUS), "Cores, as 0.5 or 2."),
+        key("time", Form::Number { low: 1, high: MAX_BUILD_TIME_S }, "Seconds that a build may take."),
     ],
 };
 
@@ -286,6 +305,7 @@ static VOLUME: Shape = Shape {
             Form::Number { low: 1, high: MAX_SIZE_MIB },
             "What is expected to be enough; shown, not enforced.",
         ),
+        key("shared", Form::Flag, "Several containers of one component may write to it at the same time."),
     ],
 };
 
@@ -341,7 +361,7 @@ static SCHEDULE: Shape = Shape {
 
 static RESOURCES: Shape = Shape {
     noun: "resources",
-    says: "Limits of a container; none unless given.",
+    says: "Limits of each container; none unless given.",
     keys: &[
         key("memory", Form::Word(&MEMORY), "Memory, as 512MiB or 2GiB."),
         key("cpus", Form::Word(&CPUS), "Cores, as 0.5 or 2."),

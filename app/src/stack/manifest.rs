@@ -7,7 +7,7 @@ use boathouse_types::{EnvKey, Glob, Identifier, ImageRef, Overlap, ScheduleName,
 use super::import::Import;
 use super::package_url::PackageUrl;
 use super::yaml::Place;
-use super::{Commands, ReleaseCommands, Resources};
+use super::{BuildOwnLimits, Commands, ReleaseCommands, Resources};
 
 /// The names under which a manifest is looked for, in this order.
 pub const FILE_NAMES: [&str; 3] = ["boathouse.yaml", "boathouse.yml", "diploi.yaml"];
@@ -87,8 +87,10 @@ pub struct Part {
     pub release: Option<(ReleaseCommands, At)>,
     /// Commands at their times.
     pub schedules: Vec<ScheduleEntry>,
-    /// Limits.
+    /// Limits of each container.
     pub resources: Resources,
+    /// How many containers, and where that stands.
+    pub replicas: Option<(u32, At)>,
     /// Public endpoints; those of its package, else one, where absent.
     pub hosts: Option<Vec<HostEntry>>,
 }
@@ -104,6 +106,10 @@ pub struct Build {
     pub args: BTreeMap<String, String>,
     /// Names of variables that are read as secrets.
     pub secrets: BTreeSet<EnvKey>,
+    /// `cache: false`: each build begins from scratch.
+    pub no_cache: bool,
+    /// Its limits.
+    pub limits: BuildOwnLimits,
 }
 
 /// `static:` and `spa:`.
@@ -137,6 +143,8 @@ pub struct VolumeEntry {
     pub path: String,
     /// What is expected to be enough.
     pub size_mib: Option<u64>,
+    /// Several containers of one component may write to it.
+    pub shared: bool,
 }
 
 /// An item of `schedules:`.

@@ -100,7 +100,7 @@ pub struct Component {
     /// Commands that run in it at their times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<NewSchedule>,
-    /// Limits of its container.
+    /// How many containers it has, and the limits of each.
     pub resources: Resources,
     /// What the manifest says of them, where the deployment says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +151,28 @@ impl Component {
         self.command.as_ref().or(by_stage.as_ref())
     }
 
+    /// How many containers it has at that stage. In development its code is in a volume that one program watches.
+    pub fn replicas_at(&self, stage: DeploymentStage) -> u32 {
+        match stage {
+            DeploymentStage::Development => 1,
+            _ => self.resources.count(),
+        }
+    }
+
+    /// Those containers: which of several each is; none for the only one.
+    pub fn replicas(&self, stage: DeploymentStage) -> impl Iterator<Item = Option<u32>> + use<> {
+        let count = self.replicas_at(stage);
+        (1..=count).map(move |replica| (count > 1).then_some(replica))
+    }
+
+    /// A volume to which several containers of it would write, though nobody said that they may.
+    pub fn unshared(&self) -> Option<&Volume> {
+        let there = |stage| stage != DeploymentStage::Development;
+        self.volumes.iter().find(|volume| {
+            !volume.code && !volume.shared && (volume.stages.is_empty() || volume.stages.iter().copied().any(there))
+        })
+    }
+
     /// The variables that a rotation changes: what it replaces, and what is made of that.
     pub fn rotating(&self) -> BTreeSet<&EnvKey> {
         let Some(rotate) = &self.rotate else { return BTreeSet::new() };
@@ -180,6 +202,11 @@ impl Component {
         secrets.into_iter().flatten()
     }
 
+    /// Whether each of its builds begins from scratch.
+    pub fn is_built_anew(&self) -> bool {
+        matches!(self.origin, Origin::Build { no_cache: true, .. })
+    }
+
     /// Whether the edge forwards to a container or serves files.
     pub fn serves(&self) -> Serves {
         if self.files.is_some() { Serves::Files } else { Serves::Container }
@@ -203,6 +230,12 @@ pub enum Origin {
         /// Variables of the deployment that the build may read as secrets, each under its own name.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         secrets: BTreeSet<EnvKey>,
+        /// Each build begins from scratch.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_cache: bool,
+        /// Limits of a build; the server's where absent, or where they are lower.
+        #[serde(default, skip_serializing_if = "BuildOwnLimits::is_empty")]
+        limits: BuildOwnLimits,
     },
     /// A ready image.
     Image {
@@ -214,6 +247,23 @@ pub enum Origin {
         /// Folder inside the source.
         folder: String,
     },
+}
+
+/// Limits of the builds of one component.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildOwnLimits {
+    /// Bytes of memory.
+    pub memory_bytes: Option<u64>,
+    /// Thousandths of a core.
+    pub cpu_millis: Option<u32>,
+    /// Seconds.
+    pub time_s: Option<u32>,
+}
+
+impl BuildOwnLimits {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Files that the edge serves.
@@ -316,6 +366,9 @@ pub struct Volume {
     /// It holds the code of a component in development.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub code: bool,
+    /// Several containers of one component may write to it at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
     /// Stages that have it; all where empty.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub stages: BTreeSet<DeploymentStage>,
@@ -324,7 +377,16 @@ pub struct Volume {
 impl Volume {
     /// A volume of every stage.
     pub fn new(identifier: Identifier, path: String) -> Self {
-        Self { identifier, path, size_mib: None, uid: None, gid: None, code: false, stages: BTreeSet::new() }
+        Self {
+            identifier,
+            path,
+            size_mib: None,
+            uid: None,
+            gid: None,
+            code: false,
+            shared: false,
+            stages: BTreeSet::new(),
+        }
     }
 
     /// Whether a deployment of that stage has it.

@@ -18,6 +18,7 @@ pub const EVERY_RELEASE: &str =
 /// Settings whose values are told: they hold no secret, and are what somebody waits to see.
 const MEMORY: &str = "memory limit";
 const CPU: &str = "CPU limit";
+const REPLICAS: &str = "containers";
 const BEFORE: &str = "command before a release";
 const AFTER: &str = "command after a release";
 
@@ -116,6 +117,7 @@ fn settings(part: &Component, stage: DeploymentStage) -> BTreeMap<&'static str, 
         (AFTER, command(part, Moment::After)),
         (MEMORY, part.resources.memory_bytes.map(memory_words)),
         (CPU, part.resources.cpu_millis.map(cpus_words)),
+        (REPLICAS, part.files.is_none().then(|| part.replicas_at(stage).to_string())),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
@@ -276,7 +278,9 @@ fn reasons(old: &PartView, new: &PartView) -> Vec<String> {
     for name in names.into_iter().filter(|name| old.settings.get(name) != new.settings.get(name)) {
         let shown = |settings: &BTreeMap<&str, String>| settings.get(name).map_or("none", String::as_str).to_owned();
         why.push(match name {
-            MEMORY | CPU | BEFORE | AFTER => format!("{name}: {} → {}", shown(&old.settings), shown(&new.settings)),
+            MEMORY | CPU | REPLICAS | BEFORE | AFTER => {
+                format!("{name}: {} → {}", shown(&old.settings), shown(&new.settings))
+            }
             _ => format!("its {name} changed"),
         });
     }

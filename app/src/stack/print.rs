@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use boathouse_types::{Overlap, Sleep, duration_words};
 
 use super::manifest::{Build, Health, HostEntry, Include, Manifest, Part, ScheduleEntry, Site, VolumeEntry};
-use super::{Commands, ReleaseCommands, Resources};
+use super::{BuildOwnLimits, Commands, ReleaseCommands, Resources};
 
 /// The text of a manifest, its keys in the order of the table.
 pub fn manifest(manifest: &Manifest) -> String {
@@ -88,6 +88,7 @@ impl Printer {
         self.release(part.release.as_ref().map(|(release, _)| release));
         self.schedules(&part.schedules);
         self.resources(&part.resources);
+        self.word(PART, "replicas", part.replicas.map(|(count, _)| count));
     }
 
     fn include(&mut self, level: usize, include: &[Include]) {
@@ -171,6 +172,15 @@ impl Printer {
         }
         let secrets: Vec<String> = build.secrets.iter().map(ToString::to_string).collect();
         self.words(PART + 1, "secrets", Some(&secrets).filter(|list| !list.is_empty()));
+        if build.no_cache {
+            self.line(PART + 1, "cache: false");
+        }
+        let BuildOwnLimits { memory_bytes, cpu_millis, time_s } = build.limits;
+        if build.limits != BuildOwnLimits::default() {
+            self.line(PART + 1, "limits:");
+            self.limits(PART + 2, memory_bytes, cpu_millis);
+            self.word(PART + 2, "time", time_s);
+        }
     }
 
     fn health(&mut self, health: Option<&Health>) {
@@ -190,9 +200,10 @@ impl Printer {
             return;
         }
         self.line(PART, "volumes:");
-        for VolumeEntry { identifier, path, size_mib } in volumes {
+        for VolumeEntry { identifier, path, size_mib, shared } in volumes {
             let size = size_mib.map_or_else(String::new, |size| format!(", sizeMiB: {size}"));
-            self.line(PART + 1, &format!("- {{identifier: {identifier}, path: {}{size}}}", quoted(path)));
+            let shared = if *shared { ", shared: true" } else { "" };
+            self.line(PART + 1, &format!("- {{identifier: {identifier}, path: {}{size}{shared}}}", quoted(path)));
         }
     }
 
@@ -233,9 +244,13 @@ impl Printer {
             return;
         }
         self.line(PART, "resources:");
-        self.text(PART + 1, "memory", resources.memory_bytes.map(memory).as_deref());
-        let cpus = resources.cpu_millis.map(|millis| format!("{}.{:03}", millis / 1000, millis % 1000));
-        self.text(PART + 1, "cpus", cpus.as_deref());
+        self.limits(PART + 1, resources.memory_bytes, resources.cpu_millis);
+    }
+
+    fn limits(&mut self, level: usize, memory_bytes: Option<u64>, cpu_millis: Option<u32>) {
+        self.text(level, "memory", memory_bytes.map(memory).as_deref());
+        let cpus = cpu_millis.map(|millis| format!("{}.{:03}", millis / 1000, millis % 1000));
+        self.text(level, "cpus", cpus.as_deref());
     }
 }
 

@@ -1,7 +1,5 @@
 //! Whatever a manifest can say, printed and read again it says the same.
 
-use std::collections::BTreeSet;
-
 use boathouse_types::{EnvKey, Identifier, Overlap};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
@@ -58,10 +56,15 @@ fn path() -> impl Strategy<Value = String> {
 
 fn build() -> impl Strategy<Value = Build> {
     let args = btree_map(text(), text().prop_filter("a template", |value| Template::parse(value).is_ok()), 0..3);
-    (of(path()), of(text()), args, btree_set(env_key(), 0..3)).prop_map(|(dockerfile, target, args, secrets)| {
-        let secrets: BTreeSet<EnvKey> = secrets.into_iter().filter(|key| !args.contains_key(key.as_str())).collect();
-        Build { dockerfile, target, args, secrets }
-    })
+    let limits = (of((6 << 20)..(1_u64 << 40)), of(10..1_000_000_u32), of(1..86_400_u32))
+        .prop_map(|(memory_bytes, cpu_millis, time_s)| BuildOwnLimits { memory_bytes, cpu_millis, time_s });
+    let how = (any::<bool>(), limits);
+    (of(path()), of(text()), args, btree_set(env_key(), 0..3), how).prop_map(
+        |(dockerfile, target, args, secrets, (no_cache, limits))| {
+            let secrets = secrets.into_iter().filter(|key: &EnvKey| !args.contains_key(key.as_str())).collect();
+            Build { dockerfile, target, args, secrets, no_cache, limits }
+        },
+    )
 }
 
 /// What an image or a build is made from, and the files in it: what excludes each other is never there together.
@@ -135,17 +138,19 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
     );
     let health = (of(Just("/healthz?a=%20".to_owned())), of(1..=u16::MAX), of(1..3600_u32));
     let health = of(health.prop_map(|(path, port, timeout_s)| Health { path, port, timeout_s }));
-    let volumes = btree_map("/[a-c]/[a-z]{1,3}", (identifier(), of(1..9_999_u64)), 0..3).prop_map(|volumes| {
-        let entry = |(path, (identifier, size_mib))| VolumeEntry { identifier, path, size_mib };
+    let volume = (identifier(), of(1..9_999_u64), any::<bool>());
+    let volumes = btree_map("/[a-c]/[a-z]{1,3}", volume, 0..3).prop_map(|volumes| {
+        let entry = |(path, (identifier, size_mib, shared))| VolumeEntry { identifier, path, size_mib, shared };
         volumes.into_iter().map(entry).collect::<Vec<_>>()
     });
     let words = || of(vec(text(), 0..3));
     let commands = (words(), words(), words());
     let resources = (of((6 << 20)..(1_u64 << 40)), of(10..1_000_000_u32))
-        .prop_map(|(memory_bytes, cpu_millis)| Resources { memory_bytes, cpu_millis });
+        .prop_map(|(memory_bytes, cpu_millis)| Resources { memory_bytes, cpu_millis, replicas: None });
     let lists = (include(), include(), volumes, commands, release(), schedules(component));
     let glob = prop_oneof![Just("web/**"), Just("!**/*.md"), Just("/shared"), Just("a b")];
-    let shape = (made_from(), hosts(), of(prop_oneof![Just(".".to_owned()), path()]), of(vec(glob, 0..3)));
+    let replicas = of((1..=20_u32).prop_map(|count| (count, At::default())));
+    let shape = (made_from(), hosts(), replicas, of(prop_oneof![Just(".".to_owned()), path()]), of(vec(glob, 0..3)));
     (names, lists, health, resources, shape, of(1..=u16::MAX)).prop_map(
         move |(
             (name, description, prebuild_image, package),
@@ -155,7 +160,7 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
             shape,
             port,
         )| {
-            let ((image, build, files), hosts, folder, watch) = shape;
+            let ((image, build, files), hosts, replicas, folder, watch) = shape;
             let globs = |watch: Vec<&str>| watch.into_iter().map(|glob| glob.parse().unwrap()).collect();
             Part {
                 at: At::default(),
@@ -179,6 +184,7 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
                 release: release.filter(|_| component),
                 schedules,
                 resources,
+                replicas: replicas.filter(|_| component),
                 hosts: hosts.filter(|_| component),
             }
         },

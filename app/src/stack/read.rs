@@ -10,7 +10,7 @@ use super::manifest::{At, Build, Health, HostEntry, Include, Manifest, Part, Sch
 use super::problem::{ManifestErrors, Problems};
 use super::template::Template;
 use super::yaml::{self, Node, Place, Value};
-use super::{Commands, ReleaseCommands, Resources, conform, grammar, paths};
+use super::{BuildOwnLimits, Commands, ReleaseCommands, Resources, conform, grammar, paths};
 
 /// Components and add-ons of one stack.
 const MAX_PARTS: usize = 100;
@@ -115,6 +115,7 @@ impl Reader<'_> {
             release: None,
             schedules: self.schedules(&mut fields),
             resources: fields.map("resources").map_or_else(Resources::default, resources),
+            replicas: None,
             hosts: None,
             identifier,
         };
@@ -125,6 +126,7 @@ impl Reader<'_> {
             part.hosts = self.hosts(&mut fields, &part.identifier);
             part.files = self.files(&mut fields);
             part.build = fields.map("build").map(|build| self.build(build));
+            part.replicas = fields.parse("replicas").map(|(count, place)| (count, At(place)));
             part.release = fields.map("release").and_then(|release| self.release(release));
         }
         if let (Some((_, place)), Some(_)) = (&image, &part.build) {
@@ -169,7 +171,9 @@ impl Reader<'_> {
                 self.problems.add(place, format!("the build argument {key}: {why}"));
             }
         }
-        let mut read = Build { dockerfile, target, args, secrets: BTreeSet::new() };
+        let no_cache = build.word("cache").is_some_and(|word| word == "false");
+        let limits = build.map("limits").map_or_else(BuildOwnLimits::default, build_limits);
+        let mut read = Build { dockerfile, target, args, secrets: BTreeSet::new(), no_cache, limits };
         for node in build.list("secrets").unwrap_or_default() {
             let place = node.place;
             let Some(key) = text(node).and_then(|word| word.parse::<EnvKey>().ok()) else { continue };
@@ -292,12 +296,13 @@ impl Reader<'_> {
             let identifier = entry.parse("identifier");
             let path = entry.text("path").and_then(|(path, at)| Some((paths::mount(&path).ok()?, at)));
             let size_mib = entry.parse("sizeMiB").map(|(size, _)| size);
+            let shared = entry.flag("shared");
             entry.finish();
             let (Some((identifier, _)), Some((path, at))) = (identifier, path) else { continue };
             if volumes.iter().any(|volume| volume.path == path) {
                 self.problems.add(at, format!("two volumes are mounted at {path}"));
             }
-            volumes.push(VolumeEntry { identifier, path, size_mib });
+            volumes.push(VolumeEntry { identifier, path, size_mib, shared });
         }
         volumes
     }
@@ -357,6 +362,7 @@ fn resources(mut given: Entries) -> Resources {
     let resources = Resources {
         memory_bytes: given.word("memory").and_then(|text| grammar::memory(&text)),
         cpu_millis: given.word("cpus").and_then(|text| grammar::cpus(&text)),
+        replicas: None,
     };
     given.finish();
     resources
@@ -374,6 +380,16 @@ fn sleep(node: Node) -> Option<Sleep> {
     given.finish();
     let usual = Sleep::after(after?);
     Some(Sleep { wait_s: wait.unwrap_or(usual.wait_s), ..usual })
+}
+
+fn build_limits(mut given: Entries) -> BuildOwnLimits {
+    let limits = BuildOwnLimits {
+        memory_bytes: given.word("memory").and_then(|text| grammar::memory(&text)),
+        cpu_millis: given.word("cpus").and_then(|text| grammar::cpus(&text)),
+        time_s: given.parse("time").map(|(seconds, _)| seconds),
+    };
+    given.finish();
+    limits
 }
 
 fn commands(mut given: Entries) -> Commands {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use boathouse_types::{EnvKey, Identifier, Millis, NewSchedule, Serves, SetSchedule};
 
 use super::links;
-use super::manifest::{Include, Manifest, Part, ScheduleEntry};
+use super::manifest::{Build, Include, Manifest, Part, ScheduleEntry};
 use super::package::{Package, PackageImage, PackageKind, Storage};
 use super::package_url::{Location, PackageUrl};
 use super::problem::{ManifestErrors, Problems};
 use super::{
-    Commands, Component, Development, Files, HealthCheck, HostSpec, Import, Origin, PackageUse, Provided, Stack, Volume,
+    Commands, Component, Development, Files, HealthCheck, HostSpec, Import, Origin, PackageUse, Provided, Stack,
+    Volume, resources,
 };
 
 /// Makes the stack. `packages` answers for the packages that are at hand: the catalog's, and those that were fetched.
@@ -61,6 +62,7 @@ impl Resolver<'_> {
         }
         self.write_over(&mut component, part, package.as_ref(), kind);
         self.write_release(&mut component, part);
+        self.write_replicas(&mut component, part);
         self.schedules(&mut component, part);
         Some(component)
     }
@@ -75,6 +77,15 @@ impl Resolver<'_> {
             );
         }
         component.release = release.clone();
+    }
+
+    fn write_replicas(&mut self, component: &mut Component, part: &Part) {
+        let Some((count, at)) = part.replicas else { return };
+        component.resources.replicas = Some(count);
+        if let Some(why) = resources::single(component, false).filter(|_| count > 1) {
+            let identifier = &part.identifier;
+            self.problems.add(at.0, format!("replicas: \"{identifier}\" cannot have {count} containers: {why}"));
+        }
     }
 
     fn check_kind(&mut self, part: &Part, package: &Package, kind: PackageKind) -> Option<()> {
@@ -151,7 +162,7 @@ impl Resolver<'_> {
         for entry in &part.volumes {
             component.volumes.retain(|volume| volume.path != entry.path);
             let volume = Volume::new(entry.identifier.clone(), entry.path.clone());
-            component.volumes.push(Volume { size_mib: entry.size_mib, ..volume });
+            component.volumes.push(Volume { size_mib: entry.size_mib, shared: entry.shared, ..volume });
         }
         if kind == PackageKind::Component {
             write_hosts(component, part);
@@ -259,7 +270,8 @@ fn component_origin(part: &Part, package: Option<&Package>) -> Origin {
 fn built(part: &Part, folder: String) -> Origin {
     let build = part.build.clone().unwrap_or_default();
     let dockerfile = build.dockerfile.unwrap_or_else(|| "Dockerfile".to_owned());
-    Origin::Build { folder, dockerfile, target: build.target, args: build.args, secrets: build.secrets }
+    let Build { target, args, secrets, no_cache, limits, .. } = build;
+    Origin::Build { folder, dockerfile, target, args, secrets, no_cache, limits }
 }
 
 /// What the package says of the part.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Overlap, Sleep};
+use boathouse_types::{DeploymentStage, EnvKey, Overlap, Sleep};
 use proptest::prelude::*;
 
 use super::package::tests::postgres;
@@ -26,7 +26,7 @@ components:
   - identifier: api
     folder: /
     package: https://github.com/example/component-api#v1
-    build: {dockerfile: docker/Dockerfile, target: run, args: {A: "1", B: 2}, secrets: [NPM_TOKEN, PIP_TOKEN]}
+    build: {dockerfile: docker/Dockerfile, target: run, args: {A: "1", B: 2}, secrets: [NPM_TOKEN, PIP_TOKEN], cache: false, limits: {memory: 1GiB, cpus: 0.5, time: 600}}
     port: 8080
     health: {path: /healthz, port: 8081, timeout: 60}
     env:
@@ -35,13 +35,14 @@ components:
         - cache.*
         - {path: web.WEB_ENDPOINT, name: SITE}
     development: {env: {include: [{name: DEBUG, value: true}]}}
-    volumes: [{identifier: data, path: /data/, sizeMiB: 100}]
+    volumes: [{identifier: data, path: /data/, sizeMiB: 100, shared: true}]
     command: [serve, --port, 80]
     schedules:
       - {identifier: nightly, cron: "30 2 * * mon-fri", zone: Europe/Berlin, command: ./report --all, limit: 90}
       - {identifier: hourly, cron: "@hourly", command: [sh, -c, "date > /data/x"], inside: true, overlap: queue, catchUp: true}
     containerCommands: {developmentStart: npm run dev, productionStart: [node, server.js]}
     resources: {memory: 512MiB, cpus: 1.5}
+    replicas: 3
   - identifier: site
     build: {}
     static: /app/dist
@@ -82,7 +83,7 @@ fn the_documented_manifest_is_read() {
     assert_eq!((hourly.set.fresh, hourly.set.overlap, hourly.set.catch_up), (Some(false), Overlap::Queue, true));
     assert_eq!(api.commands.development.as_deref().unwrap(), ["npm", "run", "dev"]);
     assert_eq!(api.commands.production.as_deref().unwrap(), ["node", "server.js"]);
-    assert_eq!(api.resources, Resources { memory_bytes: Some(512 << 20), cpu_millis: Some(1500) });
+    assert_eq!(api.resources, Resources { memory_bytes: Some(512 << 20), cpu_millis: Some(1500), replicas: Some(3) });
     assert_eq!(api.hosts.len(), 1, "a component has a host unless it says `hosts: []`");
     assert_eq!(site.files.as_ref().unwrap().path, "/app/dist");
     assert!(matches!(site.origin, Origin::Build { .. }));
@@ -239,6 +240,24 @@ fn errors_name_place_and_remedy() {
             addon("image: a\n    release: {before: a}"),
             "boathouse.yaml:6:5: misplaced key \"release\": it belongs in a component, not in an add-on",
         ),
+        (with("replicas: 0"), "boathouse.yaml:3:15: replicas: \"0\" is not a number from 1 to 20"),
+        (with("replicas: 21"), "is not a number from 1 to 20"),
+        (
+            with("static: x\n    replicas: 2"),
+            "boathouse.yaml:4:15: replicas: \"web\" cannot have 2 containers: it is files",
+        ),
+        (
+            with("replicas: 3\n    volumes: [{identifier: data, path: /data}]"),
+            "boathouse.yaml:3:15: replicas: \"web\" cannot have 3 containers: they would write to the volume \"data\" at the same time",
+        ),
+        (
+            addon("image: a\n    replicas: 2"),
+            "boathouse.yaml:6:5: misplaced key \"replicas\": it belongs in a component, not in an add-on",
+        ),
+        (with("build: {cache: no}"), "boathouse.yaml:3:20: cache must be true or false"),
+        (with("build: {limits: {time: 0}}"), "boathouse.yaml:3:28: time: \"0\" is not a number from 1 to 86400"),
+        (with("build: {limits: {memory: 1MiB}}"), "is not a size of at least 6 MiB"),
+        (with("build: {limits: {tim: 5}}"), "boathouse.yaml:3:22: unknown key \"tim\"; did you mean \"time\"?"),
         (with("volumes: [{identifier: data}]"), "the volume \"data\" has no path"),
         (with("volumes: [{identifier: data, path: data}]"), "cannot be mounted"),
         (with("volumes: [{identifier: data, path: /proc/x}]"), "cannot be mounted"),
@@ -418,6 +437,35 @@ fn a_component_exports_the_addresses_of_its_hosts() {
 }
 
 #[test]
+fn every_key_is_documented() {
+    let page = include_str!("../../../docs/MANIFEST.md");
+    let block = page.split("```").find(|block| block.contains("diploiVersion:")).expect("the page shows all keys");
+    super::conform::visit(&super::grammar::MANIFEST, &mut |shape| {
+        for key in shape.keys {
+            assert!(
+                block.contains(&format!("{}:", key.name)),
+                "{} has a key {} that the page does not show",
+                shape.noun,
+                key.name
+            );
+        }
+    });
+}
+
+#[test]
+fn several_containers_share_what_says_so() {
+    let api = &parse("m", FULL).unwrap().components[1];
+    assert!(api.volumes[0].shared);
+    assert_eq!(api.replicas(DeploymentStage::Staging).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+    assert_eq!(api.replicas(DeploymentStage::Development).collect::<Vec<_>>(), [None]);
+    let Origin::Build { no_cache, limits, .. } = &api.origin else { panic!("it is built") };
+    let own = BuildOwnLimits { memory_bytes: Some(1 << 30), cpu_millis: Some(500), time_s: Some(600) };
+    assert_eq!((*no_cache, *limits), (true, own));
+    let cached = parse("m", "components: [{identifier: web, build: {cache: true}}]").unwrap();
+    assert!(matches!(cached.components[0].origin, Origin::Build { no_cache: false, .. }));
+}
+
+#[test]
 fn empty_sets_of_a_build_are_empty() {
     let stack = parse("m", "components:\n  - identifier: web\n").unwrap();
     let plain = Origin::Build {
@@ -426,6 +474,8 @@ fn empty_sets_of_a_build_are_empty() {
         target: None,
         args: BTreeMap::new(),
         secrets: BTreeSet::new(),
+        no_cache: false,
+        limits: BuildOwnLimits::default(),
     };
     assert_eq!(stack.components[0].origin, plain);
 }

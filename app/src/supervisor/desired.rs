@@ -67,6 +67,8 @@ pub(super) struct Wanted {
     pub name: String,
     /// Component or add-on.
     pub identifier: Identifier,
+    /// Which of several, from 1.
+    pub replica: Option<u32>,
     /// Its release.
     pub release: ReleaseId,
     /// The release's number; the higher is the newer.
@@ -194,7 +196,6 @@ impl Reader<'_> {
             // Not recorded is not ours to make: the worker records before it asks for it.
             let is_it =
                 |recorded: &&ContainerRow| recorded.release_id == row.id && recorded.identifier == component.identifier;
-            let Some(recorded) = desired.recorded.iter().find(is_it) else { continue };
             let about = built.iter().find(|built| built.identifier == component.identifier);
             let network = desired.network_names.get(&row.deployment_id).cloned().unwrap_or_default();
             let volumes = desired.volumes.get(&row.deployment_id).map_or(&[][..], Vec::as_slice);
@@ -212,33 +213,34 @@ impl Reader<'_> {
                 instance: self.instance,
                 row,
                 component,
-                name: &recorded.name,
                 network: &network,
                 volumes,
                 port,
                 by_hand: by_hand(&custom, &component.identifier),
             };
             let image = about.and_then(|about| about.digest.clone());
-            let spec = env.clone().and_then(|env| making.spec(image, env));
-            desired.wanted.push(Wanted {
-                name: recorded.name.clone(),
-                identifier: component.identifier.clone(),
-                release: row.id,
-                number: row.number,
-                deployment: row.deployment_id,
-                network,
-                siblings,
-                live: row.state == ReleaseState::Live,
-                waits: holds && !addon,
-                halted: halted_by.is_some_and(|release| is_halted(release, component, addon)),
-                asleep: !of.is_awake(),
-                woken_at: of.woken_at,
-                restart_wanted_at: recorded.restart_wanted_at,
-                addon,
-                spec,
-                health: component.health.clone(),
-                port,
-            });
+            for recorded in desired.recorded.iter().filter(is_it) {
+                desired.wanted.push(Wanted {
+                    name: recorded.name.clone(),
+                    identifier: component.identifier.clone(),
+                    replica: recorded.replica,
+                    release: row.id,
+                    number: row.number,
+                    deployment: row.deployment_id,
+                    network: network.clone(),
+                    siblings: siblings.clone(),
+                    live: row.state == ReleaseState::Live,
+                    waits: holds && !addon,
+                    halted: halted_by.is_some_and(|release| is_halted(release, component, addon)),
+                    asleep: !of.is_awake(),
+                    woken_at: of.woken_at,
+                    restart_wanted_at: recorded.restart_wanted_at,
+                    addon,
+                    spec: env.clone().and_then(|env| making.spec(recorded, image.clone(), env)),
+                    health: component.health.clone(),
+                    port,
+                });
+            }
         }
         Ok(())
     }
@@ -252,7 +254,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a container is made from.
+/// What the containers of a part are made from.
 struct Making<'a> {
     instance: &'a str,
     row: &'a ReleaseRow,
@@ -260,7 +262,6 @@ struct Making<'a> {
     stage: DeploymentStage,
     addon: bool,
     aliases: Vec<String>,
-    name: &'a str,
     network: &'a str,
     volumes: &'a [VolumeRow],
     port: Option<u16>,
@@ -269,7 +270,12 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn spec(&self, image: Option<String>, mut env: Values) -> std::result::Result<ContainerSpec, String> {
+    fn spec(
+        &self,
+        recorded: &ContainerRow,
+        image: Option<String>,
+        mut env: Values,
+    ) -> std::result::Result<ContainerSpec, String> {
         let identifier = self.component.identifier.as_str();
         let image = image.ok_or_else(|| format!("the release has no image for `{identifier}`"))?;
         let own = env.remove(&self.component.identifier).unwrap_or_default();
@@ -306,8 +312,11 @@ impl Making<'_> {
         }
         let exact = fingerprint(&spec);
         let fingerprint = self.fingerprint(&spec);
-        self.name.clone_into(&mut spec.name);
+        recorded.name.clone_into(&mut spec.name);
         spec.labels.insert(labels::RELEASE.to_owned(), self.row.id.to_string());
+        if let Some(replica) = recorded.replica {
+            spec.labels.insert(labels::REPLICA.to_owned(), replica.to_string());
+        }
         spec.labels.insert(SPEC_LABEL.to_owned(), fingerprint);
         if self.addon {
             spec.labels.insert(EXACT_LABEL.to_owned(), exact);

@@ -368,5 +368,8 @@ impl<'a> Picture<'a> {
 
 fn is_labelled(container: &Summary, row: &ContainerRow) -> bool {
     let has = |key: &str, value: &str| container.labels.get(key).is_some_and(|label| label == value);
-    has(labels::RELEASE, &row.release_id.to_string()) && has(labels::COMPONENT, row.identifier.as_str())
+    let replica = row.replica.map(|replica| replica.to_string());
+    has(labels::RELEASE, &row.release_id.to_string())
+        && has(labels::COMPONENT, row.identifier.as_str())
+        && container.labels.get(labels::REPLICA) == replica.as_ref()
 }

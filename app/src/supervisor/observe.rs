@@ -181,6 +181,7 @@ impl Supervisor {
             .or_else(|| known.as_ref().map(|entry| entry.problem.clone()));
         Container {
             identifier: wanted.identifier.clone(),
+            replica: wanted.replica,
             release_id: wanted.release,
             deployment_id: wanted.deployment,
             engine_id: None,
@@ -206,6 +207,7 @@ impl Supervisor {
         let network = desired.network_names.get(&row.deployment_id);
         Container {
             identifier: row.identifier.clone(),
+            replica: row.replica,
             release_id: row.release_id,
             deployment_id: row.deployment_id,
             engine_id: Some(container.id.clone()),

@@ -26,12 +26,15 @@ pub struct Part {
     pub siblings: Option<String>,
 }
 
-/// That part of what is live, as it is wanted now.
+/// That part of what is live, as it is wanted now: the container of that number, else one that answers, else the first.
 ///
 /// # Errors
 /// It is not wanted, or cannot be made.
-pub async fn live_part(app: &App, deployment: DeploymentId, part: &Identifier) -> Result<Part> {
-    find(app, part, |wanted| wanted.deployment == deployment && wanted.live).await
+pub async fn live_part(app: &App, deployment: DeploymentId, part: &Identifier, replica: Option<u32>) -> Result<Part> {
+    let is_of = |wanted: &Wanted| {
+        wanted.deployment == deployment && wanted.live && (replica.is_none() || wanted.replica == replica)
+    };
+    find(app, part, is_of).await
 }
 
 /// That part of a release, for a command of that release: before its components start there are no siblings to meet.
@@ -81,7 +84,10 @@ pub async fn woken(app: &App, deployment: DeploymentId, part: &Identifier, besid
 
 async fn find(app: &App, part: &Identifier, is_of: impl Fn(&Wanted) -> bool) -> Result<Part> {
     let desired = desired::read(app).await?;
-    let wanted = desired.wanted.iter().find(|wanted| is_of(wanted) && wanted.identifier == *part).ok_or_else(|| {
+    let all = desired.wanted.iter().filter(|wanted| is_of(wanted) && wanted.identifier == *part);
+    let answers = |name: &str| app.observed.container(name).is_some_and(|one| one.phase == Phase::Healthy);
+    // Of those that are equal the first.
+    let wanted = all.min_by_key(|wanted| !answers(&wanted.name)).ok_or_else(|| {
         not_found(format!("`{part}` does not run")).hint("Look at the deployment's status: boathouse status")
     })?;
     let spec = wanted.spec.clone().map_err(|why| conflict(format!("`{part}` cannot be made: {why}")))?;

@@ -196,7 +196,7 @@ fn line(entry: Entry, offset: i64) -> impl IntoView {
         "gap" => "gap",
         _ => "",
     };
-    let source = line.component.as_ref().map_or_else(|| stage_of(&line.stream), ToString::to_string);
+    let source = line.mark().unwrap_or_else(|| stage_of(&line.stream));
     let pieces =
         ansi::pieces(&line.text).into_iter().map(|piece| view! { <span class=piece.style.class()>{piece.text}</span> });
     view! {

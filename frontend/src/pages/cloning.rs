@@ -40,7 +40,7 @@ fn CloneForm() -> impl IntoView {
     let limits = move |resources: Signal<DeploymentResources>| {
         fields.limits.set(resources.with_untracked(|now| Limits { rows: rows(now), now: now.clone() }));
         let rows = fields.limits.with_untracked(|limits| limits.rows.clone());
-        view! { <details class="needs"><summary>"Memory and CPUs that are different there"</summary><div class="stack"><LimitFields rows/></div></details> }.into_any()
+        view! { <details class="needs"><summary>"Memory, CPUs and containers that are different there"</summary><div class="stack"><LimitFields rows/></div></details> }.into_any()
     };
     let submit = move || {
         let clone = match fields.clone_of() {

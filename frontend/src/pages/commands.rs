@@ -1,6 +1,6 @@
 //! Commands in the components of a deployment: asked for, watched, and what became of those before.
 
-use boathouse_types::{Addon, Millis, NewRun, Run, split_command};
+use boathouse_types::{Addon, Deployment, Millis, NewRun, Run, split_command};
 use leptos::prelude::*;
 
 use super::deployment::Here;
@@ -74,12 +74,11 @@ fn RunForm(
     let (part, command, place_of, minutes) = (text(""), text(""), text(""), text("60"));
     let options = Signal::derive(move || parts.get().into_iter().map(|name| (name.clone(), name)).collect::<Vec<_>>());
     let chosen = move || Some(part.get()).filter(|part| !part.is_empty()).or_else(|| parts.get().first().cloned());
-    let places = [
-        ("", "As usual: its own container for a component, the running one for an add-on"),
-        ("fresh", "In a container of its own"),
-        ("inside", "In the container that runs"),
-    ];
-    let places = Signal::stored(places.map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec());
+    let Here { deployment, .. } = expect_context();
+    let places = Signal::derive(move || {
+        let part = chosen().unwrap_or_default();
+        places(deployment.with(|deployment| several(deployment, &part)))
+    });
     let submit = move || {
         let wanted = match wanted(
             untrack(chosen),
@@ -108,14 +107,35 @@ fn RunForm(
     }
 }
 
+/// Where a command can run: a value and its words.
+fn places(several: Vec<u32>) -> Vec<(String, String)> {
+    let usual = [
+        ("", "As usual: its own container for a component, the running one for an add-on"),
+        ("fresh", "In a container of its own"),
+        ("inside", if several.is_empty() { "In the container that runs" } else { "In a container that answers" }),
+    ];
+    let usual = usual.map(|(value, words)| (value.to_owned(), words.to_owned()));
+    let each = several.into_iter().map(|number| (number.to_string(), format!("In container {number}")));
+    usual.into_iter().chain(each).collect()
+}
+
+/// The numbers of a component's live containers, where they are several.
+fn several(deployment: &Deployment, part: &str) -> Vec<u32> {
+    let live = deployment.live.as_ref().map(|live| live.number);
+    let own = deployment.containers.iter().filter(|one| Some(one.release) == live && one.identifier.as_str() == part);
+    own.filter_map(|one| one.replica).collect()
+}
+
 fn wanted(part: Option<String>, command: &str, place: &str, minutes: &str) -> Result<NewRun, String> {
     let component = part.ok_or("Nothing runs that could run a command.")?;
     let argv = split_command(command).map_err(|problem| format!("The command cannot be read: {problem}."))?;
     let limit = minutes.trim().parse::<u32>().map_err(|_| format!("“{}” is no number of minutes.", minutes.trim()))?;
+    let replica = place.parse::<u32>().ok();
     Ok(NewRun {
         component: component.parse().map_err(|problem| format!("{problem}."))?,
         argv,
         fresh: (!place.is_empty()).then_some(place == "fresh"),
+        replica,
         limit_ms: Some(Millis::from(limit) * MINUTE),
         attach: None,
     })

@@ -1,6 +1,6 @@
 //! A container in full, as the engine has it; the server masks the secrets.
 
-use boathouse_types::{ContainerConfig, ContainerDescription, ContainerVariable, Identifier, Moment};
+use boathouse_types::{ContainerConfig, ContainerDescription, ContainerVariable, Identifier, Moment, container_mark};
 use leptos::prelude::*;
 
 use super::deployment::Here;
@@ -12,17 +12,37 @@ use crate::parts::{self, page};
 /// (what, value).
 type Fact = (&'static str, String);
 
+/// The containers of a component or add-on, or one of several.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Which {
+    pub component: Identifier,
+    pub replica: Option<u32>,
+}
+
+impl Which {
+    /// What it is called beside others.
+    pub fn mark(&self) -> String {
+        container_mark(&self.component, self.replica)
+    }
+
+    /// Below a deployment's path; `verb` is what is done with it.
+    pub fn path(&self, verb: &str) -> String {
+        let replica = self.replica.map_or_else(String::new, |replica| format!("?replica={replica}"));
+        format!("containers/{}{verb}{replica}", self.component)
+    }
+}
+
 /// What a dialog is about, for the part that fills it.
 #[derive(Clone, Copy)]
-struct About(StoredValue<Identifier>);
+struct About(StoredValue<Which>);
 
 #[component]
-pub fn ContainerDialog(open: RwSignal<bool>, component: StoredValue<Identifier>) -> impl IntoView {
-    let title = format!("Configuration of {}", component.with_value(Identifier::to_string));
+pub fn ContainerDialog(open: RwSignal<bool>, which: StoredValue<Which>) -> impl IntoView {
+    let title = format!("Configuration of {}", which.with_value(Which::mark));
     view! {
         <Dialog open title class="wide">
             {move || {
-                provide_context(About(component));
+                provide_context(About(which));
                 page(parts::container)
             }}
         </Dialog>
@@ -32,8 +52,8 @@ pub fn ContainerDialog(open: RwSignal<bool>, component: StoredValue<Identifier>)
 /// What fills the dialog.
 #[component]
 pub fn Container() -> impl IntoView {
-    let (Here { place, .. }, About(component)) = (expect_context(), expect_context());
-    let path = place.below(&format!("containers/{}", component.with_value(Identifier::to_string)));
+    let (Here { place, .. }, About(which)) = (expect_context(), expect_context());
+    let path = place.below(&which.with_value(|which| which.path("")));
     let live = Live::<ContainerDescription>::new(path, of_project(place.project.to_string()));
     live.show(|described| view! { <Description described/> }.into_any())
 }

@@ -1,9 +1,9 @@
 //! The status tree: what a deployment consists of, each with its reason, and restart, description and logs on each node.
 
-use boathouse_types::{Health, Identifier, StatusKind, StatusNode, StatusTree};
+use boathouse_types::{Health, StatusKind, StatusNode, StatusTree};
 use leptos::prelude::*;
 
-use super::container::ContainerDialog;
+use super::container::{ContainerDialog, Which};
 use super::deployment::Here;
 use crate::api::api;
 use crate::components::*;
@@ -84,30 +84,30 @@ fn Node(kind: StatusKind, node: StatusNode) -> impl IntoView {
             {name}
             <HealthMark health/>
             <span class="reason">{size}{node.reason}</span>
-            {node.component.map(|component| view! { <NodeActions kind component serves=node.counts/> })}
+            {node.component.map(|component| view! { <NodeActions kind which=Which { component, replica: node.replica } serves=node.counts/> })}
         </li>
     }
 }
 
 /// What can be done about the container behind a node.
 #[component]
-fn NodeActions(kind: StatusKind, component: Identifier, serves: bool) -> impl IntoView {
+fn NodeActions(kind: StatusKind, which: Which, serves: bool) -> impl IntoView {
     let Here { place, .. } = expect_context();
     let (describing, restarting) = (RwSignal::new(false), RwSignal::new(false));
-    let logs = format!("{}/logs?component={component}", place.page());
+    let logs = format!("{}/logs?component={}", place.page(), which.mark());
     let is_container = matches!(kind, StatusKind::Containers | StatusKind::Services);
-    let (name, owner) = (component.to_string(), StoredValue::new(component));
+    let (name, owner) = (which.mark(), StoredValue::new(which));
     let restart_label = format!("Restart {name}");
     view! {
         <span class="row-actions">
             <a class="button quiet" href=logs aria-label=format!("Logs of {name}")>"Logs"</a>
             {is_container.then(|| view! {
                 <button type="button" class="quiet" aria-label=format!("Describe {name}") on:click=move |_| describing.set(true)>"Describe"</button>
-                <ContainerDialog open=describing component=owner/>
+                <ContainerDialog open=describing which=owner/>
             })}
             {(serves && kind == StatusKind::Containers && may_change()).then(|| view! {
                 <button type="button" class="quiet" aria-label=restart_label on:click=move |_| restarting.set(true)>"Restart"</button>
-                <RestartDialog open=restarting component=owner/>
+                <RestartDialog open=restarting which=owner/>
             })}
         </span>
     }
@@ -142,20 +142,28 @@ fn restartable(tree: &StatusTree) -> usize {
 }
 
 #[component]
-fn RestartDialog(open: RwSignal<bool>, component: StoredValue<Identifier>) -> impl IntoView {
+fn RestartDialog(open: RwSignal<bool>, which: StoredValue<Which>) -> impl IntoView {
     let Here { place, live, .. } = expect_context();
     let (api, attempt) = (api(), Attempt::new());
     let restart = move |()| {
-        let (place, component) = (place.clone(), component.get_value());
+        let (place, path) = (place.clone(), which.with_value(|which| which.path("/restart")));
         attempt.run(async move {
-            live.put(api.restart(&place, &component).await?);
+            live.put(api.restart(&place, &path).await?);
             open.try_set(false);
             Ok(())
         });
     };
-    let title = format!("Restart {}?", component.with_value(Identifier::to_string));
+    let title = format!("Restart {}?", which.with_value(Which::mark));
+    let says = match which.with_value(|which| which.replica) {
+        None => {
+            "Its container finishes the requests it has, is stopped, and is started again with the same configuration. Until it answers, new requests to it are refused."
+        }
+        Some(_) => {
+            "It finishes the requests it has, is stopped, and is started again with the same configuration. Until it answers, the others get its requests."
+        }
+    };
     view! {
         <Confirm open title verb="Restart" otherwise="Not now" glyph=Glyph::ROLL_BACK attempt on_confirm=Callback::new(restart)
-            says="Its container finishes the requests it has, is stopped, and is started again with the same configuration. Until it answers, new requests to it are refused."/>
+            says/>
     }
 }

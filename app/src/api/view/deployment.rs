@@ -132,6 +132,7 @@ pub fn status(app: &App, row: ContainerRow) -> ContainerStatus {
     };
     ContainerStatus {
         identifier: row.identifier,
+        replica: row.replica,
         release: row.release_number,
         name: row.name,
         health,
@@ -177,7 +178,7 @@ mod tests {
         releases::enter_stage(tx, release, boathouse_types::Stage::Build)?;
         releases::set_manifest(tx, release, &stack)?;
         releases::set_digest(tx, release, &web, Serves::Container, "sha256:1")?;
-        object::record_container(tx, release, &web, &format!("bh-{id}"))?;
+        object::record_container(tx, release, &web, None, &format!("bh-{id}"))?;
         releases::transition(tx, release, ReleaseState::Building, ReleaseState::Starting)?;
         releases::go_live(tx, &releases::by_id(tx, release)?)?;
         let next = releases::create(tx, id, &new)?;

@@ -53,7 +53,7 @@ pub fn transfers(
         let seen = app.observed.of_deployment(source.id).into_iter().map(|(_, one)| one);
         let mut mine = seen.filter(|one| one.identifier == part.identifier && one.phase == Phase::Healthy);
         let answers = mine.next()?;
-        let from = object::container_name(&app.instance, &source.slug, live.number, &part.identifier);
+        let from = object::container_name(&app.instance, &source.slug, live.number, &part.identifier, None);
         let mount = |volume: &Volume| Mount {
             volume: volume::name(&app.instance, &target.slug, &volume.identifier),
             path: volume.path.clone(),
