@@ -291,6 +291,31 @@ fn limits_of(marker: &str) -> Option<[u64; 3]> {
 }
 
 #[tokio::test]
+async fn a_build_that_runs_is_slowed_and_let_go_again() {
+    let (test, folder) = (TestEngine::new(), tempfile::tempdir().unwrap());
+    let marker = format!("{}slowed", test.instance);
+    let dockerfile = format!("FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"sleep\", \"{marker}\"]\n");
+    let limits = BuildLimits { memory: Some(128 << 20), cpus: Some(0.5), pids: Some(50), wall_clock: None };
+    let request = BuildRequest { limits, ..test.request(folder.path(), &dockerfile) };
+    let slow = BuildLimits { cpus: Some(0.1), ..limits };
+    let watch = async {
+        for (is_slow, limits) in [(false, limits), (true, slow), (false, limits), (true, slow)] {
+            request.pace.set_slow(is_slow);
+            let what = format!("the step to run with {} processors", limits.cpus.unwrap());
+            until(&what, || async { (limits_of(&marker)? == written(&limits)).then_some(()) }).await;
+        }
+    };
+    tokio::select! {
+        (ended, _) = build(&test, &request) => panic!("{ended:?}"),
+        () = watch => {}
+    }
+    // Also what is slow ends at once.
+    let begin = Instant::now();
+    until("the step to be gone", || async { (!runs(&marker)).then_some(()) }).await;
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
 async fn limits_cost_no_cached_step_and_leave_no_trace() {
     let test = TestEngine::new();
     let folder = tempfile::tempdir().unwrap();

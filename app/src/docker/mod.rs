@@ -35,7 +35,7 @@ use tokio::sync::mpsc;
 
 pub use archive::Owner;
 pub use attached::{Attached, Chunk, Command, Ending, Session, Streams};
-pub use build::{BuildLimits, BuildRequest, Builder, IgnoreFile, Proxy};
+pub use build::{BuildLimits, BuildRequest, Builder, IgnoreFile, Pace, Proxy};
 pub use connection::{Engine, EngineInfo};
 pub use error::{BuildFailure, DockerError, ErrorKind};
 pub use events::{EngineEvent, EventAction, EventObject};

@@ -24,10 +24,11 @@ use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, Bui
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
+pub use cgroup::without_limits;
 pub use ignorefile::IgnoreFile;
-pub use request::{BuildLimits, BuildRequest, Builder, Proxy};
+pub use request::{BuildLimits, BuildRequest, Builder, Pace, Proxy};
 
-use self::cgroup::{Guard, Mark, Place};
+use self::cgroup::{Guard, Killed, Mark, Place};
 use self::progress::Progress;
 use self::session::Session;
 use super::connection::Engine;
@@ -39,9 +40,10 @@ const DEFAULT_WALL_CLOCK: Duration = Duration::from_secs(60 * 60);
 /// Builds the image and returns it.
 pub(super) async fn run(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>) -> Result<ImageInfo> {
     let limit = request.limits.wall_clock.unwrap_or(DEFAULT_WALL_CLOCK);
-    let built = tokio::time::timeout(limit, build(engine, request, lines)).await;
+    let killed = Killed::default();
+    let built = tokio::time::timeout(limit, build(engine, request, lines, &killed)).await;
     let built = built.unwrap_or_else(|_| Err(too_long(request, limit)));
-    let id = built.map_err(|error| cgroup::explain(error, &request.limits))?;
+    let id = built.map_err(|error| cgroup::explain(error, &request.limits, &killed))?;
     engine.image(&id).await
 }
 
@@ -62,7 +64,7 @@ fn too_long(request: &BuildRequest, limit: Duration) -> DockerError {
     )
 }
 
-async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>) -> Result<String> {
+async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line>, killed: &Killed) -> Result<String> {
     let dockerfile = request.read_dockerfile().await?;
     let session = match request.builder {
         Builder::Classic => None,
@@ -83,7 +85,8 @@ async fn build(engine: &Engine, request: &BuildRequest, lines: mpsc::Sender<Line
     };
     let mark = request.limits.need_groups().then(|| Mark::of(session.id(), &dockerfile)).flatten();
     let options = buildkit_options(request, session.id(), mark.as_ref());
-    let limits = Guard::apply(&request.limits, mark, place(engine).await?).await;
+    let wanted = cgroup::Wanted { limits: request.limits, pace: request.pace.clone(), killed: killed.clone() };
+    let limits = Guard::apply(wanted, mark, place(engine).await?).await;
     if let Some(missing) = limits.missing() {
         say(&lines, missing).await;
     }

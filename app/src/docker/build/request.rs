@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::ignorefile::IgnoreFile;
@@ -27,6 +29,22 @@ impl BuildLimits {
     /// Whether it takes control groups to keep them.
     pub(super) fn need_groups(&self) -> bool {
         self.memory.is_some() || self.cpus.is_some() || self.pids.is_some()
+    }
+}
+
+/// How fast a build may go; whoever has a clone of it may change that while it runs.
+#[derive(Debug, Clone, Default)]
+pub struct Pace(Arc<AtomicBool>);
+
+impl Pace {
+    /// Slow: each step gets a small part of a processor. Otherwise as its limits say.
+    pub fn set_slow(&self, is_slow: bool) {
+        self.0.store(is_slow, Ordering::Relaxed);
+    }
+
+    /// Whether it is slow now.
+    pub(super) fn is_slow(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -85,6 +103,8 @@ pub struct BuildRequest {
     pub tag: String,
     /// Limits.
     pub limits: BuildLimits,
+    /// How fast it may go; needs BuildKit and control groups that can be written.
+    pub pace: Pace,
     /// Proxy of the build's own traffic.
     pub proxy: Proxy,
     /// Certificates (PEM) that the build trusts besides the host's own, see [`super::build`].

@@ -5,20 +5,25 @@
 //! limits, however many of its steps run at once; of several builds, none can take what belongs to the others, and one that
 //! ends changes nothing for those that go on.
 //!
+//! Builds come after what runs (`weight`): where processors and disks are wanted by both, containers and this process get most
+//! of them. While a build is to be slow ([`Pace`]), each of its steps gets a small part of a processor; it is never frozen.
+//!
 //! That needs a host whose control groups we may write: root outside a container. Where we may not, the build runs
 //! without memory, CPU and process limits, and its log says so; the time limit always holds.
 
 mod mark;
 mod steps;
 mod sum;
+mod weight;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) use self::mark::Mark;
 use self::steps::Steps;
 use self::sum::Share;
-use super::BuildLimits;
+use super::{BuildLimits, Pace};
 use crate::docker::{BuildFailure, DockerError, ErrorKind};
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -44,6 +49,31 @@ pub(in crate::docker) struct Place {
     pub data: PathBuf,
 }
 
+/// What a build is to be held to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    /// Its limits.
+    pub limits: BuildLimits,
+    /// How fast it may go.
+    pub pace: Pace,
+    /// Where it is noted that the kernel has killed one of its processes for its memory.
+    pub killed: Killed,
+}
+
+/// Whether the kernel has killed a process of the build because its memory was used up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Killed(Arc<AtomicBool>);
+
+impl Killed {
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Limits that are in force until this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
@@ -57,9 +87,8 @@ const NOT_WRITABLE: &str = "this machine's control groups cannot be written: the
 
 impl Guard {
     /// Sets what can be set before the build, and watches for its steps.
-    pub async fn apply(limits: &BuildLimits, mark: Option<Mark>, place: Place) -> Self {
-        let limits = *limits;
-        let applied = tokio::task::spawn_blocking(move || Self::apply_below(Path::new(ROOT), limits, mark, &place));
+    pub async fn apply(wanted: Wanted, mark: Option<Mark>, place: Place) -> Self {
+        let applied = tokio::task::spawn_blocking(move || Self::apply_below(Path::new(ROOT), wanted, mark, &place));
         let (guard, steps) = applied.await.unwrap_or_default();
         if let Some(steps) = steps {
             let stop = Arc::downgrade(&guard.building);
@@ -68,14 +97,14 @@ impl Guard {
         guard
     }
 
-    fn apply_below(root: &Path, limits: BuildLimits, mark: Option<Mark>, place: &Place) -> (Self, Option<Steps>) {
-        if entries(&limits, true).is_empty() {
+    fn apply_below(root: &Path, wanted: Wanted, mark: Option<Mark>, place: &Place) -> (Self, Option<Steps>) {
+        if entries(&wanted.limits, true).is_empty() {
             return (Self::default(), None);
         }
-        let share = if place.systemd { None } else { Share::take(root, &limits) };
+        let share = if place.systemd { None } else { Share::take(root, &wanted.limits) };
         let writable = if place.systemd { may_write(root) } else { share.is_some() };
         let missing = (!writable).then_some(NOT_WRITABLE);
-        let steps = writable.then(|| Steps::new(root, limits, mark, place));
+        let steps = writable.then(|| Steps::new(root, wanted, mark, place));
         (Self { building: Arc::default(), _share: share, missing }, steps)
     }
 
@@ -83,6 +112,13 @@ impl Guard {
     pub fn missing(&self) -> Option<&'static str> {
         self.missing
     }
+}
+
+/// Why builds on this machine run without limits, and what to do; None where they have them.
+pub fn without_limits() -> Option<&'static str> {
+    let root = Path::new(ROOT);
+    let may = may_write(&group(root, is_unified(root), "memory", ""));
+    (!may).then_some("this machine's control groups cannot be written: builds run without limits of memory, processors and processes, and not after what runs; run Boathouse as root and not in a container to have them")
 }
 
 fn may_write(root: &Path) -> bool {
@@ -139,12 +175,13 @@ fn quota(cpus: f64) -> u64 {
     (cpus * 100_000.0) as u64
 }
 
-/// A step that was killed under a memory limit was most likely killed for it; one that could not start a process under a
-/// limit of processes says so in its own words.
-pub(super) fn explain(error: DockerError, limits: &BuildLimits) -> DockerError {
+/// A step whose process the kernel killed for its memory ends as its program likes, often with another code than that of the signal.
+/// One that was killed itself under a memory limit was most likely killed for it, if it was gone before anybody could look; one
+/// that could not start a process under a limit of processes says so in its own words.
+pub(super) fn explain(error: DockerError, limits: &BuildLimits, killed: &Killed) -> DockerError {
     let ErrorKind::BuildFailed(failure) = &error.kind else { return error };
     match limits {
-        BuildLimits { memory: Some(limit), .. } if failure.exit_code == Some(KILLED) => {
+        BuildLimits { memory: Some(limit), .. } if killed.is_noted() || failure.exit_code == Some(KILLED) => {
             let why = format!("out of memory (limit {} MiB): {}", limit >> 20, error.why);
             DockerError::new(ErrorKind::BuildOutOfMemory(failure.clone()), error.what, why)
         }
@@ -169,7 +206,8 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_written_the_log_says_so() {
-        let apply = |limits| Guard::apply_below(Path::new("/proc"), limits, None, &Place::default()).0;
+        let wanted = |limits| Wanted { limits, ..Wanted::default() };
+        let apply = |limits| Guard::apply_below(Path::new("/proc"), wanted(limits), None, &Place::default()).0;
         assert!(apply(LIMITS).missing().is_some());
         assert!(apply(BuildLimits::default()).missing().is_none());
     }
@@ -180,6 +218,8 @@ mod tests {
             let failure = BuildFailure { step: None, exit_code: Some(code), tail: vec![line.to_owned()] };
             DockerError::new(ErrorKind::BuildFailed(Box::new(failure)), "build", "exit code")
         };
+        let alive = Killed::default();
+        let explain = |error, limits: &BuildLimits| super::explain(error, limits, &alive);
         let memory = explain(failed(137, ""), &LIMITS);
         assert!(matches!(memory.kind, ErrorKind::BuildOutOfMemory(_)) && memory.why.contains("64 MiB"));
         let processes = explain(failed(2, "/bin/sh: 1: Cannot fork"), &LIMITS);
@@ -187,5 +227,8 @@ mod tests {
         assert!(matches!(explain(failed(1, ""), &LIMITS).kind, ErrorKind::BuildFailed(_)));
         let unlimited = BuildLimits::default();
         assert!(matches!(explain(failed(137, "Cannot fork"), &unlimited).kind, ErrorKind::BuildFailed(_)));
+        alive.note();
+        let worker = explain(failed(1, "a worker has gone away"), &LIMITS);
+        assert!(matches!(worker.kind, ErrorKind::BuildOutOfMemory(_)), "{worker:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! The control group of each step of a build gets the build's limits before the step's program runs.
+//! The control group of each step of a build gets the build's limits before the step's program runs, and another share of the
+//! processors while the build is to be slow.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::inotify;
 
 use super::mark::{self, Mark};
-use super::{Place, entries, group, is_unified};
+use super::{Place, Wanted, entries, group, is_unified, weight};
 use crate::docker::BuildLimits;
 
 /// Where the engine's `cgroupfs` driver puts build steps; their groups are named by their ids.
@@ -23,6 +24,8 @@ const STEP_IN_SLICE: (&str, &str) = ("docker-", ".scope");
 const STEP_ID: usize = 25;
 /// The steps' descriptions for the runtime, in the engine's data.
 const EXECUTOR: &str = "buildkit/executor";
+/// Processors of a step that is to be slow. It gets on, and it ends at once when it is told to.
+const SLOW: f64 = 0.1;
 /// New groups are told by the kernel; this is for a kernel that does not.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -33,40 +36,89 @@ pub(super) struct Steps {
     unified: bool,
     systemd: bool,
     executor: PathBuf,
-    limits: BuildLimits,
+    wanted: Wanted,
     mark: Option<Mark>,
 }
 
 impl Steps {
-    pub fn new(root: &Path, limits: BuildLimits, mark: Option<Mark>, place: &Place) -> Self {
+    pub fn new(root: &Path, wanted: Wanted, mark: Option<Mark>, place: &Place) -> Self {
         let executor = place.data.join(EXECUTOR);
-        Self { root: root.to_owned(), unified: is_unified(root), systemd: place.systemd, executor, limits, mark }
+        Self { root: root.to_owned(), unified: is_unified(root), systemd: place.systemd, executor, wanted, mark }
     }
 
     /// Limits each step as it appears, until `stop` is dropped. For a thread of its own: between the group and the step's
     /// program lie a few milliseconds, which a task of a busy runtime can miss.
     pub fn follow(&self, stop: &Weak<()>) {
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut was_slow) = (BTreeSet::new(), false);
         let watch = self.watch();
         while stop.strong_count() > 0 {
-            self.limit_new(&mut seen);
+            let is_slow = self.wanted.pace.is_slow();
+            if is_slow != was_slow {
+                self.set_pace(is_slow);
+            }
+            was_slow = is_slow;
+            self.limit_new(is_slow, &mut seen);
+            self.look_for_killed();
             wait(watch.as_ref());
         }
     }
 
+    /// The limits of a step, and its weight where no group above it has one.
+    fn files(&self, is_slow: bool) -> Vec<(&'static str, &'static str, String)> {
+        let limits = &self.wanted.limits;
+        let cpus = if is_slow { Some(limits.cpus.map_or(SLOW, |cpus| cpus.min(SLOW))) } else { limits.cpus };
+        let limits = entries(&BuildLimits { cpus, ..*limits }, self.unified);
+        let limits = limits.into_iter().map(|entry| (entry.controller, entry.file, entry.value));
+        let weights = weight::weights(self.unified).iter().filter(|_| self.systemd);
+        limits.chain(weights.map(|weight| (weight.controller, weight.file, weight.value.to_owned()))).collect()
+    }
+
+    /// Gives the steps that run already their share of the processors anew.
+    fn set_pace(&self, is_slow: bool) {
+        let all = BuildLimits { cpus: Some(SLOW), ..BuildLimits::default() };
+        let own = BuildLimits { cpus: self.wanted.limits.cpus, ..BuildLimits::default() };
+        for entry in entries(&all, self.unified) {
+            let usual = entries(&own, self.unified).pop().map_or(entry.lifted.to_owned(), |own| own.value);
+            let slow = self.files(true).into_iter().find(|(_, file, _)| *file == entry.file);
+            let value = slow.filter(|_| is_slow).map_or(usual, |(_, _, value)| value);
+            for (_, folder) in self.own(entry.controller) {
+                write(&folder.join(entry.file), &value);
+            }
+        }
+    }
+
+    /// Notes it where the kernel has killed a process of a step for its memory: the step's own end does not say so.
+    fn look_for_killed(&self) {
+        let file = if self.unified { "memory.events" } else { "memory.oom_control" };
+        let killed = |folder: &Path| {
+            let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+            let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok());
+            count.is_some_and(|count| count > 0)
+        };
+        if self.own("memory").iter().any(|(_, folder)| killed(folder)) {
+            self.wanted.killed.note();
+        }
+    }
+
     /// The steps that were not there at the last look get their limits. One that has just ended is gone again: no failure.
-    fn limit_new(&self, seen: &mut BTreeSet<PathBuf>) {
-        for entry in entries(&self.limits, self.unified) {
-            for (id, folder) in self.steps_of(entry.controller) {
-                let file = folder.join(entry.file);
-                if !seen.insert(file.clone()) || !mark::is_of(self.mark.as_ref(), &self.executor, &id) {
-                    continue;
-                }
-                if let Err(error) = std::fs::write(&file, &entry.value) {
-                    tracing::debug!(file = %file.display(), %error, "a build step could not be limited");
+    fn limit_new(&self, is_slow: bool, seen: &mut BTreeSet<PathBuf>) {
+        for (controller, file, value) in self.files(is_slow) {
+            for (id, folder) in self.steps_of(controller) {
+                let file = folder.join(file);
+                if seen.insert(file.clone()) && self.is_own(&id) {
+                    write(&file, &value);
                 }
             }
         }
+    }
+
+    fn is_own(&self, id: &str) -> bool {
+        mark::is_of(self.mark.as_ref(), &self.executor, id)
+    }
+
+    /// Ids and groups of this build's steps.
+    fn own(&self, controller: &str) -> Vec<(String, PathBuf)> {
+        self.steps_of(controller).into_iter().filter(|(id, _)| self.is_own(id)).collect()
     }
 
     /// Ids and groups of all steps that run on this machine.
@@ -90,13 +142,19 @@ impl Steps {
     fn watch(&self) -> Option<OwnedFd> {
         let flags = inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC;
         let queue = inotify::init(flags).ok()?;
-        for entry in entries(&self.limits, self.unified) {
-            for folder in self.folders(entry.controller) {
+        for (controller, ..) in self.files(false) {
+            for folder in self.folders(controller) {
                 // A folder that is not there is looked for again, at the slower pace.
                 inotify::add_watch(&queue, &folder, inotify::WatchFlags::CREATE).ok();
             }
         }
         Some(queue)
+    }
+}
+
+fn write(file: &Path, value: &str) {
+    if let Err(error) = std::fs::write(file, value) {
+        tracing::debug!(file = %file.display(), %error, "a build step could not be limited");
     }
 }
 
@@ -126,6 +184,60 @@ mod tests {
 
     const ID: &str = "0123456789abcdefghijklmno";
 
+    fn wanted(limits: BuildLimits) -> Wanted {
+        Wanted { limits, ..Wanted::default() }
+    }
+
+    #[test]
+    fn a_slow_build_has_a_small_part_of_a_processor_and_gets_back_what_it_had() {
+        for (file, own, slow, before) in [
+            ("cpu.max", Some(1.5), "10000 100000", "150000 100000"),
+            ("cpu.max", None, "10000 100000", "max"),
+            ("cpu.cfs_quota_us", Some(1.5), "10000", "150000"),
+            ("cpu.cfs_quota_us", Some(0.05), "5000", "5000"),
+            ("cpu.cfs_quota_us", None, "10000", "-1"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            if file == "cpu.max" {
+                std::fs::write(root.path().join("cgroup.controllers"), "cpu").unwrap();
+            }
+            let unified = is_unified(root.path());
+            let step = group(root.path(), unified, "cpu", &format!("docker/buildkit/{ID}"));
+            std::fs::create_dir_all(&step).unwrap();
+            let limits = BuildLimits { cpus: own, pids: Some(9), ..BuildLimits::default() };
+            let steps = Steps::new(root.path(), wanted(limits), None, &Place::default());
+            let read = || std::fs::read_to_string(step.join(file)).unwrap_or_default();
+            steps.set_pace(true);
+            assert_eq!(read(), slow, "{file} {own:?}");
+            steps.set_pace(false);
+            assert_eq!(read(), before, "{file} {own:?}");
+            steps.limit_new(true, &mut BTreeSet::new());
+            assert_eq!(read(), slow, "a step that begins meanwhile is slow, too");
+        }
+    }
+
+    #[test]
+    fn a_process_that_was_killed_for_its_memory_is_noticed() {
+        for (file, folder, text) in [
+            ("memory.events", "", "low 0\noom 1\noom_kill "),
+            ("memory.oom_control", "memory", "oom_kill_disable 0\nunder_oom 0\noom_kill "),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            if folder.is_empty() {
+                std::fs::write(root.path().join("cgroup.controllers"), "memory").unwrap();
+            }
+            let step = root.path().join(folder).join("docker/buildkit").join(ID);
+            std::fs::create_dir_all(&step).unwrap();
+            let steps = Steps::new(root.path(), wanted(LIMITS), None, &Place::default());
+            std::fs::write(step.join(file), format!("{text}0\n")).unwrap();
+            steps.look_for_killed();
+            assert!(!steps.wanted.killed.is_noted());
+            std::fs::write(step.join(file), format!("{text}2\n")).unwrap();
+            steps.look_for_killed();
+            assert!(steps.wanted.killed.is_noted(), "{file}");
+        }
+    }
+
     fn limited(names: &[&str], systemd: bool, file: &str) -> Vec<bool> {
         let root = tempfile::tempdir().unwrap();
         let unified = file == "memory.max";
@@ -137,15 +249,15 @@ mod tests {
             std::fs::create_dir_all(folder(name)).unwrap();
         }
         let place = Place { systemd, data: "/nowhere".into() };
-        let steps = Steps::new(root.path(), LIMITS, None, &place);
+        let steps = Steps::new(root.path(), wanted(LIMITS), None, &place);
         let mut seen = BTreeSet::new();
-        steps.limit_new(&mut seen);
+        steps.limit_new(false, &mut seen);
         let found = |name: &&str| std::fs::read_to_string(folder(name).join(file)).is_ok_and(|v| v == "67108864");
         let found: Vec<bool> = names.iter().map(found).collect();
         for name in names {
             std::fs::write(folder(name).join(file), "changed").unwrap();
         }
-        steps.limit_new(&mut seen);
+        steps.limit_new(false, &mut seen);
         for name in names {
             assert_eq!(std::fs::read_to_string(folder(name).join(file)).unwrap(), "changed", "only once");
         }
@@ -170,7 +282,7 @@ mod tests {
         let builds = root.path().join("memory/docker/buildkit");
         std::fs::create_dir_all(&builds).unwrap();
         let limits = BuildLimits { memory: Some(1 << 20), ..BuildLimits::default() };
-        let steps = Steps::new(root.path(), limits, None, &Place::default());
+        let steps = Steps::new(root.path(), wanted(limits), None, &Place::default());
         let watch = steps.watch().expect("this kernel tells");
         std::fs::create_dir(builds.join(ID)).unwrap();
         let mut told = [PollFd::new(&watch, PollFlags::IN)];

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Entry, entries, group, is_unified, quota};
+use super::{Entry, entries, group, is_unified, quota, weight};
 use crate::docker::BuildLimits;
 
 const GROUP: &str = "docker/buildkit";
@@ -48,6 +48,7 @@ impl Share {
         if unified {
             enable_controllers(&self.root);
         }
+        weight::lay_on(&self.root, unified, GROUP);
         let register = self.register();
         let _alone = lock(&register)?;
         fs::create_dir(register.join(&self.name))?;
@@ -96,7 +97,10 @@ fn lock(register: &Path) -> io::Result<File> {
 /// writes that follow fail and say so.
 fn enable_controllers(root: &Path) {
     for group in ["", "docker", GROUP] {
-        fs::write(root.join(group).join("cgroup.subtree_control"), "+memory +cpu +pids").ok();
+        let file = root.join(group).join("cgroup.subtree_control");
+        fs::write(&file, "+memory +cpu +pids").ok();
+        // By itself: a kernel without it refuses the whole line.
+        fs::write(&file, "+io").ok();
     }
 }
 
