@@ -18,6 +18,7 @@ mod catalog_sources;
 mod plans;
 mod ports;
 mod previews;
+mod queue;
 mod stack_push;
 mod api_access;
 mod api_desk;

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use boathouse_types::HostName;
 
+/// In MiB; 1 TiB.
+const MOST_FLOOR: u64 = 1 << 20;
+
 /// Flags of `boathouse serve`; each has an environment variable.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServeArgs {
@@ -62,9 +65,12 @@ pub struct ServeArgs {
     /// Seconds that one build may take
     #[arg(long, env = "BOATHOUSE_BUILD_TIMEOUT", default_value_t = 1800)]
     pub build_timeout: u64,
-    /// Builds at the same time
-    #[arg(long, env = "BOATHOUSE_BUILDS", default_value_t = 1)]
+    /// Builds at the same time; 0: one for two processors, at most 4, and fewer while the machine is under pressure
+    #[arg(long, env = "BOATHOUSE_BUILDS", default_value_t = 0)]
     pub builds: usize,
+    /// MiB of memory that must be available for a build to begin
+    #[arg(long, env = "BOATHOUSE_BUILD_FLOOR", value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(..=MOST_FLOOR))]
+    pub build_floor: u64,
     /// Size of the largest archive that may be uploaded, in MiB
     #[arg(long, env = "BOATHOUSE_MAX_UPLOAD", default_value_t = 2048)]
     pub max_upload: u64,

@@ -17,6 +17,7 @@ pub mod git;
 mod chunks;
 pub mod docker;
 pub mod disk;
+mod machine;
 pub mod addon;
 pub mod release;
 pub mod hook;

@@ -2,6 +2,8 @@
 //!
 //! Supervisor and edge write, everyone reads. Nothing here is stored: after a restart it is observed anew.
 
+mod queue;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use tokio::sync::watch;
 
 pub use boathouse_edge::tcp::PortCounts;
 pub use boathouse_edge::{Answers, InFlight};
+
+pub use self::queue::Wait;
 
 /// A container of ours as last seen.
 #[derive(Debug, Clone)]
@@ -148,6 +152,7 @@ struct State {
     // Deployments whose volumes somebody wants to know the size of.
     asked: BTreeSet<DeploymentId>,
     held: BTreeSet<String>,
+    queue: queue::State,
 }
 
 /// Containers that are paused on purpose. Dropped, they are no longer: the supervisor resumes those that still are.

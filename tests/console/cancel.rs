@@ -39,6 +39,23 @@ async fn a_build_that_never_ends_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_build_that_waits_says_for_what_and_is_cancelled() {
+    // More memory than any machine has.
+    let server = Server::options().flag("--build-floor", 1 << 20).start().await;
+    server.local().create_project("shop", &upload()).await;
+    server.local().upload("shop", app("v1").archive()).await;
+    let browser = signed_in(&server, 360).await;
+    browser.go("/").await;
+    browser.sees_within(seconds(60), "1st in the queue: waits for memory").await;
+    browser.go("/projects/shop/production/releases/1").await;
+    browser.sees_within(seconds(60), "1st in the queue: waits for memory").await;
+    browser.press("Cancel").await;
+    browser.sees_within(CANCELLED, "Cancelled").await;
+    browser.must_be_quiet(&[]).await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_command_before_a_release_that_never_ends_is_cancelled() {
     let manifest = "components:\n  - identifier: web\n    folder: /\n    release: {before: [/app, --listen, never]}\n";
     cancelled_by_a_press(&app("v1").manifest(manifest), "Before").await;

@@ -31,6 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // What is in Git LFS is asked for over HTTP.
     ("git", &["config", "outgoing", "secret", "stack"]),
     ("chunks", &[]),
+    ("machine", &[]),
     ("disk", &["config", "db", "docker", "logs", "observed", "snapshot", "state"]),
     ("docker", &["chunks", "config"]),
     ("logs", &["config", "db", "docker", "observed", "secret", "snapshot", "state", "task"]),
@@ -39,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "release",
         &[
-            "catalog", "chunks", "config", "cron", "db", "disk", "docker", "fault", "folder", "git", "logs",
+            "catalog", "chunks", "config", "cron", "db", "disk", "docker", "fault", "folder", "git", "logs", "machine",
             "observed", "run", "secret", "snapshot", "stack", "state", "task",
         ],
     ),

@@ -43,6 +43,7 @@ pub mod sleep;
 pub mod status;
 pub mod system;
 pub mod volume;
+pub mod waiting;
 
 pub use access::*;
 pub use addon::*;
@@ -83,6 +84,7 @@ pub use sleep::*;
 pub use status::*;
 pub use system::*;
 pub use volume::*;
+pub use waiting::*;
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type Millis = i64;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DeliveryId, DeploymentName, Identifier, ImageRef, Millis, ProjectName, Provider, ReleaseCommand, ReleaseId,
+    DeliveryId, DeploymentName, Identifier, ImageRef, Millis, ProjectName, Provider, ReleaseCommand, ReleaseId, Waiting,
 };
 
 /// Where a release stands. Draining, restarting and unhealthy are observations of containers, never states.
@@ -259,6 +259,9 @@ pub struct Release {
     pub state: ReleaseState,
     /// The stage that runs now, or ran last.
     pub stage: Option<Stage>,
+    /// Why it is not built yet, or only slowly; absent where nothing holds it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
     /// What made it.
     pub trigger: Trigger,
     /// Who asked for it.

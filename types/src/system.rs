@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DiskState, Millis};
+use crate::{Builds, DiskState, Millis};
 
 /// `GET /system`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct System {
     pub disk: Disk,
     /// What the guard does about the fullest disk; `GET /system/disk` tells what uses it.
     pub disk_state: DiskState,
+    /// Its builds: how many there may be, and how it goes.
+    pub builds: Builds,
     /// Resident memory of this process in bytes.
     pub memory_bytes: u64,
     /// Where the console answers.

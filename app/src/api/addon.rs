@@ -85,7 +85,7 @@ pub async fn upgrade(
     let answer = write(&app, move |tx, app| {
         let (row, actor) = (at.find(tx)?, actor.label());
         let id = upgrade::request(tx, app, &row, &addon, &body.version, body.confirm, &actor)?;
-        super::release::by_id(tx, id)
+        super::release::by_id(tx, app, id)
     })
     .await?;
     app.pokes.release.poke();

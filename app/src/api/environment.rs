@@ -58,7 +58,8 @@ pub async fn import(
 }
 
 pub async fn apply(app: Data<App>, actor: Actor, at: Path<At>) -> Result<HttpResponse> {
-    let answer = write(&app, move |tx, app| by_id(tx, release::apply(tx, app, &at.find(tx)?, &actor.label())?)).await?;
+    let answer =
+        write(&app, move |tx, app| by_id(tx, app, release::apply(tx, app, &at.find(tx)?, &actor.label())?)).await?;
     app.pokes.release.poke();
     Ok(HttpResponse::Accepted().json(answer))
 }

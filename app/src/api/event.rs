@@ -1,19 +1,21 @@
 //! `/events`: what happened, as a list or as it happens.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use boathouse_types::{DeploymentName, EventId, Gap, ProjectName};
+use boathouse_types::{DeploymentName, Event, EventId, Gap, ProjectName, ReleaseId};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 
 use super::answer::read;
 use super::sse::{self, Message};
 use crate::auth::Actor;
+use crate::clock;
 use crate::db::event::{self, Of};
 use crate::error::Result;
+use crate::observed::Wait;
 use crate::state::App;
 
 const PAGE: usize = 50;
@@ -50,13 +52,14 @@ struct Reader {
     of: Of,
     last: i64,
     ready: VecDeque<Message>,
+    waits: BTreeMap<ReleaseId, Wait>,
 }
 
 async fn follow(app: &App, after: Option<i64>, of: Of) -> Result<impl Stream<Item = Result<Message>> + use<>> {
     let newest = app.db.read(event::newest).await?.0;
     let (last, gap) = begin(after, newest);
     let ready = gap.map(|gap| Message::json("gap", None, &gap)).transpose()?.into_iter().collect();
-    let reader = Reader { app: app.clone(), of, last, ready };
+    let reader = Reader { app: app.clone(), of, last, ready, waits: app.observed.waits() };
     Ok(stream::unfold(reader, |mut reader| async move { Some((reader.next().await, reader)) }))
 }
 
@@ -84,7 +87,7 @@ impl Reader {
             tokio::pin!(called);
             // Listening begins before looking: what is written in between wakes us.
             called.as_mut().enable();
-            if !self.look().await? {
+            if !self.look().await? && !self.look_at_queue()? {
                 _ = tokio::time::timeout(LOOK_AGAIN, called).await;
             }
         }
@@ -102,11 +105,64 @@ impl Reader {
         self.ready.extend(messages);
         Ok(true)
     }
+
+    /// Tells which releases wait for something else now; true where any does. Nobody stores it, so it has no id to resume from.
+    fn look_at_queue(&mut self) -> Result<bool> {
+        let now = self.app.observed.waits();
+        let before = std::mem::replace(&mut self.waits, now.clone());
+        let news = news(&before, &now, EventId(self.last));
+        let told = news.iter().filter(|event| self.of.matches(event));
+        let messages = told.map(|event| Message::json("state", None, event)).collect::<Result<Vec<_>>>()?;
+        self.ready.extend(messages);
+        Ok(!news.is_empty())
+    }
+}
+
+/// What has changed in the queue of builds, as events.
+fn news(before: &BTreeMap<ReleaseId, Wait>, now: &BTreeMap<ReleaseId, Wait>, last: EventId) -> Vec<Event> {
+    let event = |wait: &Wait, words: String| Event {
+        id: last,
+        at: clock::now(),
+        actor: "system".into(),
+        kind: "release.waits".into(),
+        project: Some(wait.project.clone()),
+        deployment: Some(wait.deployment.clone()),
+        release: Some(wait.number),
+        message: format!("Release #{}{words}", wait.number),
+    };
+    let waits = now.iter().filter(|(id, wait)| before.get(id).is_none_or(|old| wait.is_news_after(old)));
+    let waits = waits.map(|(_, wait)| event(wait, format!(": {}", wait.waiting.sentence())));
+    let gone = before.iter().filter(|(id, _)| !now.contains_key(id));
+    waits.chain(gone.map(|(_, wait)| event(wait, " waits no more".into()))).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::begin;
+    use std::collections::BTreeMap;
+
+    use boathouse_types::{EventId, ReleaseId, Waiting, WaitsFor};
+
+    use super::{begin, news};
+    use crate::observed::Wait;
+
+    fn told(before: &BTreeMap<ReleaseId, Wait>, now: &BTreeMap<ReleaseId, Wait>) -> Vec<String> {
+        news(before, now, EventId(9)).into_iter().map(|event| event.message).collect()
+    }
+
+    #[test]
+    fn what_moves_in_the_queue_is_told_and_numbers_that_waver_are_not() {
+        let wait = |position, kind, reason: &str| {
+            let waiting = Waiting { position, kind, reason: reason.into(), since: 0 };
+            let (project, deployment) = ("shop".parse().unwrap(), "production".parse().unwrap());
+            [(ReleaseId(7), Wait { project, deployment, number: 3, waiting })].into()
+        };
+        let memory = wait(1, WaitsFor::Memory, "waits for memory: 200 MiB");
+        assert!(told(&memory, &wait(1, WaitsFor::Memory, "waits for memory: 201 MiB")).is_empty());
+        let build = wait(2, WaitsFor::Build, "waits for the build of web/production");
+        assert_eq!(told(&memory, &build), ["Release #3: 2nd in the queue: waits for the build of web/production"]);
+        assert_eq!(told(&build, &wait(1, WaitsFor::Build, "waits for the build of web/production")).len(), 1);
+        assert_eq!(told(&build, &[].into()), ["Release #3 waits no more"]);
+    }
 
     #[test]
     fn begins_where_the_reader_stopped_or_says_what_is_missing() {

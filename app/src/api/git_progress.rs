@@ -180,7 +180,8 @@ impl Teller {
     async fn ended(&self, id: ReleaseId) -> Result<Release> {
         loop {
             let heard = self.app.pokes.events.notified();
-            let row = self.app.db.read(move |c| by_id(c, id)).await?;
+            let app = self.app.clone();
+            let row = self.app.db.read(move |c| by_id(c, &app, id)).await?;
             if row.finished_at.is_some() {
                 return Ok(row);
             }

@@ -89,7 +89,7 @@ pub async fn deploy(app: Data<App>, actor: Actor, path: Path<AtImage>) -> Result
     let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
         let id = newer_image::deploy(tx, app, &row, &part, &actor.label())?;
-        super::release::by_id(tx, id)
+        super::release::by_id(tx, app, id)
     })
     .await?;
     app.pokes.release.poke();

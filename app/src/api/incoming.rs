@@ -114,12 +114,13 @@ async fn call(app: &App, guard: &Throttle, asked: Asked, request: &HttpRequest, 
             .hint("Ask for the release with an API token to wait longer."));
     }
     let (project, token) = (asked.project, asked.token);
+    let handles = app.clone();
     let made = app
         .db
         .write(move |tx| {
             let called = Called { project: &project, token: &token, wanted: &wanted };
             let id = hook::call(tx, &called)?;
-            by_id(tx, id)
+            by_id(tx, &handles, id)
         })
         .await;
     let release = match made {
@@ -137,7 +138,8 @@ async fn call(app: &App, guard: &Throttle, asked: Asked, request: &HttpRequest, 
     app.pokes.events.notify_waiters();
     let id = release.id;
     let ended = tokio::time::timeout(Duration::from_secs(u64::from(wait)), ended(app, id)).await;
-    let release = ended.unwrap_or(Ok(release))?;
+    // What it waits for may be a build of another project, of which this token is to know nothing.
+    let release = Release { waiting: None, ..ended.unwrap_or(Ok(release))? };
     let url = format!(
         "{}/projects/{}/{}/releases/{}",
         app.config.console_url(),
@@ -170,7 +172,8 @@ fn wanted(query: CallDeploy, kind: Option<&str>, body: &[u8]) -> Result<CallDepl
 async fn ended(app: &App, id: ReleaseId) -> Result<Release> {
     loop {
         let told = app.pokes.events.notified();
-        let release = app.db.read(move |c| by_id(c, id)).await?;
+        let handles = app.clone();
+        let release = app.db.read(move |c| by_id(c, &handles, id)).await?;
         if release.finished_at.is_some() {
             return Ok(release);
         }

@@ -54,15 +54,15 @@ pub struct Page {
 }
 
 pub async fn list(app: Data<App>, at: Path<At>, page: Query<Page>) -> Result<Json<Vec<Release>>> {
-    read(&app, move |c, _| {
+    read(&app, move |c, app| {
         let limit = page.limit.unwrap_or(PAGE).min(PAGE_MAX);
-        show_all(c, brief::page(c, at.find(c)?.id, page.before, limit)?)
+        show_all(c, app, brief::page(c, at.find(c)?.id, page.before, limit)?)
     })
     .await
 }
 
 pub async fn get(app: Data<App>, at: Path<AtRelease>) -> Result<Json<Release>> {
-    read(&app, move |c, _| by_id(c, at.find(c)?.id)).await
+    read(&app, move |c, app| by_id(c, app, at.find(c)?.id)).await
 }
 
 pub async fn diff(app: Data<App>, at: Path<AtRelease>, with: Query<Compared>) -> Result<Json<ReleaseDiff>> {
@@ -71,7 +71,7 @@ pub async fn diff(app: Data<App>, at: Path<AtRelease>, with: Query<Compared>) ->
 
 pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRelease>) -> Result<HttpResponse> {
     guard::admit(&app, "a new release").await?;
-    let answer = write(&app, move |tx, _| {
+    let answer = write(&app, move |tx, app| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
         let asked = Request {
             deployment: &deployment,
@@ -80,7 +80,7 @@ pub async fn create(app: Data<App>, actor: Actor, at: Path<At>, body: Json<NewRe
             upload: None,
             no_cache: body.no_cache,
         };
-        by_id(tx, release::request(tx, &asked)?)
+        by_id(tx, app, release::request(tx, &asked)?)
     })
     .await?;
     app.pokes.release.poke();
@@ -91,7 +91,7 @@ pub async fn promote(app: Data<App>, actor: Actor, at: Path<At>, body: Json<Prom
     let answer = write(&app, move |tx, app| {
         let deployment = at.find(tx)?;
         let from = promoted(tx, &at.project, &body.from)?;
-        by_id(tx, release::promote(tx, app, &deployment, &from, &actor.label())?)
+        by_id(tx, app, release::promote(tx, app, &deployment, &from, &actor.label())?)
     })
     .await?;
     app.pokes.release.poke();
@@ -111,10 +111,10 @@ fn promoted(connection: &Connection, project: &ProjectName, from: &PromotedRelea
 }
 
 pub async fn cancel(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result<Json<Release>> {
-    let answer = write(&app, move |tx, _| {
+    let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
         release::cancel(tx, &row, &actor.label())?;
-        by_id(tx, row.id)
+        by_id(tx, app, row.id)
     })
     .await?;
     app.pokes.release.poke();
@@ -124,7 +124,7 @@ pub async fn cancel(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result
 pub async fn roll_back(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Result<HttpResponse> {
     let answer = write(&app, move |tx, app| {
         let deployment = at.at().find(tx)?;
-        by_id(tx, release::rollback(tx, app, &deployment, &at.find(tx)?, &actor.label())?)
+        by_id(tx, app, release::rollback(tx, app, &deployment, &at.find(tx)?, &actor.label())?)
     })
     .await?;
     app.pokes.release.poke();
@@ -132,6 +132,6 @@ pub async fn roll_back(app: Data<App>, actor: Actor, at: Path<AtRelease>) -> Res
 }
 
 /// A release by its row id.
-pub fn by_id(connection: &Connection, id: ReleaseId) -> Result<Release> {
-    show(connection, brief::brief(connection, id)?)
+pub fn by_id(connection: &Connection, app: &App, id: ReleaseId) -> Result<Release> {
+    show(connection, app, brief::brief(connection, id)?)
 }

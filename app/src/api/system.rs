@@ -7,6 +7,7 @@ use boathouse_types::{System, TaskStatus};
 use crate::db::setting;
 use crate::disk::{guard, space};
 use crate::error::{Result, not_found};
+use crate::release::queue;
 use crate::state::App;
 
 /// The kernel's page size on the architectures that are built: x86-64, and arm64 as distributions configure it.
@@ -25,6 +26,7 @@ pub async fn show(app: Data<App>) -> Result<Json<System>> {
         engine: app.observed.engine(),
         disk: space::of(&app.paths.root)?,
         disk_state: guard::worst(&systems),
+        builds: queue::status(&app),
         memory_bytes: resident_memory(),
         console_url: app.config.console_url(),
         base_domain: stored.unwrap_or_else(|| app.config.base_domain.to_string()),

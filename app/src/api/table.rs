@@ -274,7 +274,7 @@ fn instance() -> Vec<Route> {
     vec![
         route(GET, "/events", VIEWER, event::list).says("What happened and who did it, newest first")
             .query(&[("project", "Only of this project."), ("deployment", "Only of this deployment, or of its project as a whole."), ("before", "Only ids below this."), ("limit", "At most so many; 50 where absent, at most 500."), ("after", "Streams only: go on after this id.")]).streams::<Event>(),
-        route(GET, "/system", VIEWER, system::show).says("Version, engine, disk, memory").answers::<System>(),
+        route(GET, "/system", VIEWER, system::show).says("Version, engine, disk, memory, builds").answers::<System>(),
         route(GET, "/system/disk", ADMIN, disk::show).says("What uses the disk and what of it is safe to free, measured now; the last measurement where that takes longer")
             .query(&[("wait", "Seconds to wait for the measurement, at most 600; 2 where absent.")]).answers::<DiskUsage>(),
         route(POST, "/system/disk/clean", ADMIN, disk::clean).says("Free what is safe: the build cache, images and logs that no release needs, old copies of the database; never a volume, never anything of others").takes::<CleanDisk>().answers::<CleanedDisk>(),

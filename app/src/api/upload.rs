@@ -39,7 +39,7 @@ pub async fn create(
     app.db.read(move |connection| looked.find(connection).map(drop)).await?;
     let Named { name, image, no_cache } = query.into_inner();
     let file = release::upload::store(&app, body, if image { Holds::Image } else { Holds::Anything }).await?;
-    let answer = write(&app, move |tx, _| {
+    let answer = write(&app, move |tx, app| {
         let (deployment, actor) = (at.find(tx)?, actor.label());
         let asked = Request {
             deployment: &deployment,
@@ -48,7 +48,7 @@ pub async fn create(
             upload: Some(&file),
             no_cache,
         };
-        by_id(tx, release::request(tx, &asked)?)
+        by_id(tx, app, release::request(tx, &asked)?)
     })
     .await?;
     app.pokes.release.poke();

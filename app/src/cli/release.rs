@@ -1,6 +1,6 @@
 //! `boathouse release`.
 
-use boathouse_types::{LogLine, Release, ReleaseDiff};
+use boathouse_types::{LogLine, Release, ReleaseDiff, Waiting};
 use clap::Subcommand;
 
 use super::failure::Result;
@@ -75,15 +75,11 @@ async fn list(place: &PlaceArgs, limit: usize, context: &Context) -> Result<()> 
     let path = place.resolve()?.below(&format!("releases?limit={limit}"));
     let releases: Vec<Release> = context.client()?.get(&path).await?;
     let row = |release: &Release| {
+        let waiting = release.waiting.as_ref().map(Waiting::sentence);
         let what = release.commit.as_ref().map(|commit| commit.title.clone()).or(release.reference.clone());
+        let what = [what, waiting].into_iter().flatten().collect::<Vec<_>>().join("; ");
         let number = format!("#{}", release.number);
-        vec![
-            number,
-            release.state.as_str().to_owned(),
-            time(release.created_at),
-            release.actor.clone(),
-            what.unwrap_or_default(),
-        ]
+        vec![number, release.state.as_str().to_owned(), time(release.created_at), release.actor.clone(), what]
     };
     context.out.list(&releases, &["release", "state", "asked for", "by", "what"], row)
 }
@@ -121,6 +117,7 @@ fn describe(release: &Release) -> String {
         let (moment, words) = (command.moment.as_str(), command.command());
         format!("  {moment:<7} {}: {words}: {}{run}", command.component, command.words())
     }));
+    lines.extend(release.waiting.as_ref().map(|waiting| format!("  {}", waiting.sentence())));
     lines.extend(release.cancelled.as_ref().map(|why| format!("  cancelled {why}")));
     lines.extend(release.rolled_back.as_ref().map(|why| format!("  rolled back by itself: {why}")));
     if let Some(failure) = &release.failure {

@@ -91,6 +91,8 @@ pub fn describe(deployment: &Deployment) -> String {
     )];
     lines.extend(deployment.live.as_ref().map(|live| format!("  live     {}", release(live))));
     lines.extend(deployment.pending.as_ref().map(|pending| format!("  pending  {}", release(pending))));
+    let waiting = deployment.pending.as_ref().and_then(|pending| pending.waiting.as_ref());
+    lines.extend(waiting.map(|waiting| format!("           {}", waiting.sentence())));
     lines.extend(sleep(&deployment.sleep).map(|words| format!("  sleep    {words}")));
     for host in &deployment.hosts {
         let problem = host.problem.as_ref().map_or_else(String::new, |problem| format!("  ({problem})"));

@@ -6,7 +6,7 @@ use super::Context;
 use super::failure::Result;
 use super::output::{size, time};
 
-/// Show the server's version, engine, disk and memory
+/// Show the server's version, engine, disk, memory and builds
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -21,7 +21,16 @@ fn describe(system: &System) -> String {
         (None, Some(version)) => format!("{version}, API {}", system.engine.api_version.as_deref().unwrap_or("?")),
         (None, None) => "unknown".into(),
     };
-    [
+    let builds = &system.builds;
+    let memory = builds.memory_available_bytes.map(|bytes| {
+        format!(
+            "          {} of memory available, builds begin from {} on",
+            size(bytes),
+            size(builds.memory_floor_bytes)
+        )
+    });
+    let problem = builds.problem.as_ref().map(|problem| format!("          {problem}"));
+    let lines = [
         format!("version   {}", system.version),
         format!("started   {}", time(system.started_at)),
         format!("console   {}", system.console_url),
@@ -29,6 +38,7 @@ fn describe(system: &System) -> String {
         format!("engine    {engine}"),
         format!("disk      {} free of {}", size(system.disk.free_bytes), size(system.disk.total_bytes)),
         format!("memory    {}", size(system.memory_bytes)),
-    ]
-    .join("\n")
+        format!("builds    {}", builds.words()),
+    ];
+    lines.into_iter().chain(memory).chain(problem).collect::<Vec<_>>().join("\n")
 }

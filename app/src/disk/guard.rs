@@ -50,8 +50,21 @@ pub async fn admit(app: &App, what: &str) -> Result<()> {
     if worst(&systems) >= DiskState::Cleaning {
         app.pokes.disk.poke();
     }
+    refuse_where_full(app, &systems, &limits, what)
+}
+
+/// The same for whoever looks again and again: it wakes nobody.
+///
+/// # Errors
+/// As [`admit`].
+pub async fn check(app: &App, what: &str) -> Result<()> {
+    let (systems, limits) = look(app).await?;
+    refuse_where_full(app, &systems, &limits, what)
+}
+
+fn refuse_where_full(app: &App, systems: &[FileSystem], limits: &DiskSettings, what: &str) -> Result<()> {
     match systems.iter().find(|one| one.state == DiskState::Refusing) {
-        Some(full) => Err(refusal(app, full, &limits, what)),
+        Some(full) => Err(refusal(app, full, limits, what)),
         None => Ok(()),
     }
 }

@@ -9,13 +9,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use super::pipeline::Run;
+use super::queue::{MemoryLimit, Turn, mib};
 use super::source::{Tree, subfolder};
 use super::stop::Step;
 use super::{blocking, build_limits, build_secret, environment, load, login, pull, reuse, sites, unpack};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, object};
 use crate::disk::guard;
-use crate::docker::{BuildRequest, ErrorKind, ImageInfo, Line, Proxy, labels};
+use crate::docker::{BuildLimits, BuildRequest, DockerError, ErrorKind, ImageInfo, Line, Proxy, labels};
 use crate::error::{Result, conflict, invalid};
 use crate::fault;
 use crate::stack::{Component, Files, Origin};
@@ -38,26 +39,14 @@ fn reader_name(instance: &str, id: ReleaseId, identifier: &Identifier) -> String
 
 /// Builds every part of the stack.
 pub async fn all(run: &Run, row: &ReleaseRow, tree: &Tree, secrets: &build_secret::Values) -> Step<Exposed> {
-    let _permit = slot(run).await?;
-    fault::point("build.slot_taken");
-    // The disk may have filled while it waited.
-    guard::admit(&run.app, "the build").await?;
+    // Taken by the first part that is built: what is only pulled, copied or unchanged waits for nobody.
+    let mut turn = None;
     let mut exposed = Exposed::new();
     for part in tree.stack.in_start_order() {
-        let ports = one(run, row, tree, part, secrets).await?;
+        let ports = one(run, row, tree, part, secrets, &mut turn).await?;
         exposed.insert(part.identifier.clone(), ports);
     }
     Ok(exposed)
-}
-
-/// Builds of all deployments share a few slots: what waits says so.
-async fn slot(run: &Run) -> Result<tokio::sync::OwnedSemaphorePermit> {
-    if let Ok(permit) = run.builds.clone().try_acquire_owned() {
-        return Ok(permit);
-    }
-    run.log.say(format!("waiting for a build slot: {} at the same time are allowed", run.app.config.builds.max(1)));
-    let permit = run.builds.clone().acquire_owned().await;
-    Ok(permit.expect("the semaphore is never closed"))
 }
 
 async fn one(
@@ -66,6 +55,7 @@ async fn one(
     tree: &Tree,
     part: &Component,
     secrets: &build_secret::Values,
+    turn: &mut Option<Turn>,
 ) -> Step<Vec<u16>> {
     let image = match &part.origin {
         Origin::Folder { folder } => {
@@ -76,7 +66,10 @@ async fn one(
             keep_files(run, row, part, from, root.to_owned(), None).await?;
             return Ok(Vec::new());
         }
-        Origin::Build { .. } => return built(run, row, part, &request(run, row, tree, part, secrets).await?).await,
+        Origin::Build { .. } => {
+            let request = request(run, row, tree, part, secrets).await?;
+            return built(run, row, part, &request, turn).await;
+        }
         Origin::Image { image } => match &tree.image {
             Some(sent) => load::image(run, row, part, sent).await?,
             None => pull::image(run, row, part, image).await?,
@@ -96,12 +89,18 @@ async fn one(
 }
 
 /// A component with a Dockerfile: built, or what was built from the same before.
-async fn built(run: &Run, row: &ReleaseRow, part: &Component, request: &BuildRequest) -> Step<Vec<u16>> {
+async fn built(
+    run: &Run,
+    row: &ReleaseRow,
+    part: &Component,
+    request: &BuildRequest,
+    turn: &mut Option<Turn>,
+) -> Step<Vec<u16>> {
     let input = reuse::input(run, part, request).await?;
     let Some(files) = &part.files else {
         let image = match reuse::image(run, row, part, &input).await? {
             Some(image) => image,
-            None => build(run, part, request).await?,
+            None => build(run, row, part, request, turn).await?,
         };
         record(run, part, Became::image(&image), Some(input)).await?;
         fault::point("build.image_recorded");
@@ -115,7 +114,7 @@ async fn built(run: &Run, row: &ReleaseRow, part: &Component, request: &BuildReq
             return Ok(Vec::new());
         }
     }
-    let image = build(run, part, request).await?;
+    let image = build(run, row, part, request, turn).await?;
     files_of(run, row, part, &image, files, Some(input)).await?;
     Ok(Vec::new())
 }
@@ -201,19 +200,59 @@ async fn request(
     })
 }
 
-async fn build(run: &Run, part: &Component, request: &BuildRequest) -> Step<ImageInfo> {
+async fn build(
+    run: &Run,
+    row: &ReleaseRow,
+    part: &Component,
+    request: &BuildRequest,
+    turn: &mut Option<Turn>,
+) -> Step<ImageInfo> {
+    let turn = match turn {
+        Some(turn) => turn,
+        None => turn.insert(take_turn(run, row).await?),
+    };
     if let Origin::Build { folder, dockerfile, limits, .. } = &part.origin {
         run.log.about(&part.identifier, format!("building {} from {folder}/{dockerfile}", part.identifier));
         for cut in build_limits::cut(limits, &request.limits) {
             run.log.about(&part.identifier, cut);
         }
     }
+    let memory = turn.memory_limit(request.limits.memory);
+    let limits = BuildLimits { memory: memory.limit, ..request.limits };
+    let request = BuildRequest { limits, ..request.clone() };
+    if let Some(limit) = memory.limit.filter(|_| memory.is_scarce()) {
+        let text = format!("this build may use at most {}: no more memory is free on this machine", mib(limit));
+        run.log.about(&part.identifier, text);
+    }
     let (sender, receiver) = mpsc::channel(LINES);
-    let (built, ()) = tokio::join!(run.engine.build(request, sender), write_lines(run, part, receiver));
-    let image = built?;
+    let building = async { tokio::join!(run.engine.build(&request, sender), write_lines(run, part, receiver)).0 };
+    let image = tokio::select! {
+        built = building => built.map_err(|error| explain(error, memory))?,
+        // Dropped, the build is ended at the engine.
+        error = run.queue.watch(run, row, &request.pace) => return Err(error.into()),
+    };
     fault::point("build.image_built");
     run.log.about(&part.identifier, format!("built {}", image.id));
     Ok(image)
+}
+
+/// Waits for it; the disk may have filled meanwhile.
+async fn take_turn(run: &Run, row: &ReleaseRow) -> Result<Turn> {
+    let turn = run.queue.turn(run, row).await?;
+    fault::point("build.slot_taken");
+    guard::admit(&run.app, "the build").await?;
+    Ok(turn)
+}
+
+/// What had too little memory because the machine had no more is not helped by a higher limit.
+fn explain(error: DockerError, memory: MemoryLimit) -> DockerError {
+    match (&error.kind, memory.set) {
+        (ErrorKind::BuildOutOfMemory(_), Some(set)) if memory.is_scarce() => error.with_hint(format!(
+            "The limit is {} (--build-memory, or the component's `build.limits`), but this machine had less memory free when the build began: stop what is not needed, add memory, or let the build use less (for Node: NODE_OPTIONS=--max-old-space-size).",
+            mib(set)
+        )),
+        _ => error,
+    }
 }
 
 /// The manifest's arguments, and its static variables for an `ARG` that asks for one. What is a secret, or made of one, is left

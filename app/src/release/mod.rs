@@ -29,6 +29,7 @@ pub mod packages;
 mod pipeline;
 pub mod plan;
 mod pull;
+pub mod queue;
 mod record;
 pub mod remote;
 mod request;

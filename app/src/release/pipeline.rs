@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boathouse_types::{Failure, Identifier, ImageRef, Intent, ReleaseId, ReleaseState, Stage, Trigger};
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use super::log::PipelineLog;
+use super::queue::Queue;
 use super::stop::{Step, Stop};
 use super::{build, build_secret, command, develop, migrate, plan, record, source, start, switch};
 use crate::db::event::{self, About};
@@ -43,8 +44,8 @@ pub struct Run {
     pub cancel: CancellationToken,
     /// The pipeline's log.
     pub log: PipelineLog,
-    /// Limits builds at the same time.
-    pub builds: Arc<Semaphore>,
+    /// Where it waits for its turn to be built.
+    pub queue: Arc<Queue>,
     /// Held for reading while files are made that nothing refers to yet.
     pub files: Arc<RwLock<()>>,
 }
@@ -56,11 +57,11 @@ impl Run {
         engine: Arc<dyn Containers>,
         id: ReleaseId,
         cancel: CancellationToken,
-        builds: Arc<Semaphore>,
+        queue: Arc<Queue>,
         files: Arc<RwLock<()>>,
     ) -> Self {
         let log = PipelineLog::new(app.logs.pipeline(id));
-        Self { app, engine, id, cancel, log, builds, files }
+        Self { app, engine, id, cancel, log, queue, files }
     }
 
     /// The row as it is now.

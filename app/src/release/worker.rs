@@ -6,13 +6,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use boathouse_types::{DeploymentId, ReleaseId, ReleaseState};
-use tokio::sync::Semaphore;
+use boathouse_types::{DeploymentId, ReleaseId, ReleaseState, Trigger};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::log::PipelineLog;
 use super::pipeline::{self, Run};
-use super::{clean, pull};
+use super::queue::Queue;
+use super::{clean, pull, queue};
 use crate::db::release::ReleaseRow;
 use crate::db::{deployment, release};
 use crate::docker::Containers;
@@ -28,7 +29,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 struct Worker {
     app: App,
     engine: Arc<dyn Containers>,
-    builds: Arc<Semaphore>,
+    queue: Arc<Queue>,
     running: Mutex<Running>,
     // Never held across a transaction of a release; keeps clean-up from what is just being made.
     files: Arc<tokio::sync::RwLock<()>>,
@@ -40,6 +41,8 @@ struct Running {
     tasks: JoinSet<()>,
     of: HashMap<ReleaseId, Task>,
     swept_at: Option<Instant>,
+    // Queued ones whose log says already what they wait for.
+    told: HashSet<ReleaseId>,
 }
 
 struct Task {
@@ -50,8 +53,8 @@ struct Task {
 
 /// Starts the worker.
 pub fn start(app: &App, engine: Arc<dyn Containers>, files: Arc<tokio::sync::RwLock<()>>) {
-    let builds = Arc::new(Semaphore::new(app.config.builds.max(1)));
-    let worker = Arc::new(Worker { app: app.clone(), engine, builds, running: Mutex::default(), files });
+    let queue = Arc::new(Queue::new(app));
+    let worker = Arc::new(Worker { app: app.clone(), engine, queue, running: Mutex::default(), files });
     let poke = app.pokes.release.clone();
     app.tasks.reconcile("release", "brings every release to an end", Some(PERIOD), poke, move || {
         let worker = worker.clone();
@@ -71,6 +74,7 @@ impl Worker {
                 Ok((release::unfinished(c)?, deleted.collect::<HashSet<_>>()))
             })
             .await?;
+        self.end_logs_but_of(&unfinished);
         for row in unfinished {
             if row.state == ReleaseState::Queued {
                 fault::point("request.recorded");
@@ -120,9 +124,62 @@ impl Worker {
                     cancel.cancel();
                 }
             }
-            (None, _) => {}
+            (None, _) => self.stand_behind(&row).await?,
         }
         Ok(())
+    }
+
+    /// A queued release whose deployment is busy: one that only waits to be built gives way to it, for any other it waits.
+    async fn stand_behind(&self, row: &ReleaseRow) -> Result<()> {
+        if row.state != ReleaseState::Queued {
+            return Ok(());
+        }
+        let (waits, _) = self.app.observed.queue();
+        let busy = self.lock().of.iter().find(|(_, task)| task.deployment == row.deployment_id).map(|(id, _)| *id);
+        match busy {
+            Some(older) if waits.contains_key(&older) && names_a_version(&row.trigger) => {
+                self.supersede(older, row).await
+            }
+            _ => self.tell_that_it_waits(row).await,
+        }
+    }
+
+    async fn supersede(&self, older: ReleaseId, row: &ReleaseRow) -> Result<()> {
+        let why = format!("superseded by #{}", row.number);
+        let wanted = self.app.db.write(move |tx| {
+            let is_new = release::by_id(tx, older)?.cancel_wanted.is_none();
+            release::want_cancel(tx, older, &why)?;
+            Ok(is_new)
+        });
+        if wanted.await? {
+            self.app.pokes.release.poke();
+        }
+        Ok(())
+    }
+
+    /// Whoever follows its log is not left alone with an empty screen.
+    async fn tell_that_it_waits(&self, row: &ReleaseRow) -> Result<()> {
+        if !self.lock().told.insert(row.id) {
+            return Ok(());
+        }
+        let id = row.id;
+        let before = self.app.db.read(move |c| release::brief::behind(c, &[id])).await?;
+        if let Some(number) = before.get(&id) {
+            let log = PipelineLog::new(self.app.logs.pipeline(row.id));
+            log.say(queue::waits_for_release(*number));
+        }
+        Ok(())
+    }
+
+    /// Of those that were given up before they began: nobody else ends their logs.
+    fn end_logs_but_of(&self, unfinished: &[ReleaseRow]) {
+        let is_queued = |id: &ReleaseId| unfinished.iter().any(|row| row.id == *id);
+        let mut running = self.lock();
+        let gone: Vec<ReleaseId> = running.told.iter().filter(|id| !is_queued(id)).copied().collect();
+        for id in gone {
+            running.told.remove(&id);
+            self.app.logs.pipeline(id).close();
+        }
     }
 
     fn take_up(&self, row: &ReleaseRow) -> CancellationToken {
@@ -132,7 +189,7 @@ impl Worker {
             self.engine.clone(),
             row.id,
             cancel.clone(),
-            self.builds.clone(),
+            self.queue.clone(),
             self.files.clone(),
         );
         fault::point("worker.taken");
@@ -143,6 +200,7 @@ impl Worker {
             let _pokes = pokes.map(PokeOnDrop);
             pipeline::run(run).await;
         });
+        running.told.remove(&row.id);
         running.of.insert(row.id, Task { deployment: row.deployment_id, cancel: cancel.clone(), id: handle.id() });
         cancel
     }
@@ -165,6 +223,22 @@ impl Worker {
     // A panic while holding this lock leaves plain data behind; going on is right.
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it says itself which version is to run. The others repeat what is live then, and must not take the place of a newer one.
+fn names_a_version(trigger: &Trigger) -> bool {
+    match trigger {
+        Trigger::Manual
+        | Trigger::Push { .. }
+        | Trigger::Call
+        | Trigger::Preview
+        | Trigger::Folder
+        | Trigger::Rollback { .. }
+        | Trigger::Promote { .. } => true,
+        Trigger::Environment { .. } | Trigger::Rotation { .. } | Trigger::Upgrade { .. } | Trigger::Image { .. } => {
+            false
+        }
     }
 }
 

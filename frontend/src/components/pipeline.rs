@@ -1,6 +1,6 @@
 //! The pipeline of a release: its stages with their state and time.
 
-use boathouse_types::{Millis, Release, ReleaseState, Stage, StageTimes};
+use boathouse_types::{Millis, Release, ReleaseState, Stage, StageTimes, Waiting};
 use leptos::prelude::*;
 
 use super::{Clock, Glyph, Icon};
@@ -111,6 +111,10 @@ fn title(stage: Stage) -> &'static str {
 /// What a screen reader says when the release moves on.
 fn announcement(release: &Release) -> String {
     match (release.state, release.stage) {
+        _ if release.waiting.is_some() => {
+            let waiting = release.waiting.as_ref().map(Waiting::sentence).unwrap_or_default();
+            format!("Release {}: {waiting}.", release.number)
+        }
         (ReleaseState::Building | ReleaseState::Starting, Some(stage)) => {
             format!("Release {} is at the stage {}.", release.number, title(stage))
         }
@@ -181,5 +185,8 @@ mod tests {
     fn readers_hear_the_stage() {
         assert_eq!(announcement(&release(serde_json::json!({}))), "Release 1 is at the stage Build.");
         assert_eq!(announcement(&release(serde_json::json!({"state": "live"}))), "Release 1 is live.");
+        let waits =
+            serde_json::json!({"waiting": {"position": 2, "kind": "memory", "reason": "waits for memory", "since": 0}});
+        assert_eq!(announcement(&release(waits)), "Release 1: 2nd in the queue: waits for memory.");
     }
 }

@@ -1,6 +1,6 @@
 //! One release in one line.
 
-use boathouse_types::{Release, Trigger};
+use boathouse_types::{Release, Trigger, Waiting};
 use leptos::prelude::*;
 
 use super::{Clock, Moment, StateMark};
@@ -10,12 +10,15 @@ use crate::format;
 pub fn ReleaseLine(release: Release) -> impl IntoView {
     let page = format!("/projects/{}/{}/releases/{}", release.project, release.deployment, release.number);
     let state = release.state;
+    let waiting = release.waiting.as_ref().map(Waiting::sentence);
+    let waiting = waiting.map(|words| view! { <span class="hint waits">{words}</span> });
     view! {
         <a class="release-line" href=page>
             <span class="number">"#"{release.number}</span>
             <StateMark state/>
             <span class="what">{format::version(&release)}</span>
             <span class="hint">{details(&release)}" · "<Moment at=release.created_at/>" · "<ReleaseSpan release/></span>
+            {waiting}
         </a>
     }
 }

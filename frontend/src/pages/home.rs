@@ -1,6 +1,6 @@
 //! Home: every project with the health of every deployment, the machine below it, what happened last.
 
-use boathouse_types::{Deployment, DiskState, EngineStatus, Health, Project, Role, Source, System};
+use boathouse_types::{Deployment, DiskState, EngineStatus, Health, Project, Role, Source, System, Waiting};
 use leptos::prelude::*;
 
 use crate::api::at;
@@ -88,6 +88,8 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
     };
     let is_well = mark.is_none() || matches!(health, Health::Healthy | Health::Off | Health::Asleep);
     let reason = (!is_well).then(|| view! { <span class="reason">{deployment.reason.clone()}</span> });
+    let waiting = deployment.pending.as_ref().and_then(|release| release.waiting.as_ref()).map(Waiting::sentence);
+    let waiting = waiting.map(|words| view! { <span class="reason">{words}</span> });
     let open = deployment.hosts.first().filter(|_| deployment.live.is_some()).map(|host| {
         let label = format!("Open {}", host.name);
         view! { <a class="open" href=host.url.clone() target="_blank" rel="noopener noreferrer" aria-label=label title=host.name.to_string()><Icon glyph=Glyph::OPEN/></a> }
@@ -100,6 +102,7 @@ pub fn DeploymentRow(deployment: Deployment) -> impl IntoView {
                 {pending.map(|state| view! { <StateMark state/> })}
                 {version}
                 {reason}
+                {waiting}
             </a>
             {open}
         </li>

@@ -35,9 +35,16 @@ fn Facts(system: Signal<System>) -> impl IntoView {
             <div><dt>"Generated domains end with"</dt><dd>{fact(|system| system.base_domain.clone())}</dd></div>
             <div><dt>"Container engine"</dt><dd>{fact(engine)}</dd></div>
             <div><dt>"Disk"</dt><dd>{fact(|system| format!("{} free of {}", format::bytes(system.disk.free_bytes), format::bytes(system.disk.total_bytes)))}</dd></div>
+            <div><dt>"Builds"</dt><dd>{fact(builds)}</dd></div>
             <div><dt>"Memory of this process"</dt><dd>{fact(|system| format::bytes(system.memory_bytes))}</dd></div>
         </dl>
     }
+}
+
+fn builds(system: &System) -> String {
+    let builds = &system.builds;
+    let memory = builds.memory_available_bytes.map(|bytes| format!("{} of memory available", format::bytes(bytes)));
+    [Some(builds.words()), memory, builds.problem.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn engine(system: &System) -> String {

@@ -1,7 +1,7 @@
 //! A release: its pipeline, its log, why it failed, and the way back to it.
 
 use boathouse_types::{
-    Failure, Release, ReleaseCommand, ReleaseComponent, ReleaseDiff, ReleaseState, Serves, SizeDiff, Stage,
+    Failure, Release, ReleaseCommand, ReleaseComponent, ReleaseDiff, ReleaseState, Serves, SizeDiff, Stage, Waiting,
 };
 use leptos::prelude::*;
 
@@ -55,6 +55,10 @@ fn ReleaseHead(place: StoredValue<Place>, release: Signal<Release>, live: Live<R
     let whole = Memo::new(move |_| release.get());
     let cancelled =
         move || release.with(|release| release.cancelled.clone()).map(|why| view! { <span class="hint">{why}</span> });
+    let waiting = Memo::new(move |_| release.with(|release| release.waiting.as_ref().map(Waiting::sentence)));
+    let waiting = move || {
+        waiting.get().map(|words| view! { <p class="mark warn"><Icon glyph=Glyph::CLOCK/><span>{words}</span></p> })
+    };
     let rolled_back = move || {
         release
             .with(|release| release.rolled_back.clone())
@@ -65,6 +69,7 @@ fn ReleaseHead(place: StoredValue<Place>, release: Signal<Release>, live: Live<R
             <div>
                 <h1>{title}</h1>
                 <p class="status"><StateMark state/>{cancelled}<span class="hint">{move || { let release = whole.get(); view! { <ReleaseSpan release/> } }}</span></p>
+                {waiting}
                 {rolled_back}
                 {move || { let (version, facts, at) = what.get(); view! { <p><strong>{version}</strong>" "<span class="hint">{facts}" · "<Moment at/></span></p> } }}
             </div>

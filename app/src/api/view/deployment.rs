@@ -49,7 +49,7 @@ impl Around {
         let is_shown = |status: &CloneStatus| matches!(status.state, CloneState::Copying | CloneState::Failed);
         let clones = clone::of_targets(connection, &ids)?.into_iter().filter(|row| is_shown(&row.status));
         Ok(Self {
-            releases: release::of_deployments(connection, &ids)?,
+            releases: release::of_deployments(connection, app, &ids)?,
             containers,
             clones: clones.map(|row| (row.target, row.status)).collect(),
             hosts: host::of_deployments(connection, app, &ids)?,

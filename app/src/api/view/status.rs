@@ -14,7 +14,7 @@ use crate::state::App;
 
 /// Puts it together.
 pub fn show(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<StatusTree> {
-    let releases = release::of_deployments(connection, &[row.id])?.remove(&row.id).unwrap_or_default();
+    let releases = release::of_deployments(connection, app, &[row.id])?.remove(&row.id).unwrap_or_default();
     let containers = containers(connection, app, row)?;
     let statuses: Vec<ContainerStatus> = containers.iter().map(|(status, _)| status.clone()).collect();
     Ok(tree::tree(&Facts {

@@ -109,6 +109,16 @@ pub fn stages(connection: &Connection, releases: &[ReleaseId]) -> Result<BTreeMa
     Ok(found)
 }
 
+/// Of releases: the number of the newest one of the same deployment that was asked for before it and has not ended.
+pub fn behind(connection: &Connection, releases: &[ReleaseId]) -> Result<BTreeMap<ReleaseId, i64>> {
+    let sql = "select r.id, max(o.number) from json_each(?1) asked join release r on r.id = asked.value
+      join release o on o.deployment_id = r.deployment_id and o.id < r.id and o.finished_at is null group by r.id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement
+        .query_map([among(releases.iter().map(|id| id.0))], |row| Ok((ReleaseId(row.get(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 fn list(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Brief>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
