@@ -10,9 +10,10 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// What the first process of the network does before it becomes the program that it was started for.
-const INTERFACES: &str = "ip link set lo up && ip link add near type veth peer name far && ip link set far up && \
-    ip link set near up && ip address add 192.0.2.1/24 dev near && exec \"$0\" \"$@\"";
+/// What the first process of the network does before it becomes the program that it was started for. Without IPv6 addresses of its own
+/// making: the kernel looks for a moment whether anybody else has them, and that they are there then is a change.
+const INTERFACES: &str = "ip link set lo up && ip link add near type veth peer name far && \
+    ip link set far addrgenmode none && ip link set near addrgenmode none && ip link set far up && ip link set near up && ip address add 192.0.2.1/24 dev near && exec \"$0\" \"$@\"";
 
 /// The network that a process was started in. It ends with the last process in it.
 pub struct Apart(File);
