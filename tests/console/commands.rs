@@ -30,6 +30,15 @@ async fn a_command_is_run_watched_cancelled_and_scheduled() {
         let end = wait_for(LIVE, "the run has ended", newest).await;
         assert_eq!(end, RunEnd::Cancelled { by: "admin".into() });
 
+        // Its last line and its end come together: the row is made anew while the line is still to be drawn.
+        for word in ["uno", "due", "tre", "quattro", "cinque"] {
+            browser.fill("Command", &format!("echo {word}")).await;
+            browser.press("Run the command").await;
+            browser.sees_within(LIVE, &format!("echo {word}")).await;
+            wait_for(LIVE, "it has ended", newest).await;
+        }
+        browser.must_be_quiet(&[400]).await;
+
         browser.press("Add a schedule").await;
         browser.fill("Name", "nightly").await;
         browser.fill("Program and arguments", "echo from the schedule").await;

@@ -117,19 +117,19 @@ fn LogLines(store: LogStore, follow: RwSignal<bool>, wrap: RwSignal<bool>, empty
     let (viewport, set_viewport) = signal(Viewport { top: 0.0, height: FIRST_HEIGHT, columns: ENDLESS });
     let rows = Memo::new(move |_| store.with(|buffer| buffer.rows(viewport.get().columns)));
     let span = Memo::new(move |_| visible(viewport.get().top, viewport.get().height, ROW_HEIGHT, rows.get()));
+    // Frames and scrolling are told later, when the log may have gone from the page.
     let measure = move || {
-        if let Some(div) = node.get_untracked() {
-            let columns = if wrap.get_untracked() { columns_of(&div) } else { ENDLESS };
-            set_viewport.set(Viewport {
-                top: f64::from(div.scroll_top()),
-                height: f64::from(div.client_height()),
-                columns,
-            });
-        }
+        let (Some(Some(div)), Some(wrap)) = (node.try_get_untracked(), wrap.try_get_untracked()) else { return };
+        let columns = if wrap { columns_of(&div) } else { ENDLESS };
+        set_viewport.set(Viewport {
+            top: f64::from(div.scroll_top()),
+            height: f64::from(div.client_height()),
+            columns,
+        });
     };
     let on_scroll = move |_| {
         measure();
-        let Some(div) = node.get_untracked() else { return };
+        let Some(Some(div)) = node.try_get_untracked() else { return };
         let distance = f64::from(div.scroll_height() - div.client_height() - div.scroll_top());
         follow.set(distance < END_SLACK);
     };

@@ -92,8 +92,8 @@ fn ScheduleRow(
                 <div class="actions left">
                     <Button attempt label="Run now" glyph=Glyph::START on_press=Callback::new(move |()| act("run"))/>
                     {is_own.then(|| view! { <button type="button" class="quiet" on:click=move |_| open.set(true)>"Change"</button> })}
-                    <button type="button" class="quiet" on:click=move |_| act(if paused { "resume" } else { "pause" })>{if paused { "Resume" } else { "Pause" }}</button>
-                    {is_own.then(|| view! { <button type="button" class="quiet" on:click=delete>"Delete"</button> })}
+                    <button type="button" class="quiet" disabled=attempt.busy on:click=move |_| act(if paused { "resume" } else { "pause" })>{if paused { "Resume" } else { "Pause" }}</button>
+                    {is_own.then(|| view! { <button type="button" class="quiet" disabled=attempt.busy on:click=delete>"Delete"</button> })}
                 </div>
             </Show>
             <AttemptProblem attempt/>
