@@ -56,6 +56,7 @@ mod edge_attacks;
 mod edge_frames;
 mod edge_h2;
 mod edge_hosts;
+mod edge_rules;
 mod edge_run;
 mod edge_standalone;
 mod edge_support;

@@ -61,7 +61,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    ("edge", &["config", "db", "fault", "observed", "outgoing", "port", "secret", "stack", "state", "task"]),
+    // Passwords of a component's users are in the environment of its release.
+    (
+        "edge",
+        &["config", "db", "fault", "observed", "outgoing", "port", "secret", "snapshot", "stack", "state", "task"],
+    ),
     ("auth", &["config", "db", "secret", "state"]),
     ("backup", &["auth", "config", "db", "secret"]),
     (

@@ -47,6 +47,12 @@ pub struct Host {
     pub tls: TlsMode,
     /// True where Boathouse made the name up.
     pub generated: bool,
+    /// True where the manifest of what is live names it.
+    #[serde(default)]
+    pub of_manifest: bool,
+    /// What the edge does with its requests and answers besides passing them on, in sentences, as the manifest of what is live says; told by `…/hosts`.
+    #[serde(default)]
+    pub rules: Vec<String>,
     /// The port of the component's container that it leads to; absent for the component's own.
     pub port: Option<u16>,
     /// The address to open, with scheme and port.

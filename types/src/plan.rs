@@ -28,7 +28,7 @@ pub struct PlanStep {
     pub kind: PlanKind,
     /// The component or add-on that it is about.
     pub identifier: Identifier,
-    /// The volume's identifier, the host's name, or the variable's key.
+    /// The volume's identifier, the host's name, the variable's key, or which of the edge's rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Why, in words; never a value.
@@ -73,12 +73,14 @@ pub enum PlanKind {
     Addon,
     /// A volume of a part.
     Volume,
-    /// A generated host of a component.
+    /// A host of a component that Boathouse made up or the manifest names.
     Host,
     /// A variable of a part.
     Variable,
     /// A schedule of a part.
     Schedule,
+    /// What the edge does with requests and answers of a component.
+    Rule,
 }
 
 impl PlanKind {
@@ -91,6 +93,7 @@ impl PlanKind {
             Self::Host => "host",
             Self::Variable => "variable",
             Self::Schedule => "schedule",
+            Self::Rule => "rule",
         }
     }
 }

@@ -77,6 +77,11 @@ impl<'a> Outgoing<'a> {
         Self { head, host, body, client, protocol, upgrade }
     }
 
+    /// The fields that the application gets, before those of the connection go.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
     /// Whether a browser asks for a page, and shows what it gets.
     fn is_page(&self) -> bool {
         self.head.method == Method::GET && self.protocol.is_none() && pages::wants_html(&self.head.headers)

@@ -14,6 +14,8 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// What we know about the client of a connection, rendered once.
 #[derive(Debug, Clone)]
 pub struct Client {
+    ip: IpAddr,
+    own_port: u16,
     address: HeaderValue,
     scheme: HeaderValue,
     port: HeaderValue,
@@ -26,18 +28,31 @@ impl Client {
     pub fn new(address: IpAddr, tls: bool, port: u16) -> Self {
         let text = |value: &str| HeaderValue::from_str(value).expect("digits, dots, colons and letters");
         // A client over IPv4 is the same client whichever kind of socket took the connection.
-        let address = address.to_canonical().to_string();
+        let ip = address.to_canonical();
+        let address = ip.to_string();
         let scheme = if tls { "https" } else { "http" };
         let lines = format!(
             "{X_FORWARDED_FOR}: {address}\r\n{X_REAL_IP}: {address}\r\n{X_FORWARDED_PROTO}: {scheme}\r\n\
              {X_FORWARDED_PORT}: {port}\r\n"
         );
         Self {
+            ip,
+            own_port: port,
             address: text(&address),
             scheme: HeaderValue::from_static(scheme),
             port: text(&port.to_string()),
             lines: lines.into(),
         }
+    }
+
+    /// The port that it connected to.
+    pub fn port(&self) -> u16 {
+        self.own_port
+    }
+
+    /// Its address.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
     }
 }
 

@@ -6,6 +6,10 @@ use http::{Response, StatusCode};
 
 use super::body::Body;
 
+/// Marks an answer as the edge's own: it has the fields that it needs, and no rule changes them.
+#[derive(Debug, Clone, Copy)]
+pub struct Own;
+
 /// A page for `status`: HTML for who asks for HTML, one line of text for everyone else.
 pub fn page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
     let (title, hint) = words(status);
@@ -18,6 +22,7 @@ pub fn page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
 fn with_headers(status: StatusCode, text: String, html: bool) -> Response<Body> {
     let mut response = Response::new(Body::full(Bytes::from(text)));
     *response.status_mut() = status;
+    response.extensions_mut().insert(Own);
     let headers = response.headers_mut();
     let kind = if html { "text/html; charset=utf-8" } else { "text/plain; charset=utf-8" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -120,12 +125,15 @@ pub fn wants_html(request: &HeaderMap) -> bool {
 fn words(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
         400 => ("Bad request", "The request is not valid HTTP for this address."),
+        401 => ("Sign in", "This address needs a name and a password."),
+        403 => ("Not allowed", "This address does not answer requests from your network."),
         404 => ("Not found", "There is nothing at this address."),
         405 => ("Method not allowed", "This address does not accept that method."),
         408 => ("Request timed out", "The request arrived too slowly."),
         413 => ("Too large", "The request is larger than this address accepts (setting: largest request body)."),
         417 => ("Expectation failed", "The Expect header names something other than 100-continue."),
         421 => ("Misdirected request", "This connection was made for another host name. Connect again."),
+        429 => ("Too many requests", "You have asked too often. Try again in a moment."),
         431 => ("Headers too large", "The request has too many header fields."),
         502 => ("Bad gateway", "The application did not answer as expected. Try again in a moment."),
         503 => ("Not available", "The application is not available right now. Try again in a moment."),

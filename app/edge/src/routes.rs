@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::asleep::Asleep;
 use super::files::Site;
+use super::rules::Rules;
 use crate::in_flight::InFlight;
 
 /// How long an application may think before its first response byte, unless its route says otherwise.
@@ -79,11 +80,13 @@ pub struct Policy {
     pub max_body: Option<u64>,
     /// The most an application may think before its first response byte.
     pub response_timeout: Duration,
+    /// What else is done with its requests and answers; nothing where absent.
+    pub rules: Option<Arc<Rules>>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { https: false, max_body: None, response_timeout: DEFAULT_RESPONSE_TIMEOUT }
+        Self { https: false, max_body: None, response_timeout: DEFAULT_RESPONSE_TIMEOUT, rules: None }
     }
 }
 

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use super::body::{Body, RequestBody};
 use super::forward::{Outgoing, forward};
 use super::routes::{Route, Table, Target, canonical_host, has_dot_segment, is_host};
+use super::rules::Asked;
 use super::tls::Certificates;
 use super::watch::{Framing, Limits, Watch};
 use super::{files, headers, pages};
@@ -87,6 +88,10 @@ impl Client {
             Framing::Clear
         };
         let mut response = match self.check(&mut head, framing) {
+            // Boxed: what is rare must not make the future of every request larger.
+            Ok((Found::Route(route), host)) if route.policy.rules.is_some() => {
+                Box::pin(self.by_rules(route, host, head, incoming)).await
+            }
             Ok((Found::Route(route), host)) if route.target.is_forwarded() => {
                 if let Some(status) = refusal(&route, &head, &incoming) {
                     pages::last_page(status, &head.headers)
@@ -108,6 +113,30 @@ impl Client {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response.map(|body| body.holding(active)))
+    }
+
+    /// Answers by the rules of a route: what they refuse or send elsewhere reaches nobody, and wakes nobody.
+    async fn by_rules(&self, route: Arc<Route>, host: HeaderValue, head: Parts, incoming: Incoming) -> Response<Body> {
+        let rules = route.policy.rules.clone().unwrap_or_default();
+        let name = canonical(split_port(host.to_str().unwrap_or_default()).0);
+        let port = if self.tls { self.shared.https_port } else { self.known.port() };
+        let asked = Asked { client: self.known.ip(), tls: self.tls, host: &name, port };
+        if let Some(answer) = rules.answer(&asked, &head) {
+            drop(RequestBody::new(incoming, None, &self.watch));
+            return answer;
+        }
+        let mut response = if !route.target.is_forwarded() {
+            drop(RequestBody::new(incoming, None, &self.watch));
+            answer_here(Found::Route(route), &head).await
+        } else if let Some(status) = refusal(&route, &head, &incoming) {
+            pages::last_page(status, &head.headers)
+        } else {
+            let mut outgoing = self.outgoing(&route, host, head, incoming);
+            rules.prepare(outgoing.headers_mut());
+            forward(route, &mut outgoing, |host, path| self.find_again(host, path)).await
+        };
+        rules.finish(&mut response);
+        response
     }
 
     /// Judges a head and finds its route and the `Host` to pass on.

@@ -86,6 +86,8 @@ fn host() -> Host {
         path: "/".into(),
         tls: TlsMode::Acme,
         generated: false,
+        of_manifest: false,
+        rules: Vec::new(),
         url: "https://shop.example.com/".into(),
         certificate: Some(Certificate { issuer: "CA".into(), not_before: 1, not_after: 2 }),
         problem: None,

@@ -68,7 +68,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::List { place } => {
             let hosts: Vec<Host> = client.get(&place.resolve()?.below("hosts")).await?;
-            context.out.list(&hosts, &["address", "component", "tls", "certificate"], row)
+            context.out.list(&hosts, &["address", "component", "tls", "certificate", "rules"], row)
         }
         Action::Add { name, component, path, port, tls, place } => {
             let new = NewHost { name, component, path, port, tls };
@@ -88,7 +88,12 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
 
 fn row(host: &Host) -> Vec<String> {
     let port = host.port.map_or_else(String::new, |port| format!(":{port}"));
-    vec![host.url.clone(), format!("{}{port}", host.component), host.tls.as_str().to_owned(), state(host)]
+    vec![host.url.clone(), format!("{}{port}", host.component), host.tls.as_str().to_owned(), state(host), rules(host)]
+}
+
+/// What the edge does besides passing requests on.
+fn rules(host: &Host) -> String {
+    if host.rules.is_empty() { "-".to_owned() } else { host.rules.join("; ") }
 }
 
 /// The certificate that serves, and what stands in the way of the next one.
@@ -129,6 +134,8 @@ mod tests {
                 path: "/".to_owned(),
                 tls: TlsMode::Acme,
                 generated: false,
+                of_manifest: false,
+                rules: Vec::new(),
                 port: None,
                 url: String::new(),
                 certificate,

@@ -26,6 +26,8 @@ pub struct HostRow {
     pub generated: bool,
     /// The port of the container that it leads to; the component's where absent.
     pub port: Option<u16>,
+    /// The manifest of the live release names it.
+    pub of_manifest: bool,
 }
 
 /// Claims a host for a component.
@@ -52,7 +54,14 @@ pub fn set_port(tx: &Transaction<'_>, id: HostId, port: u16) -> Result<()> {
     Ok(())
 }
 
-fn taken(connection: &Connection, name: &HostName, path: &str) -> crate::error::Error {
+/// Makes it go with the manifest that names it.
+pub fn hand_to_manifest(tx: &Transaction<'_>, id: HostId) -> Result<()> {
+    tx.execute("update host set of_manifest = 1 where id = ?1", [id.0])?;
+    Ok(())
+}
+
+/// Says whose a host is.
+pub fn taken(connection: &Connection, name: &HostName, path: &str) -> crate::error::Error {
     let owner: Option<(String, String)> = connection
         .query_row(
             "select p.name, d.name from host h join deployment d on d.id = h.deployment_id join project p on p.id = d.project_id where h.name = ?1 and h.path = ?2",
@@ -132,6 +141,7 @@ struct Raw {
     tls: String,
     generated: bool,
     port: Option<u16>,
+    of_manifest: bool,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
@@ -144,6 +154,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         tls: row.get("tls")?,
         generated: row.get("generated")?,
         port: row.get("port")?,
+        of_manifest: row.get("of_manifest")?,
     })
 }
 
@@ -157,5 +168,6 @@ fn resolve(raw: Raw) -> Result<HostRow> {
         port: raw.port,
         tls: TlsMode::parse(&raw.tls).ok_or_else(|| bad_column("TLS mode", &raw.tls))?,
         generated: raw.generated,
+        of_manifest: raw.of_manifest,
     })
 }

@@ -53,6 +53,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0043_disk", include_str!("../../../migrations/0043_disk.sql")),
     ("0044_sleep", include_str!("../../../migrations/0044_sleep.sql")),
     ("0045_replicas", include_str!("../../../migrations/0045_replicas.sql")),
+    ("0050_host_of_manifest", include_str!("../../../migrations/0050_host_of_manifest.sql")),
 ];
 
 /// Brings the file to this binary's schema.

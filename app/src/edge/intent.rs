@@ -9,6 +9,7 @@ use std::time::Duration;
 use boathouse_edge::asleep::{Asleep, Door, Waking, WokenBy};
 use boathouse_edge::files::Site;
 use boathouse_edge::routes::{Address, Policy, Route, Table, Target, Upstream};
+use boathouse_edge::rules::Rules;
 use boathouse_edge::site;
 use boathouse_types::{
     DeploymentId, Identifier, Intent as Wanted, Lifetime, ReleaseComponent, ReleaseId, Serves, Sleep, TlsMode,
@@ -16,6 +17,7 @@ use boathouse_types::{
 };
 
 use super::ca;
+use super::rules::{self, Throttles, Users};
 use crate::db::certificate::CertificateRow;
 use crate::db::deployment::DeploymentRow;
 use crate::db::host::HostRow;
@@ -23,6 +25,7 @@ use crate::db::release::ReleaseRow;
 use crate::db::{Connection, certificate, deployment, host, release, sleep};
 use crate::error::Result;
 use crate::observed::{Container, InFlight, Observed, Phase};
+use crate::secret::SecretKey;
 use crate::task::Poke;
 
 /// What the database wants of the edge.
@@ -36,6 +39,8 @@ pub struct Intent {
     asleep: BTreeSet<DeploymentId>,
     /// Deployments that can be woken where nothing of them runs, and what wakes them.
     sleepers: BTreeMap<DeploymentId, WokenBy>,
+    /// Who may sign in at the components that ask for it.
+    users: BTreeMap<DeploymentId, BTreeMap<Identifier, Users>>,
     /// Every stored certificate.
     pub certificates: Vec<CertificateRow>,
 }
@@ -50,6 +55,7 @@ pub struct Memory {
     upstreams: Vec<Arc<Upstream>>,
     loaded: HashMap<SiteKey, Arc<Site>>,
     asleep: BTreeMap<DeploymentId, Arc<Asleep>>,
+    throttles: Throttles,
     /// One per deployment, so that neither a ring nor whoever is held is lost with a table.
     doors: BTreeMap<DeploymentId, Arc<Door>>,
     poke: Poke,
@@ -68,6 +74,7 @@ impl Memory {
             upstreams: Vec::new(),
             loaded: HashMap::new(),
             asleep: BTreeMap::new(),
+            throttles: Throttles::default(),
             doors: BTreeMap::new(),
             poke,
         }
@@ -120,13 +127,14 @@ impl Intent {
 }
 
 /// Reads everything in one transaction's view.
-pub fn read(connection: &Connection) -> Result<Intent> {
+pub fn read(connection: &Connection, key: &SecretKey) -> Result<Intent> {
     let mut intent = Intent {
         hosts: host::all(connection)?,
         live: BTreeMap::new(),
         running: BTreeSet::new(),
         asleep: BTreeSet::new(),
         sleepers: BTreeMap::new(),
+        users: BTreeMap::new(),
         certificates: certificate::all(connection)?,
     };
     for row in deployment::all(connection)? {
@@ -142,10 +150,20 @@ pub fn read(connection: &Connection) -> Result<Intent> {
         }
         if let Some(live) = live {
             let components = release::components(connection, live.id)?;
+            intent.users.insert(row.id, users(key, &live));
             intent.live.insert(row.id, (live, components));
         }
     }
     Ok(intent)
+}
+
+/// Where a password cannot be opened nobody signs in, and the others are served.
+fn users(key: &SecretKey, live: &ReleaseRow) -> BTreeMap<Identifier, Users> {
+    let users = live.manifest.as_ref().map_or_else(|| Ok(BTreeMap::new()), |stack| rules::users(key, live, stack));
+    users.unwrap_or_else(|error| {
+        tracing::error!(release = live.id.0, %error, "the passwords of a release cannot be opened: nobody can sign in");
+        BTreeMap::new()
+    })
 }
 
 /// What wakes a deployment where nothing of it runs. Any request does where it sleeps or may fall asleep, or is just being woken; who
@@ -176,21 +194,38 @@ pub async fn table(intent: &Intent, observed: &Observed, memory: &mut Memory) ->
     };
     insert(&mut table, &memory.console_host, "/", console);
     let mut upstreams = Vec::new();
-    let mut sites = HashMap::new();
+    let (mut sites, mut ruled) = (HashMap::new(), BTreeMap::new());
     for host in &intent.hosts {
         let target = target(intent, host, observed, memory, &mut sites).await;
         if let Target::Upstreams(used) = &target {
             upstreams.extend(used.iter().cloned());
         }
-        let policy = Policy { https: host.tls != TlsMode::Off, ..Policy::default() };
+        let (max_body, rules) = rules_of(intent, host, &mut memory.throttles, &mut ruled);
+        let policy = Policy { https: host.tls != TlsMode::Off, max_body, rules, ..Policy::default() };
         let route = Route { id: format!("{}{}", host.name, host.path), target, policy };
         insert(&mut table, host.name.as_str(), &host.path, route);
     }
     (memory.upstreams, memory.loaded) = (upstreams, sites);
+    memory.throttles.keep(|deployment| intent.live.contains_key(&deployment));
     memory.asleep.retain(|deployment, _| intent.sleepers.contains_key(deployment));
     memory.doors.retain(|deployment, _| intent.sleepers.contains_key(deployment));
     let routed = intent.live.iter().filter(|(deployment, _)| intent.running.contains(deployment));
     (table, routed.map(|(_, (row, _))| row.id).collect())
+}
+
+/// The rules of a host's component, made once for all of its hosts; and the most that a body may have.
+fn rules_of(
+    intent: &Intent,
+    host: &HostRow,
+    throttles: &mut Throttles,
+    made: &mut BTreeMap<rules::Place, Option<Arc<Rules>>>,
+) -> (Option<u64>, Option<Arc<Rules>>) {
+    let stack = intent.live.get(&host.deployment_id).and_then(|(row, _)| row.manifest.as_ref());
+    let Some(part) = stack.and_then(|stack| stack.find(&host.component)) else { return (None, None) };
+    let place = (host.deployment_id, host.component.clone());
+    let users = intent.users.get(&host.deployment_id).and_then(|of| of.get(&host.component));
+    let rules = made.entry(place.clone()).or_insert_with(|| throttles.rules(place, &part.edge, users));
+    (part.edge.limits.body_bytes, rules.clone())
 }
 
 /// A host that cannot be routed hurts itself only.

@@ -3,6 +3,7 @@
 
 pub mod run;
 pub mod intent;
+pub mod rules;
 pub mod public;
 pub mod ca;
 pub mod acme;

@@ -172,7 +172,10 @@ impl Keeper {
         let mut guard = self.state.lock().await;
         let state = &mut *guard;
         self.wake(state.memory.woken()).await?;
-        let intent = self.app.db.read(intent::read).await?;
+        let intent = {
+            let key = self.app.key.clone();
+            self.app.db.read(move |c| intent::read(c, &key)).await?
+        };
         // Certificates first: whoever sees a new route over TLS also gets its certificate.
         self.load_certificates(state, &intent).await?;
         let (table, routed) = intent::table(&intent, &self.app.observed, &mut state.memory).await;

@@ -6,7 +6,7 @@ use boathouse_types::{self as types, DeploymentId, EnvKey, ErrorKind, Identifier
 
 use super::build::Exposed;
 use super::hosts::{self, Names, Planned};
-use super::outward;
+use super::{domains, outward};
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, Transaction, env, host};
@@ -121,7 +121,9 @@ fn public_url(
         .find(|row| !row.generated && row.component == first.identifier && !row.name.as_str().starts_with("*."))
         .map(|row| address(app, &row.name, &row.path, row.tls));
     let made_up = plan.iter().find(|host| host.component == first.identifier).map(|host| planned_url(app, host));
-    Ok(chosen.or(made_up))
+    let mut named = domains::of_stage(stack, deployment.stage).filter(|(component, _)| **component == first.identifier);
+    let named = named.next().map(|(_, domain)| address(app, &domain.name, "/", hosts::tls_for(&domain.name)));
+    Ok(chosen.or(named).or(made_up))
 }
 
 fn planned_url(app: &App, host: &Planned) -> String {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::log::PipelineLog;
 use super::queue::Queue;
 use super::stop::{Step, Stop};
-use super::{build, build_secret, command, develop, migrate, plan, record, source, start, switch};
+use super::{build, build_secret, command, develop, domains, migrate, plan, record, sign_in, source, start, switch};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment};
@@ -188,6 +188,11 @@ async fn refuse_other_majors(run: &Run, row: &ReleaseRow, next: &Stack) -> Resul
     ))
 }
 
+async fn check_domains(run: &Run, row: &ReleaseRow, stack: &Stack) -> Result<()> {
+    let (app, id, stack) = (run.app.clone(), row.deployment_id, stack.clone());
+    run.app.db.read(move |c| domains::check(c, &app, &deployment::by_id(c, id)?, &stack)).await
+}
+
 async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
     if let Some(repeated) = &row.manifest {
         refuse_other_majors(run, row, repeated).await?;
@@ -232,6 +237,8 @@ async fn prepare(run: &Run, row: &ReleaseRow) -> Step<()> {
     tell_plan(run, &run.row().await?).await?;
     run.enter(Stage::Build).await?;
     let secrets = build_secret::open(run, row, &source.stack).await?;
+    sign_in::check_early(run, row, &source.stack).await?;
+    check_domains(run, row, &source.stack).await?;
     hide(run, &run.row().await?, &secrets).await?;
     let exposed = build::all(run, row, &source, &secrets).await?;
     if develop::is_for(run, row).await? {

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use boathouse_types::{Commit, DeploymentStage, Drift, GitRef, Identifier, Moment, Plan, Sleep, Source, Trigger};
 
 use super::build::Exposed;
+use super::domains;
 use super::environment;
 use super::hosts::{self, Names};
 use super::packages::{self, Fetching};
@@ -145,7 +146,9 @@ fn before(connection: &Connection, app: &App, deployment: &DeploymentRow, live: 
     };
     let values = snapshot::open(&app.key, row)?.values();
     let mut hosts: BTreeMap<Identifier, BTreeSet<String>> = BTreeMap::new();
-    for host in host::of_deployment(connection, deployment.id)?.into_iter().filter(|host| host.generated) {
+    for host in
+        host::of_deployment(connection, deployment.id)?.into_iter().filter(|host| host.generated || host.of_manifest)
+    {
         hosts.entry(host.component).or_default().insert(address(host.name.as_str(), &host.path));
     }
     let source = version_of(row);
@@ -175,6 +178,9 @@ pub(super) fn hosts_of(
     let mut hosts: BTreeMap<Identifier, BTreeSet<String>> = BTreeMap::new();
     for host in hosts::planned(connection, app, deployment.id, names, stack)? {
         hosts.entry(host.component).or_default().insert(address(host.name.as_str(), &host.path));
+    }
+    for (component, domain) in domains::of_stage(stack, deployment.stage) {
+        hosts.entry(component.clone()).or_default().insert(domain.name.to_string());
     }
     Ok(hosts)
 }

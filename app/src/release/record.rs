@@ -5,7 +5,7 @@ use boathouse_types::{DeploymentStage, Moment, ReleaseState, Stage};
 use super::build::Exposed;
 use super::pipeline::{DELETED, Run, record_event, told};
 use super::stop::{Step, Stop};
-use super::{environment, resources};
+use super::{domains, environment, resources, sign_in};
 use crate::db::deployment;
 use crate::db::object::NetworkRow;
 use crate::db::release::{self, ReleaseRow};
@@ -57,6 +57,8 @@ fn transaction(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, exposed: Expos
         // What repeats an environment repeats its limits, too: they are in the stack.
         Some(_) => environment::repeat(tx, app, &deployment, &stack, exposed, snapshot::open(&app.key, &fresh)?)?,
     };
+    sign_in::check_kept(row, &stack, &snapshot)?;
+    domains::check(tx, app, &deployment, &stack)?;
     release::set_env(tx, row.id, &snapshot::seal(&app.key, row.id, &snapshot)?)?;
     check_room(tx, app, &fresh, deployment.stage, &stack)?;
     record_objects(tx, app, &fresh, deployment.stage, &stack)?;

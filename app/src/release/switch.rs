@@ -7,10 +7,10 @@ use boathouse_types::{Failure, Intent, Moment, ReleaseCommand, ReleaseState, Sta
 use super::hosts::{self, Names};
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
-use super::{command, develop, guard, migrate, schedules};
+use super::{command, develop, domains, guard, migrate, schedules};
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{Transaction, volume};
+use crate::db::{Transaction, deployment, volume};
 use crate::error::{Error, Result, internal};
 use crate::fault;
 use crate::state::App;
@@ -26,8 +26,8 @@ const EDGE_TASK: &str = "edge";
 /// Makes a healthy release live.
 pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
     fault::point("switch.before_commit");
-    let deployment = row.deployment_id;
-    let old = run.app.db.read(move |c| release::live(c, deployment)).await?;
+    let id = row.deployment_id;
+    let old = run.app.db.read(move |c| release::live(c, id)).await?;
     let counted = old.map(|old| guard::counted(&run.app.observed, old.id)).unwrap_or_default();
     let (app, row) = (run.app.clone(), row.clone());
     let live = run
@@ -45,6 +45,7 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
             let names = Names { project: fresh.project.as_str(), deployment: fresh.deployment.as_str() };
             let plan = hosts::planned(tx, &app, fresh.deployment_id, names, stack)?;
             hosts::apply(tx, fresh.deployment_id, &plan)?;
+            domains::apply(tx, &app, &deployment::by_id(tx, fresh.deployment_id)?, stack)?;
             schedules::apply(tx, fresh.deployment_id, stack)?;
             record_event(tx, &fresh, "system", "release.live", &format!("Release #{} is live", fresh.number))?;
             Ok(true)
@@ -144,6 +145,7 @@ pub fn take_back(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, failure: &Fa
         let names = Names { project: old.project.as_str(), deployment: old.deployment.as_str() };
         let plan = hosts::planned(tx, app, old.deployment_id, names, stack)?;
         hosts::apply(tx, old.deployment_id, &plan)?;
+        domains::settle(tx, &deployment::by_id(tx, old.deployment_id)?, stack)?;
         schedules::apply(tx, old.deployment_id, stack)?;
         record_event(tx, &old, "system", "release.live", &format!("Release #{} is live again", old.number))?;
     }

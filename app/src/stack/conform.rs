@@ -91,7 +91,10 @@ fn below(form: Form, each: &mut impl FnMut(&'static Shape)) {
 fn with_article(noun: &str) -> String {
     match noun {
         "manifest" => "the root of the manifest".to_owned(),
-        "env" | "development" | "build" | "health" | "limits" | "release" | "resources" | "containerCommands" => {
+        "build-limits" => "`build.limits`".to_owned(),
+        "request-limits" => "`limits` of a component".to_owned(),
+        "env" | "development" | "build" | "health" | "release" | "resources" | "containerCommands" | "headers"
+        | "header-fields" | "auth" => {
             format!("`{noun}`")
         }
         _ if noun.starts_with(['a', 'e', 'i', 'o']) => format!("an {noun}"),

@@ -5,6 +5,18 @@ use std::str::FromStr;
 use super::shape::{Form, Shape};
 use super::yaml::{Key, Node, Place, Value};
 
+/// An entry of a mapping whose keys are free.
+pub struct Pair {
+    /// The key.
+    pub key: String,
+    /// Where it stands.
+    pub key_place: Place,
+    /// The value; empty where there is none.
+    pub value: String,
+    /// Where that stands.
+    pub place: Place,
+}
+
 /// The entries of one mapping that are not read yet.
 pub struct Entries {
     shape: &'static Shape,
@@ -95,6 +107,18 @@ impl Entries {
     pub fn texts(&mut self, key: &'static str) -> Option<Vec<(String, String)>> {
         let Value::Map(entries) = self.take(key)?.value else { return None };
         Some(entries.into_iter().map(|(key, node)| (key.text, text(node).unwrap_or_default())).collect())
+    }
+
+    /// The same, with the places.
+    pub fn pairs(&mut self, key: &'static str) -> Option<Vec<Pair>> {
+        let Value::Map(entries) = self.take(key)?.value else { return None };
+        let pair = |(key, node): (Key, Node)| Pair {
+            key: key.text,
+            key_place: key.place,
+            place: node.place,
+            value: text(node).unwrap_or_default(),
+        };
+        Some(entries.into_iter().map(pair).collect())
     }
 
     /// Ends the reading. Invariant: the reader asks for exactly the keys of the table, so that none is accepted and ignored.

@@ -9,6 +9,7 @@ use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S, Ove
 use super::import::Import;
 use super::package_url::PackageUrl;
 use super::paths;
+use super::policy::keys;
 use super::shape::{Form, Items, Key, Rule, Shape, key, required};
 use super::watch;
 use crate::cron;
@@ -87,6 +88,11 @@ pub static COMPONENT: Shape = Shape {
             Form::List(&Items { one: "a host", instead: "hosts must be a list", form: Form::Map(&HOST) }),
             "Public endpoints; one of the component's name unless given, none with `[]`.",
         ),
+        keys::DOMAINS,
+        keys::HEADERS,
+        keys::REDIRECTS,
+        keys::LIMITS,
+        keys::AUTH,
         key(
             "static",
             Form::Text,
@@ -261,7 +267,7 @@ static BUILD: Shape = Shape {
 };
 
 static BUILD_LIMITS: Shape = Shape {
-    noun: "limits",
+    noun: "build-limits",
     says: "Limits of a component's builds; the server's unless given, and wherever those are lower.",
     keys: &[
         key("memory", Form::Word(&MEMORY), "Memory, as 512MiB or 2GiB."),
@@ -443,7 +449,8 @@ static CPUS: Rule = Rule {
     },
 };
 
-fn parses<T: FromStr<Err: Display>>(text: &str) -> Result<(), String> {
+/// Whether a text is a `T`, or why not.
+pub fn parses<T: FromStr<Err: Display>>(text: &str) -> Result<(), String> {
     text.parse::<T>().map(drop).map_err(|why| why.to_string())
 }
 
@@ -453,7 +460,8 @@ fn within(sleep: impl Fn(u32) -> Sleep, text: &str) -> Result<(), String> {
     sleep.problem().map_or(Ok(()), Err)
 }
 
-fn quoted(text: &str) -> String {
+/// A text as messages show it.
+pub fn quoted(text: &str) -> String {
     format!("\"{}\"", text.chars().take(80).collect::<String>().escape_debug())
 }
 

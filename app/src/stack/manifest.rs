@@ -6,6 +6,7 @@ use boathouse_types::{EnvKey, Glob, Identifier, ImageRef, Overlap, ScheduleName,
 
 use super::import::Import;
 use super::package_url::PackageUrl;
+use super::policy::{Domain, EdgePolicy};
 use super::yaml::Place;
 use super::{BuildOwnLimits, Commands, ReleaseCommands, Resources};
 
@@ -93,6 +94,10 @@ pub struct Part {
     pub replicas: Option<(u32, At)>,
     /// Public endpoints; those of its package, else one, where absent.
     pub hosts: Option<Vec<HostEntry>>,
+    /// Host names of its own, and where they stand.
+    pub domains: Vec<(Domain, At)>,
+    /// What the edge does with its requests and answers.
+    pub edge: EdgePolicy,
 }
 
 /// `build:`.

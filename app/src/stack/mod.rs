@@ -20,6 +20,7 @@ pub mod offline;
 pub mod plan;
 pub mod provided;
 pub mod release_commands;
+pub mod policy;
 pub mod resources;
 pub mod watch;
 pub mod develop;

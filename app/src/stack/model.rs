@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::import::Import;
 use super::package::{Backup, Commands, ConnectionString, Parameter, Rotate};
 use super::package_url::PackageUrl;
+use super::policy::{Domain, EdgePolicy};
 use super::release_commands::ReleaseCommands;
 
 /// The parsed manifest of a project at one commit.
@@ -107,6 +108,12 @@ pub struct Component {
     pub resources_of_manifest: Option<Resources>,
     /// Public endpoints; none for an add-on.
     pub hosts: Vec<HostSpec>,
+    /// Host names of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<Domain>,
+    /// What the edge does with its requests and answers.
+    #[serde(default, skip_serializing_if = "EdgePolicy::is_empty")]
+    pub edge: EdgePolicy,
 }
 
 impl Component {
@@ -139,6 +146,8 @@ impl Component {
             resources: Resources::default(),
             resources_of_manifest: None,
             hosts: Vec::new(),
+            domains: Vec::new(),
+            edge: EdgePolicy::default(),
         }
     }
 

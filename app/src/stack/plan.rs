@@ -48,6 +48,8 @@ pub struct PartView {
     pub volumes: BTreeMap<Identifier, String>,
     /// Generated hosts, with their paths.
     pub hosts: BTreeSet<String>,
+    /// What the edge does with its requests and answers.
+    pub rules: BTreeMap<&'static str, String>,
     /// Commands at their times.
     pub schedules: BTreeMap<ScheduleName, SetSchedule>,
     /// Variables.
@@ -77,6 +79,7 @@ impl View {
                 .map(|volume| (volume.identifier.clone(), volume.path.clone()))
                 .collect(),
             hosts: hosts.get(&part.identifier).cloned().unwrap_or_default(),
+            rules: part.edge.by_name(),
             schedules: part.schedules.iter().map(|one| (one.name.clone(), one.set.clone())).collect(),
             variables: values.get(&part.identifier).cloned().unwrap_or_default(),
         };
@@ -213,7 +216,19 @@ fn add(new: &PartView, steps: &mut Vec<PlanStep>) {
     for host in &new.hosts {
         steps.push(thing(new, PlanAction::Add, PlanKind::Host, host, "new"));
     }
+    rules(&BTreeMap::new(), new, steps);
     schedules(&BTreeMap::new(), new, steps);
+}
+
+/// What the edge does: it takes no new container.
+fn rules(old: &BTreeMap<&'static str, String>, new: &PartView, steps: &mut Vec<PlanStep>) {
+    for (name, words) in new.rules.iter().filter(|(name, words)| old.get(*name) != Some(words)) {
+        let action = if old.contains_key(name) { PlanAction::Change } else { PlanAction::Add };
+        steps.push(thing(new, action, PlanKind::Rule, name, words.clone()));
+    }
+    for name in old.keys().filter(|name| !new.rules.contains_key(*name)) {
+        steps.push(thing(new, PlanAction::Remove, PlanKind::Rule, name, "not in the manifest any more"));
+    }
 }
 
 /// A change of these restarts nothing.
@@ -259,6 +274,7 @@ fn change(old: &PartView, new: &PartView, steps: &mut Vec<PlanStep>) {
     for host in old.hosts.difference(&new.hosts) {
         steps.push(thing(new, PlanAction::Remove, PlanKind::Host, host, "not in the manifest any more"));
     }
+    rules(&old.rules, new, steps);
     schedules(&old.schedules, new, steps);
 }
 

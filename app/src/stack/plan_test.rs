@@ -83,6 +83,22 @@ fn a_schedule_that_changes_is_told_and_restarts_nothing_by_itself() {
     assert_eq!(told(steps(&with("@daily"), SHOP)), ["remove schedule nightly of web: not in the manifest any more"]);
 }
 
+#[test]
+fn a_rule_of_the_edge_is_told_and_restarts_nothing_by_itself() {
+    let with = |to: &str| SHOP.replace("static: dist", &format!("static: dist, redirects: [{{from: /a, to: {to}}}]"));
+    let steps = |before: &str, after: &str| told(&view(before), &view(after));
+    let web = format!("restart component web: {EVERY_RELEASE}");
+    assert_eq!(steps(SHOP, &with("/b")), [web.clone(), "add rule redirects of site: /a → /b (308)".to_owned()]);
+    assert_eq!(
+        steps(&with("/b"), &with("/c")),
+        [web.clone(), "change rule redirects of site: /a → /c (308)".to_owned()]
+    );
+    assert_eq!(
+        steps(&with("/b"), SHOP),
+        [web, "remove rule redirects of site: not in the manifest any more".to_owned()]
+    );
+}
+
 fn daily(cron: &str) -> SetSchedule {
     let text = format!(
         "components: [{{identifier: a, image: b, schedules: [{{identifier: c, cron: '{cron}', command: d}}]}}]"
@@ -97,10 +113,14 @@ fn any_view() -> impl Strategy<Value = View> {
     let what = (any::<bool>(), any::<bool>(), "[xy]", of("[12]"), of("[12]"));
     let schedule = "[st]".prop_map(|text| text.parse::<ScheduleName>().unwrap());
     let schedules = btree_map(schedule, prop_oneof![Just("@daily"), Just("@weekly")].prop_map(daily), 0..3);
-    let lists = (btree_map(id(), "/[ab]", 0..3), btree_set("[hi]", 0..3), btree_map(key(), "[12]", 0..3), schedules);
+    let rules = btree_map(prop_oneof![Just("redirects"), Just("sign-in")], "[12]", 0..3);
+    let lists =
+        (btree_map(id(), "/[ab]", 0..3), btree_set("[hi]", 0..3), btree_map(key(), "[12]", 0..3), schedules, rules);
     vec((id(), what, lists), 0..5).prop_map(|parts| {
         let mut view = View::default();
-        for (identifier, (addon, files, origin, version, command), (volumes, hosts, variables, schedules)) in parts {
+        for (identifier, (addon, files, origin, version, command), (volumes, hosts, variables, schedules, rules)) in
+            parts
+        {
             if view.part(&identifier).is_none() {
                 let settings = command.map(|command| ("command", command)).into_iter().collect();
                 view.parts.push(PartView {
@@ -112,6 +132,7 @@ fn any_view() -> impl Strategy<Value = View> {
                     settings,
                     volumes,
                     hosts,
+                    rules,
                     schedules,
                     variables,
                 });
@@ -151,6 +172,11 @@ fn apply(before: &View, steps: &[PlanStep], after: &View) -> View {
                     (PlanKind::Volume, PlanAction::Remove) => drop(part.volumes.remove(&name.parse().unwrap())),
                     (PlanKind::Volume, _) => {
                         drop(part.volumes.insert(name.parse().unwrap(), new.volumes[&name.parse().unwrap()].clone()))
+                    }
+                    (PlanKind::Rule, PlanAction::Remove) => drop(part.rules.remove(name.as_str())),
+                    (PlanKind::Rule, _) => {
+                        let (name, words) = new.rules.get_key_value(name.as_str()).unwrap();
+                        part.rules.insert(name, words.clone());
                     }
                     (PlanKind::Schedule, PlanAction::Remove) => drop(part.schedules.remove(&name.parse().unwrap())),
                     (PlanKind::Schedule, _) => {

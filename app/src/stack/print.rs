@@ -27,17 +27,17 @@ pub fn manifest(manifest: &Manifest) -> String {
 }
 
 /// Levels of indentation inside a part.
-const PART: usize = 2;
+pub(super) const PART: usize = 2;
 
 #[derive(Default)]
-struct Printer {
+pub(super) struct Printer {
     text: String,
     /// The next line begins an item of a list, which stands one level further out.
     begins: bool,
 }
 
 impl Printer {
-    fn line(&mut self, level: usize, line: &str) {
+    pub(super) fn line(&mut self, level: usize, line: &str) {
         let indent = "  ".repeat(level);
         let start =
             if std::mem::take(&mut self.begins) { format!("{}- ", &indent[..indent.len() - 2]) } else { indent };
@@ -45,19 +45,19 @@ impl Printer {
         let _ = writeln!(self.text, "{start}{line}");
     }
 
-    fn text(&mut self, level: usize, key: &str, value: Option<&str>) {
+    pub(super) fn text(&mut self, level: usize, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.line(level, &format!("{key}: {}", quoted(value)));
         }
     }
 
-    fn word(&mut self, level: usize, key: &str, value: Option<impl std::fmt::Display>) {
+    pub(super) fn word(&mut self, level: usize, key: &str, value: Option<impl std::fmt::Display>) {
         if let Some(value) = value {
             self.text(level, key, Some(&value.to_string()));
         }
     }
 
-    fn words(&mut self, level: usize, key: &str, words: Option<&Vec<String>>) {
+    pub(super) fn words(&mut self, level: usize, key: &str, words: Option<&Vec<String>>) {
         if let Some(words) = words {
             let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
             self.line(level, &format!("{key}: [{}]", words.join(", ")));
@@ -78,6 +78,7 @@ impl Printer {
         self.development(PART, &part.development);
         self.commands(&part.commands);
         self.hosts(part.hosts.as_deref());
+        self.policy(part.domains.iter().map(|(domain, _)| domain), &part.edge);
         self.files(part.files.as_ref());
         self.build(part.build.as_ref());
         self.word(PART, "image", part.image.as_ref());
@@ -233,7 +234,7 @@ impl Printer {
         }
     }
 
-    fn flag(&mut self, level: usize, key: &str, value: bool) {
+    pub(super) fn flag(&mut self, level: usize, key: &str, value: bool) {
         if value {
             self.line(level, &format!("{key}: true"));
         }
@@ -248,13 +249,13 @@ impl Printer {
     }
 
     fn limits(&mut self, level: usize, memory_bytes: Option<u64>, cpu_millis: Option<u32>) {
-        self.text(level, "memory", memory_bytes.map(memory).as_deref());
+        self.text(level, "memory", memory_bytes.map(size).as_deref());
         let cpus = cpu_millis.map(|millis| format!("{}.{:03}", millis / 1000, millis % 1000));
         self.text(level, "cpus", cpus.as_deref());
     }
 }
 
-fn memory(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match (bytes % (1 << 30), bytes % (1 << 20)) {
         (0, _) => format!("{}GiB", bytes >> 30),
         (_, 0) => format!("{}MiB", bytes >> 20),
@@ -263,7 +264,7 @@ fn memory(bytes: u64) -> String {
 }
 
 /// A word that YAML reads as nothing else stays as it is; everything else is written in double quotes (YAML 1.2 §7.3.1).
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
         && !matches!(

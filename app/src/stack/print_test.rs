@@ -1,11 +1,12 @@
 //! Whatever a manifest can say, printed and read again it says the same.
 
-use boathouse_types::{EnvKey, Identifier, Overlap};
+use boathouse_types::{DeploymentStage, EnvKey, Identifier, Overlap, Redirect};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 
 use super::super::manifest::At;
+use super::super::policy::{BasicAuth, Domain, EdgePolicy, HeaderEdits, HeaderRules, RequestLimits};
 use super::super::read_manifest;
 use super::super::template::Template;
 use super::*;
@@ -129,6 +130,54 @@ fn schedules(component: bool) -> impl Strategy<Value = Vec<ScheduleEntry>> {
     })
 }
 
+/// What the edge carries out.
+fn edge() -> impl Strategy<Value = (Vec<(Domain, At)>, EdgePolicy)> {
+    let stage = prop_oneof![Just(DeploymentStage::Production), Just(DeploymentStage::Preview)];
+    let domains = btree_map("[a-z]{1,5}\\.test", stage, 0..3).prop_map(|all| {
+        let one = |(name, stage): (String, _)| (Domain { name: name.parse().unwrap(), stage }, At::default());
+        all.into_iter().map(one).collect::<Vec<_>>()
+    });
+    let edits = || {
+        let set = btree_map("X-[A-Z][a-z]{0,5}", "([!-~]([ -~]{0,8}[!-~])?)?", 0..3);
+        let remove = btree_set("y-[a-z]{1,5}", 0..3);
+        (set, remove).prop_map(|(set, remove)| HeaderEdits {
+            set: set.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
+            remove: remove.into_iter().map(|name| name.parse().unwrap()).collect(),
+        })
+    };
+    let redirect = prop_oneof![
+        Just(("/a", "/b?c=d", 308)),
+        Just(("/a/*", "/b/*", 301)),
+        Just(("/%C3%A4:,{x}", "https://a.test:1/'b'", 302)),
+        Just(("www.a.test", "a.test", 307)),
+    ];
+    let redirects = vec(redirect, 0..4).prop_map(|all| {
+        all.into_iter()
+            .map(|(from, to, status)| Redirect::new(from.parse().unwrap(), to.parse().unwrap(), status).unwrap())
+            .collect::<Vec<_>>()
+    });
+    let rate = of(((1..=10_000_u32, any::<bool>()), of(1..1000_u32)));
+    let limits = (of(0..(1_u64 << 40)), rate, of(Just(vec!["10.0.0.0/8", "2001:db8::/32"])));
+    let limits = limits.prop_map(|(body_bytes, rate, allow)| RequestLimits {
+        body_bytes,
+        rate: rate.map(|((number, minute), _)| format!("{number}/{}", if minute { "m" } else { "s" }).parse().unwrap()),
+        burst: rate.and_then(|(_, burst)| burst),
+        allow: allow.into_iter().flatten().map(|network| network.parse().unwrap()).collect(),
+    });
+    let user = text().prop_filter("a user", |user| crate::stack::policy::keys::user(user).is_ok());
+    let users = btree_map(user, Just("PASSWORD_OF_SOMEBODY".parse().unwrap()), 1..3);
+    let auth = of((users, of("[a-z][ -!#-&]{0,5}[a-z]"), any::<bool>()))
+        .prop_map(|auth| auth.map(|(users, realm, pass_on)| BasicAuth { users, realm, pass_on }));
+    let headers = (edits(), edits()).prop_map(|(response, request)| HeaderRules { response, request });
+    let policy = (headers, redirects, limits, auth).prop_map(|(headers, redirects, limits, auth)| EdgePolicy {
+        headers,
+        redirects,
+        limits,
+        auth,
+    });
+    (domains, policy)
+}
+
 fn part(component: bool) -> impl Strategy<Value = Part> {
     let names = (
         of(text()),
@@ -147,18 +196,19 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
     let commands = (words(), words(), words());
     let resources = (of((6 << 20)..(1_u64 << 40)), of(10..1_000_000_u32))
         .prop_map(|(memory_bytes, cpu_millis)| Resources { memory_bytes, cpu_millis, replicas: None });
+    let port = (of(1..=u16::MAX), edge());
     let lists = (include(), include(), volumes, commands, release(), schedules(component));
     let glob = prop_oneof![Just("web/**"), Just("!**/*.md"), Just("/shared"), Just("a b")];
     let replicas = of((1..=20_u32).prop_map(|count| (count, At::default())));
     let shape = (made_from(), hosts(), replicas, of(prop_oneof![Just(".".to_owned()), path()]), of(vec(glob, 0..3)));
-    (names, lists, health, resources, shape, of(1..=u16::MAX)).prop_map(
+    (names, lists, health, resources, shape, port).prop_map(
         move |(
             (name, description, prebuild_image, package),
             (include, development, volumes, commands, release, schedules),
             health,
             resources,
             shape,
-            port,
+            (port, (domains, edge)),
         )| {
             let ((image, build, files), hosts, replicas, folder, watch) = shape;
             let globs = |watch: Vec<&str>| watch.into_iter().map(|glob| glob.parse().unwrap()).collect();
@@ -186,6 +236,8 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
                 resources,
                 replicas: replicas.filter(|_| component),
                 hosts: hosts.filter(|_| component),
+                domains: domains.into_iter().filter(|_| component).collect(),
+                edge: if component { edge } else { EdgePolicy::default() },
             }
         },
     )
@@ -199,6 +251,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
             let parts = components.iter_mut().chain(&mut addons);
             parts.enumerate().for_each(|(at, part)| part.identifier = format!("p{at}").parse().unwrap());
             components.iter_mut().skip(1).chain(addons.iter_mut().skip(1)).for_each(|part| part.schedules.clear());
+            components.iter_mut().skip(1).for_each(|part| part.domains.clear());
             let (version, kind, name, description, previews) = head;
             Manifest {
                 file: "m".into(),

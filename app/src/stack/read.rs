@@ -7,6 +7,7 @@ use boathouse_types::{EnvKey, Identifier, Sleep, check_command, duration, split_
 
 use super::entries::{Entries, text};
 use super::manifest::{At, Build, Health, HostEntry, Include, Manifest, Part, ScheduleEntry, Site, VolumeEntry};
+use super::policy::{self, EdgePolicy};
 use super::problem::{ManifestErrors, Problems};
 use super::template::Template;
 use super::yaml::{self, Node, Place, Value};
@@ -79,6 +80,13 @@ impl Reader<'_> {
                 self.twice(entry.at.0, &entry.identifier);
             }
         }
+        let mut seen = BTreeSet::new();
+        for (domain, at) in manifest.parts().flat_map(|part| &part.domains) {
+            if !seen.insert((&domain.name, domain.stage.as_str())) {
+                let (name, stage) = (&domain.name, domain.stage.as_str());
+                self.problems.add(at.0, format!("name: {name} is there twice at stage {stage}: one component answers"));
+            }
+        }
     }
 
     fn twice(&mut self, place: Place, identifier: &impl std::fmt::Display) {
@@ -117,6 +125,8 @@ impl Reader<'_> {
             resources: fields.map("resources").map_or_else(Resources::default, resources),
             replicas: None,
             hosts: None,
+            domains: Vec::new(),
+            edge: EdgePolicy::default(),
             identifier,
         };
         let image = fields.parse("image");
@@ -124,6 +134,9 @@ impl Reader<'_> {
             part.folder = fields.word("folder").and_then(folder);
             part.watch = fields.words("watch").map(|globs| globs.iter().filter_map(|glob| glob.parse().ok()).collect());
             part.hosts = self.hosts(&mut fields, &part.identifier);
+            part.domains = policy::domains(&mut fields);
+            part.edge = policy::policy(&mut fields, self.problems);
+            policy::check_passwords(&part.edge, &part.include, self.problems);
             part.files = self.files(&mut fields);
             part.build = fields.map("build").map(|build| self.build(build));
             part.replicas = fields.parse("replicas").map(|(count, place)| (count, At(place)));

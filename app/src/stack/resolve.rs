@@ -165,6 +165,8 @@ impl Resolver<'_> {
             component.volumes.push(Volume { size_mib: entry.size_mib, shared: entry.shared, ..volume });
         }
         if kind == PackageKind::Component {
+            component.domains = part.domains.iter().map(|(domain, _)| domain.clone()).collect();
+            component.edge = part.edge.clone();
             write_hosts(component, part);
         }
         let (env, imports) = split(&part.include);

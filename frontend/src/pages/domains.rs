@@ -89,7 +89,12 @@ fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl
     let waits = host.tls == TlsMode::Acme && host.problem.is_some();
     let path = (host.path != "/").then(|| host.path.clone());
     let port = host.port.map_or_else(String::new, |port| format!(" port {port}"));
-    let facts = format!("to {}{port}{}", host.component, if host.generated { " · made up by Boathouse" } else { "" });
+    let origin = match (host.generated, host.of_manifest) {
+        (true, _) => " · made up by Boathouse",
+        (_, true) => " · of the manifest",
+        _ => "",
+    };
+    let facts = [vec![format!("to {}{port}{origin}", host.component)], host.rules.clone()].concat().join(" · ");
     view! {
         <li>
             <a class="open main" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{host.name.to_string()}{path}</a>

@@ -2,20 +2,24 @@
 
 use std::collections::HashMap;
 
-use boathouse_types::{DeploymentId, Host, TlsMode};
+use boathouse_types::{DeploymentId, Host, Identifier, TlsMode};
 
-use crate::db::Connection;
 use crate::db::certificate::{Standing, standings};
 use crate::db::host::{HostRow, of_deployments as rows};
+use crate::db::{Connection, release};
 use crate::error::Result;
+use crate::stack::Stack;
 use crate::state::App;
 
 /// The hosts of a deployment.
 pub fn of_deployment(connection: &Connection, app: &App, deployment: DeploymentId) -> Result<Vec<Host>> {
-    Ok(of_deployments(connection, app, &[deployment])?.remove(&deployment).unwrap_or_default())
+    let mut hosts = of_deployments(connection, app, &[deployment])?.remove(&deployment).unwrap_or_default();
+    let stack = release::live(connection, deployment)?.and_then(|live| live.manifest);
+    hosts.iter_mut().for_each(|host| host.rules = rules(stack.as_ref(), &host.component));
+    Ok(hosts)
 }
 
-/// The hosts of deployments.
+/// The hosts of deployments, without the rules: those are in the stacks.
 pub fn of_deployments(
     connection: &Connection,
     app: &App,
@@ -35,7 +39,13 @@ pub fn of_deployments(
 /// One host.
 pub fn show(connection: &Connection, app: &App, row: HostRow) -> Result<Host> {
     let standing = standings(connection, [row.name.as_str()])?.remove(row.name.as_str()).unwrap_or_default();
-    Ok(one(app, row, standing))
+    let stack = release::live(connection, row.deployment_id)?.and_then(|live| live.manifest);
+    let rules = rules(stack.as_ref(), &row.component);
+    Ok(Host { rules, ..one(app, row, standing) })
+}
+
+fn rules(live: Option<&Stack>, component: &Identifier) -> Vec<String> {
+    live.and_then(|stack| stack.find(component)).map(|part| part.edge.words()).unwrap_or_default()
 }
 
 fn one(app: &App, row: HostRow, standing: Standing) -> Host {
@@ -46,6 +56,8 @@ fn one(app: &App, row: HostRow, standing: Standing) -> Host {
         path: row.path,
         tls: row.tls,
         generated: row.generated,
+        of_manifest: row.of_manifest,
+        rules: Vec::new(),
         port: row.port,
         certificate: standing.certificate,
         retry_at: (row.tls == TlsMode::Acme && standing.problem.is_some()).then_some(standing.next_at),
