@@ -9,6 +9,7 @@ mod catalog;
 mod commands;
 mod develop;
 mod disk;
+mod edge;
 mod environment;
 mod events;
 mod folder;

@@ -4,7 +4,10 @@ use boathouse_types::{ErrorKind, Host, Plan, PlanKind, Release, ReleaseState};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{Answer, Client, Server, TestApp, app, at, upload};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::edge_support::read_until;
+use crate::harness::{Answer, Client, Server, TestApp, app, at, seconds, upload, wait_for};
 
 /// A component that is a container and one that is files, both with these keys.
 fn shop(version: &str, keys: &str) -> TestApp {
@@ -54,6 +57,19 @@ async fn header_fields_come_and_go_on_both_ways() {
     let seen = ask(&server, WEB, "/headers", &sent).await.text().to_ascii_lowercase();
     assert!(seen.contains("x-env: live\r\n") && seen.contains("x-other: kept\r\n"), "{seen}");
     assert!(!seen.contains("cookie:") && !seen.contains("mine"), "{seen}");
+    let plain = json!({"name": "plain.internal", "component": "web", "tls": "off"});
+    local.post(&format!("{}/hosts", at("shop", "production")), &plain).await.ok();
+    let switch = "GET / HTTP/1.1\r\nHost: plain.internal\r\nConnection: upgrade, x-env\r\nUpgrade: echo\r\n\r\n";
+    let mut stream = wait_for(seconds(20), "the plain host is routed and switches protocols", || async {
+        let mut stream = tokio::net::TcpStream::connect(server.http()).await.ok()?;
+        stream.write_all(switch.as_bytes()).await.ok()?;
+        let head = read_until(&mut stream, "\r\n\r\n").await;
+        (head.starts_with("HTTP/1.1 101") && !head.contains("x-frame-options")).then_some(stream)
+    })
+    .await;
+    stream.write_all(b"ping").await.unwrap();
+    assert_eq!(read_until(&mut stream, "ping").await, "ping");
+
     let nothing = ask(&server, SITE, "/nothing", &[]).await;
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);
     assert!(nothing.header("x-frame-options").is_none(), "the edge's own page keeps its fields: {nothing:?}");
@@ -88,7 +104,7 @@ async fn redirects_lead_where_the_manifest_says_and_nowhere_else() {
     assert_eq!(ask(&server, WEB, "/older", &[]).await.status, StatusCode::NOT_FOUND, "the app's own answer");
     local.deploy_archive("shop", alone(&web)).await;
     local.post(&format!("{}/hosts", at("shop", "production")), &json!({"name": "www.shop.localhost"})).await.ok();
-    let answer = crate::harness::wait_for(crate::harness::seconds(20), "www is routed", || async {
+    let answer = wait_for(seconds(20), "www is routed", || async {
         let answer = ask(&server, "www.shop.localhost", "/a?b", &[]).await;
         (answer.status == StatusCode::PERMANENT_REDIRECT).then_some(answer)
     });
@@ -202,7 +218,10 @@ async fn domains_of_the_manifest_come_and_go_with_their_release() {
         said,
         ["remove host shop.internal of web: not in the manifest any more", "add rule redirects of web: /a → /b (308)"]
     );
-    local.deploy_archive("shop", alone(&domains("{name: new.internal}, {name: hand.internal}"))).await;
+    let both = domains("{name: new.internal}, {name: hand.internal}");
+    let next = local.deploy_archive("shop", alone(&both)).await;
+    let log = local.release_log(&next).await;
+    assert!(log.contains("add host new.internal of web: new") && !log.contains("host hand.internal"), "{log}");
     assert_eq!(names(hosts(&local, "production").await), ["hand.internal", "new.internal", WEB]);
     assert_eq!(ask(&server, "shop.internal", "/", &[]).await.status, StatusCode::NOT_FOUND);
     local.deploy_archive("shop", alone("")).await;

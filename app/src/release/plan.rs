@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use boathouse_types::{Commit, DeploymentStage, Drift, GitRef, Identifier, Moment, Plan, Sleep, Source, Trigger};
+use boathouse_types::{
+    Commit, DeploymentStage, Drift, GitRef, HostName, Identifier, Moment, Plan, Sleep, Source, Trigger,
+};
 
 use super::build::Exposed;
 use super::domains;
@@ -179,7 +181,9 @@ pub(super) fn hosts_of(
     for host in hosts::planned(connection, app, deployment.id, names, stack)? {
         hosts.entry(host.component).or_default().insert(address(host.name.as_str(), &host.path));
     }
-    for (component, domain) in domains::of_stage(stack, deployment.stage) {
+    let there = host::of_deployment(connection, deployment.id)?;
+    let by_hand = |name: &HostName| there.iter().any(|row| !row.generated && !row.of_manifest && row.name == *name);
+    for (component, domain) in domains::of_stage(stack, deployment.stage).filter(|(_, domain)| !by_hand(&domain.name)) {
         hosts.entry(component.clone()).or_default().insert(domain.name.to_string());
     }
     Ok(hosts)
