@@ -79,6 +79,7 @@ mod resources;
 mod runs;
 mod schedules;
 mod sleep;
+mod workers;
 mod stacks;
 mod submodules;
 mod starters;

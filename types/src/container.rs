@@ -30,6 +30,9 @@ pub struct ContainerDescription {
     pub address: Option<String>,
     /// The port that answered the probe.
     pub port: Option<u16>,
+    /// How it is found healthy, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<String>,
     /// How often it was restarted after an end that nobody asked for.
     pub restarts: u32,
     /// Its exit code, once it has ended.

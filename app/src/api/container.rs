@@ -46,10 +46,12 @@ pub async fn describe(
         let (at, component) = path.into_inner().split();
         let row = at.find(connection)?;
         let (status, seen) = newest(connection, app, &row, &component, which.replica)?;
-        let release = release::by_number(connection, row.id, status.release)?.id;
+        let of = release::by_number(connection, row.id, status.release)?;
+        let part = of.manifest.as_ref().and_then(|stack| stack.find(&component));
+        let (release, health_check) = (of.id, part.map(|part| part.health.words()));
         let mut commands = release::commands_of(connection, &[release])?.remove(&release).unwrap_or_default();
         commands.retain(|command| command.component == component);
-        Ok(ContainerDescription { commands, ..description(status, seen) })
+        Ok(ContainerDescription { commands, health_check, ..description(status, seen) })
     })
     .await
 }
@@ -137,6 +139,7 @@ fn description(status: ContainerStatus, seen: Option<Container>) -> ContainerDes
         reason: status.reason,
         address: seen.and_then(|one| one.address).map(|address| address.to_string()),
         port: seen.and_then(|one| one.port),
+        health_check: None,
         restarts: status.restarts,
         exit_code,
         out_of_memory,

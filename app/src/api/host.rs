@@ -126,8 +126,12 @@ fn component(
     if port == Some(0) {
         return Err(invalid("0 is no port of a container").hint("Choose one between 1 and 65535."));
     }
-    let is_files = stack.as_ref().and_then(|stack| stack.find(&found)).is_some_and(|part| part.files.is_some());
-    if port.is_some() && is_files {
+    let part = stack.as_ref().and_then(|stack| stack.find(&found));
+    if part.is_some_and(|part| part.health.running_s.is_some()) {
+        return Err(invalid(format!("\"{found}\" is a worker: it listens on no port to which a host could lead"))
+            .hint("Name a component that listens on one, or remove `health.running` from the manifest and deploy."));
+    }
+    if port.is_some() && part.is_some_and(|part| part.files.is_some()) {
         return Err(invalid(format!("\"{found}\" is served as files: no container of it listens on a port"))
             .hint("Leave the port out."));
     }

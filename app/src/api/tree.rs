@@ -212,10 +212,11 @@ fn service_words(seen: Option<&Container>) -> (Health, String) {
     let because = one.problem.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
     match one.phase {
         Phase::Healthy => {
-            let on = one.port.map_or_else(String::new, |port| format!(" on port {port}"));
-            (Health::Healthy, format!("answers{on}"))
+            // A worker listens on no port.
+            let words = one.port.map_or_else(|| "runs".to_owned(), |port| format!("answers on port {port}"));
+            (Health::Healthy, words)
         }
-        Phase::Starting => (Health::Degraded, format!("does not answer yet{because}")),
+        Phase::Starting => (Health::Degraded, format!("is not healthy yet{because}")),
         Phase::Unhealthy => (Health::Down, format!("does not answer any more{because}")),
         Phase::Draining => (Health::Degraded, "takes no new requests".to_owned()),
         Phase::Asleep => (Health::Asleep, "asleep".to_owned()),

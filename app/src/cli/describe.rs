@@ -34,6 +34,7 @@ fn words(one: &ContainerDescription) -> String {
         None => address.clone(),
     });
     lines.extend(line("address", address));
+    lines.extend(line("health check", one.health_check.clone()));
     lines.extend(line("restarts", (one.restarts > 0).then(|| one.restarts.to_string())));
     lines.extend(line("exit code", one.exit_code.map(|code| code.to_string())));
     lines.extend(one.commands.iter().flat_map(|command| {

@@ -104,7 +104,7 @@ async fn expected(run: &Run, row: &ReleaseRow) -> Result<Vec<Expected>> {
     Ok(of_release
         .map(|container| {
             let part = stack.and_then(|stack| stack.find(&container.identifier));
-            let timeout = part.map_or(crate::stack::HEALTH_TIMEOUT_S, |part| part.health.timeout_s);
+            let timeout = part.map_or(crate::stack::HEALTH_TIMEOUT_S, |part| part.health.limit_s());
             let limit = Duration::from_secs(u64::from(timeout));
             Expected { name: container.name, identifier: container.identifier, limit }
         })
@@ -176,6 +176,9 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
             .hint("Correct what it names, then deploy again.");
     }
     let hint = match code {
+        0 if stack.find(component).is_some_and(|part| part.health.running_s.is_some()) => {
+            "A worker must keep running. What runs at its times is a schedule, what runs once for each release is `release`."
+        }
         0 => "A component must keep running: start its server in the foreground.",
         126 | 127 => "Its command was not found or may not be executed: check CMD, ENTRYPOINT or `command`.",
         _ => "Its last lines are below; correct what they tell, then deploy again.",
@@ -184,9 +187,17 @@ fn exited(stack: &Stack, container: &Container, code: i64, out_of_memory: bool) 
 }
 
 fn never_healthy(row: &ReleaseRow, container: &Container, limit: Duration) -> Error {
-    let component = &container.identifier;
-    let port =
-        row.manifest.as_ref().and_then(|stack| stack.find(component)).and_then(|part| part.health.port.or(part.port));
+    let part = row.manifest.as_ref().and_then(|stack| stack.find(&container.identifier));
+    if let Some(seconds) = part.and_then(|part| part.health.running_s) {
+        let why = container.problem.as_ref().map_or(String::new(), |why| format!(": {why}"));
+        return invalid(format!(
+            "\"{}\" did not run for {seconds} s without ending, within {} s{why}",
+            container.mark(),
+            limit.as_secs()
+        ))
+        .hint("Correct what its last lines below tell, or ask for less with `health: {running: SECONDS}`, then deploy again.");
+    }
+    let port = part.and_then(|part| part.health.port.or(part.port));
     let why = container.problem.clone().unwrap_or_else(|| "it did not answer".to_owned());
     let on = port.map_or(String::new(), |port| format!(" on port {port}"));
     invalid(format!("\"{}\" did not become healthy{on} within {} s: {why}", container.mark(), limit.as_secs()))

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use boathouse_types::resources::{self, MAX_CPU_MILLIS, MAX_REPLICAS, MIN_CPU_MILLIS, MIN_MEMORY};
 use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S, Overlap, ScheduleName, Sleep, duration};
 
+use super::health::MAX_RUNNING_S;
 use super::import::Import;
 use super::package_url::PackageUrl;
 use super::paths;
@@ -296,6 +297,11 @@ static HEALTH: Shape = Shape {
             "timeout",
             Form::Number { low: 1, high: MAX_HEALTH_TIMEOUT_S },
             "Seconds that a new container has to become healthy; 120 unless given.",
+        ),
+        key(
+            "running",
+            Form::Number { low: 1, high: MAX_RUNNING_S as u64 },
+            "It listens on no port: it is healthy once it has run for so many seconds. Only without hosts, `path` and `port`.",
         ),
     ],
 };

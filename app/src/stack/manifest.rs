@@ -137,6 +137,8 @@ pub struct Health {
     pub port: Option<u16>,
     /// Seconds.
     pub timeout_s: Option<u32>,
+    /// Seconds that a worker has to run, and where that stands.
+    pub running: Option<(u32, At)>,
 }
 
 /// An item of `volumes:`.

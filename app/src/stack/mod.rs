@@ -19,6 +19,7 @@ pub mod shown;
 pub mod offline;
 pub mod plan;
 pub mod provided;
+pub mod health;
 pub mod release_commands;
 pub mod policy;
 pub mod resources;
@@ -46,6 +47,7 @@ pub mod nearest;
 
 use crate::error::Result;
 
+pub use health::{HEALTH_TIMEOUT_S, HealthCheck};
 pub use import::Import;
 pub use manifest::{FILE_NAMES, Manifest};
 pub use model::*;

@@ -6,6 +6,7 @@ pub use boathouse_types::Resources;
 use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, NewSchedule, Serves, Sleep};
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthCheck;
 use super::import::Import;
 use super::package::{Backup, Commands, ConnectionString, Parameter, Rotate};
 use super::package_url::PackageUrl;
@@ -282,29 +283,6 @@ pub struct Files {
     pub path: String,
     /// Unknown paths answer `index.html` with 200, for single-page applications.
     pub spa: bool,
-}
-
-/// How a container is found healthy, probed from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthCheck {
-    /// HTTP path that must answer 2xx or 3xx; where absent any HTTP answer, else an accepted connection.
-    pub path: Option<String>,
-    /// The package says so of code that others write: an app that has no such path, or keeps it to itself, is healthy.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub presumed: bool,
-    /// Port to probe; the component's where absent.
-    pub port: Option<u16>,
-    /// Seconds that a new container has to become healthy.
-    pub timeout_s: u32,
-}
-
-/// Seconds that a new container has to become healthy, unless the manifest says otherwise.
-pub const HEALTH_TIMEOUT_S: u32 = 120;
-
-impl Default for HealthCheck {
-    fn default() -> Self {
-        Self { path: None, presumed: false, port: None, timeout_s: HEALTH_TIMEOUT_S }
-    }
 }
 
 /// The package of a part, as the manifest names it.

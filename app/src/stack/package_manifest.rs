@@ -233,9 +233,9 @@ impl<'a> Reader<'a> {
         given.finish()?;
         Ok(HealthCheck {
             path: path.map(|(path, _)| path),
-            presumed: false,
             port: health_port,
             timeout_s: timeout.unwrap_or(HEALTH_TIMEOUT_S),
+            ..HealthCheck::default()
         })
     }
 

@@ -194,6 +194,7 @@ impl Printer {
         self.text(PART + 1, "path", health.path.as_deref());
         self.word(PART + 1, "port", health.port);
         self.word(PART + 1, "timeout", health.timeout_s);
+        self.word(PART + 1, "running", health.running.map(|(seconds, _)| seconds));
     }
 
     fn volumes(&mut self, volumes: &[VolumeEntry]) {

@@ -185,8 +185,14 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
         of(text()),
         of(prop_oneof![Just("postgres#17"), Just("https://a.test/b#v1"), Just("./a")]),
     );
-    let health = (of(Just("/healthz?a=%20".to_owned())), of(1..=u16::MAX), of(1..3600_u32));
-    let health = of(health.prop_map(|(path, port, timeout_s)| Health { path, port, timeout_s }));
+    let probed = (of(Just("/healthz?a=%20".to_owned())), of(1..=u16::MAX), of(1..3600_u32));
+    let probed = probed.prop_map(|(path, port, timeout_s)| Health { path, port, timeout_s, running: None });
+    let worker = (of(1..3600_u32), 1..=600_u32).prop_map(|(timeout_s, seconds)| Health {
+        timeout_s,
+        running: Some((seconds, At::default())),
+        ..Health::default()
+    });
+    let health = of(prop_oneof![probed, worker]);
     let volume = (identifier(), of(1..9_999_u64), any::<bool>());
     let volumes = btree_map("/[a-c]/[a-z]{1,3}", volume, 0..3).prop_map(|volumes| {
         let entry = |(path, (identifier, size_mib, shared))| VolumeEntry { identifier, path, size_mib, shared };

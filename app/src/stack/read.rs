@@ -114,7 +114,7 @@ impl Reader<'_> {
             build: None,
             files: None,
             port: fields.parse("port").map(|(port, _)| port),
-            health: fields.map("health").map(health),
+            health: fields.map("health").map(|given| self.health(given)),
             include: fields.map("env").map_or_else(Vec::new, |env| self.include(env)),
             development: self.development(&mut fields),
             volumes: self.volumes(&mut fields),
@@ -172,6 +172,23 @@ impl Reader<'_> {
         if let Err(why) = checked {
             self.problems.add(site.at.0, format!("static: {why}"));
         }
+    }
+
+    fn health(&mut self, mut given: Entries) -> Health {
+        let health = Health {
+            path: given.word("path"),
+            port: given.parse("port").map(|(port, _)| port),
+            timeout_s: given.parse("timeout").map(|(seconds, _)| seconds),
+            running: given.parse("running").map(|(seconds, place)| (seconds, At(place))),
+        };
+        given.finish();
+        if let (Some((_, at)), true) = (health.running, health.path.is_some() || health.port.is_some()) {
+            self.problems.add(
+                at.0,
+                "`running` is for what listens on no port, so that there is nothing to probe: give either it, or `path` and `port`",
+            );
+        }
+        health
     }
 
     fn build(&mut self, mut build: Entries) -> Build {
@@ -361,16 +378,6 @@ fn folder(path: String) -> Option<String> {
     if path == "/" { Some(".".to_owned()) } else { paths::inside(&path).ok() }
 }
 
-fn health(mut given: Entries) -> Health {
-    let health = Health {
-        path: given.word("path"),
-        port: given.parse("port").map(|(port, _)| port),
-        timeout_s: given.parse("timeout").map(|(seconds, _)| seconds),
-    };
-    given.finish();
-    health
-}
-
 fn resources(mut given: Entries) -> Resources {
     let resources = Resources {
         memory_bytes: given.word("memory").and_then(|text| grammar::memory(&text)),
@@ -414,16 +421,25 @@ fn commands(mut given: Entries) -> Commands {
     commands
 }
 
-/// A list is taken as it is. A line of plain words is split; any other line is read by the container's own shell, as the line
-/// of a Dockerfile's CMD would be.
+/// A list is taken as it is.
 fn command(node: Node) -> Option<Vec<String>> {
     match node.value {
         Value::List(items) => Some(items.into_iter().filter_map(text).collect()),
-        Value::Scalar { text, .. } => {
-            let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || " ./:=@,+-_%".contains(c));
-            let words = text.split_whitespace().map(str::to_owned).collect();
-            Some(if plain { words } else { vec!["/bin/sh".to_owned(), "-c".to_owned(), text] })
-        }
+        Value::Scalar { text, .. } => Some(words_of_line(&text)),
         _ => None,
     }
+}
+
+/// A line of plain words is split; any other line is read by the container's own shell, as the line of a Dockerfile's CMD would be.
+pub(super) fn words_of_line(line: &str) -> Vec<String> {
+    if is_plain(line) {
+        line.split_whitespace().map(str::to_owned).collect()
+    } else {
+        vec!["/bin/sh".to_owned(), "-c".to_owned(), line.to_owned()]
+    }
+}
+
+/// Whether a line means the same without a shell.
+pub(super) fn is_plain(line: &str) -> bool {
+    line.chars().all(|c| c.is_ascii_alphanumeric() || " ./:=@,+-_%".contains(c))
 }

@@ -10,8 +10,8 @@ use super::package::{Package, PackageImage, PackageKind, Storage};
 use super::package_url::{Location, PackageUrl};
 use super::problem::{ManifestErrors, Problems};
 use super::{
-    Commands, Component, Development, Files, HealthCheck, HostSpec, Import, Origin, PackageUse, Provided, Stack,
-    Volume, resources,
+    Commands, Component, Development, Files, HostSpec, Import, Origin, PackageUse, Provided, Stack, Volume, health,
+    resources,
 };
 
 /// Makes the stack. `packages` answers for the packages that are at hand: the catalog's, and those that were fetched.
@@ -61,6 +61,7 @@ impl Resolver<'_> {
             instantiate(&mut component, package, kind);
         }
         self.write_over(&mut component, part, package.as_ref(), kind);
+        self.check_worker(&component, part);
         self.write_release(&mut component, part);
         self.write_replicas(&mut component, part);
         self.schedules(&mut component, part);
@@ -77,6 +78,13 @@ impl Resolver<'_> {
             );
         }
         component.release = release.clone();
+    }
+
+    fn check_worker(&mut self, component: &Component, part: &Part) {
+        let running = part.health.as_ref().and_then(|health| health.running);
+        if let (Some((_, at)), Some(why)) = (running, health::worker_problem(component)) {
+            self.problems.add(at.0, why);
+        }
     }
 
     fn write_replicas(&mut self, component: &mut Component, part: &Part) {
@@ -152,7 +160,9 @@ impl Resolver<'_> {
         }
         let of_hosts = part.hosts.iter().flatten().find_map(|host| host.port);
         component.port = part.port.or(of_hosts).or(component.port);
-        write_health(&mut component.health, part);
+        if let Some(given) = &part.health {
+            component.health.write_over(given);
+        }
         component.resources = part.resources;
         component.command.clone_from(&part.command);
         component.commands = Commands {
@@ -328,16 +338,6 @@ fn site_path(part: &Part, path: &str) -> String {
     let made = part.build.is_some() || part.image.is_some() || path.starts_with('/');
     let checked = if made { super::paths::in_image(path) } else { super::paths::inside(path) };
     checked.unwrap_or_else(|_| path.to_owned())
-}
-
-fn write_health(check: &mut HealthCheck, part: &Part) {
-    let Some(health) = &part.health else { return };
-    if let Some(path) = &health.path {
-        check.path = Some(path.clone());
-        check.presumed = false;
-    }
-    check.port = health.port.or(check.port);
-    check.timeout_s = health.timeout_s.unwrap_or(check.timeout_s);
 }
 
 fn write_hosts(component: &mut Component, part: &Part) {

@@ -70,7 +70,7 @@ fn the_documented_manifest_is_read() {
     assert_eq!(site.build_secrets().count(), 0);
     assert_eq!(
         api.health,
-        HealthCheck { path: Some("/healthz".into()), presumed: false, port: Some(8081), timeout_s: 60 }
+        HealthCheck { path: Some("/healthz".into()), port: Some(8081), timeout_s: 60, ..HealthCheck::default() }
     );
     assert_eq!(api.env.values().next().unwrap(), "b $ \" c");
     assert_eq!(api.imports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["cache.*", "web.WEB_ENDPOINT:SITE"]);

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use boathouse_types::{Identifier, ReleaseId};
+use boathouse_types::{Identifier, Millis, ReleaseId};
 
 use super::Supervisor;
 use super::desired::{Desired, Wanted};
 use super::diff::{Picture, Seen};
 use super::jobs::Watched;
 use super::probe::{self, Outcome, Target};
+use crate::clock;
 use crate::db::release;
 use crate::docker::RunState;
 use crate::fault;
@@ -40,6 +41,30 @@ impl Supervisor {
     }
 
     async fn watch(self: Arc<Self>, wanted: Wanted, watched: Watched) {
+        match wanted.health.running_s {
+            Some(seconds) => self.watch_running(&wanted, &watched, seconds).await,
+            None => self.watch_port(&wanted, &watched).await,
+        }
+    }
+
+    /// A worker listens on no port. Its watcher ends with this start of it, so whoever is still here after that time has run for it.
+    async fn watch_running(&self, wanted: &Wanted, watched: &Watched, seconds: u32) {
+        let left = left_to_run(seconds, watched.started_at, clock::now());
+        if !left.is_zero() {
+            // Why the start before it ended says more.
+            let ended = self.app.observed.container(&wanted.name).and_then(|one| one.problem);
+            let waits = ended.unwrap_or_else(|| format!("it is healthy once it has run for {seconds} s"));
+            self.found(&wanted.name, watched, Phase::Starting, None, Some(waits));
+            tokio::time::sleep(left).await;
+        }
+        loop {
+            self.found(&wanted.name, watched, Phase::Healthy, None, None);
+            fault::point("probe.healthy");
+            tokio::time::sleep(CALM).await;
+        }
+    }
+
+    async fn watch_port(&self, wanted: &Wanted, watched: &Watched) {
         let Ok(about) = self.engine.inspect(&watched.id).await else { return };
         let mut target = Target {
             address: watched.address,
@@ -61,15 +86,15 @@ impl Supervisor {
                     (failures, answered) = (0, true);
                     target.found = Some(port);
                     let port = wanted.port.unwrap_or(port);
-                    self.found(&wanted.name, &watched, Phase::Healthy, Some(port), None);
+                    self.found(&wanted.name, watched, Phase::Healthy, Some(port), None);
                     fault::point("probe.healthy");
                 }
                 Outcome::Failing { problem } => {
                     failures += 1;
                     match answered {
                         true if failures < PATIENCE => {}
-                        true => self.found(&wanted.name, &watched, Phase::Unhealthy, None, Some(problem)),
-                        false => self.found(&wanted.name, &watched, Phase::Starting, None, Some(problem)),
+                        true => self.found(&wanted.name, watched, Phase::Unhealthy, None, Some(problem)),
+                        false => self.found(&wanted.name, watched, Phase::Starting, None, Some(problem)),
                     }
                 }
             }
@@ -107,6 +132,31 @@ impl Supervisor {
         let stored = self.app.db.write(move |tx| release::set_port(tx, release, &component, port)).await;
         if let Err(error) = stored {
             tracing::warn!(%error, "the port of a container could not be stored");
+        }
+    }
+}
+
+/// How much longer a worker has to run: after our own restart it has run for long already. A clock that was set back makes nobody wait for more.
+fn left_to_run(seconds: u32, started_at: Option<Millis>, now: Millis) -> Duration {
+    let wanted = Duration::from_secs(u64::from(seconds));
+    let ran = started_at.map_or(0, |at| u64::try_from(now - at).unwrap_or(0));
+    wanted.saturating_sub(Duration::from_millis(ran))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_has_what_it_ran_already() {
+        for (started_at, now, left) in [
+            (None, 9_000, 5_000),
+            (Some(1_000), 1_000, 5_000),
+            (Some(1_000), 3_500, 2_500),
+            (Some(0), 90_000, 0),
+            (Some(9_000), 1, 5_000),
+        ] {
+            assert_eq!(left_to_run(5, started_at, now), Duration::from_millis(left), "{started_at:?} {now}");
         }
     }
 }

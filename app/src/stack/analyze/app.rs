@@ -2,10 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use boathouse_types::{Evidence, Finding, Topic};
+use boathouse_types::{Evidence, Finding, Identifier, Topic};
 
 use super::folder::Folder;
 use super::needs::{self, Need};
+
+/// A process of an application: a component of its own, made from the same folder.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// What it is called.
+    pub name: Identifier,
+    /// Visitors reach it; otherwise it is a worker.
+    pub is_web: bool,
+    /// What starts it.
+    pub line: String,
+}
 
 /// An application.
 #[derive(Debug, Clone)]
@@ -30,6 +41,10 @@ pub struct App {
     pub files: Option<String>,
     /// Unknown paths of these answer `index.html`.
     pub spa: bool,
+    /// Its processes, where somebody has written them down; else it is one that its image starts.
+    pub processes: Vec<Process>,
+    /// The line that runs once before each release.
+    pub before: Option<String>,
     /// Services that it uses.
     pub needs: BTreeSet<Need>,
     /// What is known of it, by topic.
@@ -54,6 +69,8 @@ impl App {
             port: None,
             files: None,
             spa: false,
+            processes: Vec::new(),
+            before: None,
             needs: BTreeSet::new(),
             findings: Vec::new(),
             evidence: Vec::new(),

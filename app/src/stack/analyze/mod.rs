@@ -16,6 +16,7 @@ mod php;
 mod ruby;
 mod deno;
 mod site;
+mod procfile;
 mod propose;
 
 use boathouse_types::Proposal;
@@ -105,7 +106,9 @@ fn find(root: &Folder<'_>) -> Vec<App> {
 }
 
 fn detect(folder: &Folder<'_>) -> Option<App> {
-    DETECTORS.into_iter().find_map(|detector| detector(folder))
+    let mut app = DETECTORS.into_iter().find_map(|detector| detector(folder))?;
+    procfile::apply(folder, &mut app);
+    Some(app)
 }
 
 /// A root that only holds others together.

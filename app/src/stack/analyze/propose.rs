@@ -5,12 +5,17 @@ use std::fmt::Write as _;
 
 use boathouse_types::{Application, Identifier, Proposal, StackFile, Topic};
 
-use super::app::App;
+use super::app::{App, Process};
 use super::folder::Folder;
 use super::needs::{Need, variables};
+use crate::stack::read::{is_plain, words_of_line};
 
 /// The proposed manifest's name.
 const NAME: &str = "boathouse.yaml";
+/// Seconds that a proposed worker has to run until it counts as healthy.
+const RUNNING_S: u32 = 5;
+/// Characters that a number is put behind.
+const LONGEST_STEM: usize = 30;
 const EXAMPLES: [&str; 4] = [".env.example", ".env.sample", ".env.template", ".env.dist"];
 
 /// The repository's own manifest wins.
@@ -32,14 +37,15 @@ pub fn existing(name: &str, text: String) -> Proposal {
 
 /// What these applications could be.
 pub fn proposal(root: &Folder<'_>, mut apps: Vec<App>) -> Proposal {
-    let identifiers = identifiers(&apps);
+    let mut taken = BTreeSet::new();
+    let identifiers: Vec<Identifier> = apps.iter().map(|app| identifier(app, &mut taken)).collect();
     let needs: BTreeSet<Need> = apps.iter().flat_map(|app| app.needs.iter().copied()).collect();
     let mut manifest = "components:\n".to_owned();
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for (app, identifier) in apps.iter_mut().zip(&identifiers) {
         let folder = if app.folder.is_empty() { root.clone() } else { root.below(&app.folder) };
         let imports = imports(&folder, app);
-        describe(&mut manifest, app, identifier, &imports);
+        describe_all(&mut manifest, app, identifier, &imports, &mut taken);
         if let Some(text) = &app.dockerfile {
             files.insert(folder.full("Dockerfile"), text.clone());
             let context = if app.from_root { root } else { &folder };
@@ -76,16 +82,50 @@ fn say(text: &mut String, line: std::fmt::Arguments<'_>) {
     writeln!(text, "{line}").expect("a string takes everything");
 }
 
-fn describe(text: &mut String, app: &App, identifier: &Identifier, imports: &[String]) {
+/// The component that it is, or one for each of its processes.
+fn describe_all(
+    text: &mut String,
+    app: &App,
+    identifier: &Identifier,
+    imports: &[String],
+    taken: &mut BTreeSet<Identifier>,
+) {
+    let Some((first, others)) = app.processes.split_first() else {
+        return describe(text, app, identifier, None, imports);
+    };
+    describe(text, app, identifier, Some(first), imports);
+    if let Some(line) = &app.before {
+        let words = serde_json::Value::from(words_of_line(line));
+        say(text, format_args!("    release: {{before: {words}}}"));
+    }
+    for process in others {
+        let name = match app.folder.is_empty() {
+            true => process.name.to_string(),
+            false => format!("{identifier}-{}", process.name),
+        };
+        describe(text, app, &free(&name, process.name.as_str(), taken), Some(process), imports);
+    }
+}
+
+fn describe(text: &mut String, app: &App, identifier: &Identifier, process: Option<&Process>, imports: &[String]) {
     say(text, format_args!("  - identifier: {identifier}"));
-    say(text, format_args!("    name: {}", app.name));
+    match process {
+        Some(process) if !process.is_web => say(text, format_args!("    name: {} ({})", app.name, process.name)),
+        _ => say(text, format_args!("    name: {}", app.name)),
+    }
     let folder = if app.from_root || app.folder.is_empty() { "/" } else { &app.folder };
     say(text, format_args!("    folder: {folder}"));
     if app.from_root && app.dockerfile.is_some() {
         say(text, format_args!("    build: {{dockerfile: {}/Dockerfile}}", app.folder));
     }
-    if let Some(port) = app.port {
-        say(text, format_args!("    port: {port}"));
+    match process {
+        Some(process) if !process.is_web => {
+            say(text, format_args!("    hosts: []\n    health: {{running: {RUNNING_S}}}"));
+        }
+        _ => app.port.iter().for_each(|port| say(text, format_args!("    port: {port}"))),
+    }
+    if let Some(process) = process {
+        start(text, &process.line);
     }
     if let Some(files) = &app.files {
         say(text, format_args!("    static: {files}"));
@@ -97,6 +137,16 @@ fn describe(text: &mut String, app: &App, identifier: &Identifier, imports: &[St
         text.push_str("    env:\n      include:\n");
         imports.iter().for_each(|line| say(text, format_args!("        - {line}")));
     }
+}
+
+/// What it starts, at every stage: plain words as they are, any other line by the container's shell.
+fn start(text: &mut String, line: &str) {
+    if is_plain(line) {
+        say(text, format_args!("    command: {}", serde_json::Value::from(words_of_line(line))));
+        return;
+    }
+    let line = serde_json::Value::from(line);
+    say(text, format_args!("    containerCommands:\n      developmentStart: {line}\n      productionStart: {line}"));
 }
 
 /// All variables of each service, the ones that the example asks for under other names, and a warning for the rest.
@@ -135,21 +185,23 @@ fn is_given(name: &str, needs: &BTreeSet<Need>) -> bool {
     automatic || needs.iter().any(of_need)
 }
 
-/// The folder's name where it can be one, else the usual one; made different where two are the same.
-fn identifiers(apps: &[App]) -> Vec<Identifier> {
-    let mut taken: BTreeSet<Identifier> = BTreeSet::new();
-    let mut given = Vec::new();
-    for app in apps {
-        let last = app.folder.rsplit('/').next().unwrap_or("").to_ascii_lowercase().replace(['_', '.', ' '], "-");
-        let name = if last.parse::<Identifier>().is_ok() { last } else { app.usual_name.to_owned() };
-        let numbered = (2..).map(|number| format!("{name}-{number}"));
-        let free = std::iter::once(name.clone())
-            .chain(numbered)
-            .filter_map(|name| name.parse::<Identifier>().ok())
-            .find(|name| !taken.contains(name));
-        let identifier = free.expect("numbers do not end");
-        taken.insert(identifier.clone());
-        given.push(identifier);
-    }
-    given
+/// The folder's name where it can be one, else that of its first process, else the usual one; made different where two are the same.
+fn identifier(app: &App, taken: &mut BTreeSet<Identifier>) -> Identifier {
+    let last = app.folder.rsplit('/').next().unwrap_or("").to_ascii_lowercase().replace(['_', '.', ' '], "-");
+    let usual = app.processes.first().map_or(app.usual_name, |process| process.name.as_str());
+    free(&last, usual, taken)
+}
+
+fn free(wanted: &str, usual: &str, taken: &mut BTreeSet<Identifier>) -> Identifier {
+    let name = if wanted.parse::<Identifier>().is_ok() { wanted } else { usual };
+    // With its number it must not be too long for an identifier.
+    let stem: String = name.chars().take(LONGEST_STEM).collect();
+    let numbered = (2..).map(|number| format!("{}-{number}", stem.trim_end_matches('-')));
+    let free = std::iter::once(name.to_owned())
+        .chain(numbered)
+        .filter_map(|name| name.parse::<Identifier>().ok())
+        .find(|name| !taken.contains(name));
+    let identifier = free.expect("numbers do not end");
+    taken.insert(identifier.clone());
+    identifier
 }
