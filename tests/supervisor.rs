@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use boathouse::db::{deployment, object, release, volume};
 use boathouse::docker::{ContainerSpec, Containers, ErrorKind, Fake, Label, RunState, labels};
@@ -9,7 +10,7 @@ use boathouse::observed::Phase;
 use boathouse::supervisor::Supervisor;
 use boathouse_types::{Failure, Intent, Moment, RunEnd, Stage as PipelineStage};
 
-use crate::supervisor_stage::{Plan, Stage, component, open_port, with_volume};
+use crate::supervisor_stage::{Plan, Stage, component, moody_port, open_port, with_volume};
 
 pub const IMAGE: &str = "sha256:one";
 
@@ -333,9 +334,9 @@ async fn stopping_keeps_the_files_and_deleting_leaves_nothing() {
 #[tokio::test]
 async fn what_sleeps_stays_and_is_woken_its_database_first_and_that_is_no_crash() {
     let (fake, mut stage) = stage().await;
-    let (port, _open) = open_port().await;
+    let (port, answers, _open) = moody_port().await;
     let mut db = with_volume(component("db", &[]));
-    db.port = Some(port);
+    (db.port, db.health.path) = (Some(port), Some("/".to_owned()));
     let id = stage.release(Plan::of(IMAGE, vec![component("web", &[])]).with_addon("sha256:db", db)).await;
     stage.until("both", async || running(&fake, &stage).await.len() == 2).await;
     stage.go_live(id).await;
@@ -361,7 +362,13 @@ async fn what_sleeps_stays_and_is_woken_its_database_first_and_that_is_no_crash(
         stage.settle().await;
         assert!(running(&fake, &stage).await.is_empty());
         fake.clear_calls();
+        // It runs before it answers, and nothing that needs it is started in between.
+        answers.store(false, SeqCst);
         assert!(stage.write(move |tx| deployment::set_awake(tx, deployment)).await);
+        stage.until("the database runs", async || running(&fake, &stage).await.contains(&stage.name(1, "db"))).await;
+        stage.settle().await;
+        assert_eq!(order("start "), ["db"], "round {round}: it does not answer yet");
+        answers.store(true, SeqCst);
         stage.until("both awake", async || running(&fake, &stage).await.len() == 2).await;
         assert_eq!(order("start "), ["db", "web"], "round {round}");
         assert_eq!(order("create "), Vec::<String>::new());

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use boathouse::config::ServeArgs;
@@ -15,6 +16,7 @@ use boathouse::state::App;
 use boathouse::supervisor::Supervisor;
 use boathouse_types::{DeploymentId, DeploymentStage, Identifier, Intent, ReleaseId, ReleaseState, Serves, Source};
 use clap::Parser;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -66,6 +68,23 @@ pub async fn open_port() -> (u16, JoinSet<()>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { while listener.accept().await.is_ok() {} });
     (port, tasks)
+}
+
+/// One that is open all the while, and answers well only while it is told to, as at first.
+pub async fn moody_port() -> (u16, Arc<AtomicBool>, JoinSet<()>) {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let (port, answers) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(true)));
+    let (mut tasks, is_well) = (JoinSet::new(), answers.clone());
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let status = if is_well.load(SeqCst) { "200 OK" } else { "503 Not Yet" };
+            // Whoever only connects and goes has asked for nothing.
+            if stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {
+                stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await.ok();
+            }
+        }
+    });
+    (port, answers, tasks)
 }
 
 /// With a volume at `/data`.
