@@ -188,7 +188,12 @@ fn at_terminal(server: &Server, words: &str) -> Child {
 struct Screen {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
+    /// How much of it was waited for.
+    seen: usize,
 }
+
+/// What the shell shows when it waits for a line.
+const PROMPT: &str = "# ";
 
 impl Screen {
     fn of(child: &mut Child) -> Self {
@@ -200,11 +205,18 @@ impl Screen {
                 shown.lock().unwrap().extend(&piece[..read]);
             }
         });
-        Self { bytes, reader }
+        Self { bytes, reader, seen: 0 }
     }
 
     fn shown(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until it shows these words behind those that were waited for last: who types earlier types to nobody, or into an echo.
+    async fn until(&mut self, words: &str) {
+        let behind = |shown: &str| Some(self.seen + shown.get(self.seen..)?.find(words)? + words.len());
+        let what = format!("{words:?} is shown");
+        self.seen = wait_for(seconds(60), &what, || std::future::ready(behind(&self.shown()))).await;
     }
 
     /// Once nothing more comes.
@@ -221,21 +233,24 @@ async fn at_a_terminal_it_has_one_and_it_ends_with_whoever_takes_part() {
     let local = server.local();
     for flag in ["", "--inside"] {
         let mut child = at_terminal(&server, &format!("run web -p shop {flag} -- sh"));
-        let (mut keys, screen) = (child.stdin.take().unwrap(), Screen::of(&mut child));
+        let (mut keys, mut screen) = (child.stdin.take().unwrap(), Screen::of(&mut child));
+        screen.until(PROMPT).await;
         // Ctrl-C reaches the program there, once it is in the foreground: the shell goes on without `sleep`.
         keys.write_all(b"sh -c 'echo is-u''p; exec sleep 600'\r").unwrap();
-        wait_for(seconds(30), "it runs", || std::future::ready(screen.shown().contains("is-up").then_some(()))).await;
+        screen.until("is-up").await;
         let number = local.read::<Vec<Run>>(&path()).await[0].number;
         keys.write_all(b"\x03").unwrap();
-        keys.write_all(b"tty; stty size; echo is $TERM; exit 7\r").unwrap();
+        screen.until(PROMPT).await;
+        for (line, shown) in [("tty", "/dev/pts/"), ("stty size", "33 91"), ("echo is $TERM", "is vt100")] {
+            keys.write_all(format!("{line}\r").as_bytes()).unwrap();
+            screen.until(shown).await;
+            screen.until(PROMPT).await;
+        }
+        keys.write_all(b"exit 7\r").unwrap();
         assert_eq!(ended(&local, number).await, RunEnd::Exited { code: 7 });
         drop(keys);
         let done = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
-        let screen = screen.whole();
-        assert_eq!(done.code(), Some(7), "{screen}");
-        for shown in ["/dev/pts/", "33 91", "is vt100"] {
-            assert!(screen.contains(shown), "{shown}: {screen}");
-        }
+        assert_eq!(done.code(), Some(7), "{}", screen.whole());
     }
     for flag in ["", "--inside"] {
         let mut child = at_terminal(&server, &format!("run web -p shop {flag} -- sleep 600"));
