@@ -13,6 +13,7 @@ const LOGS: u64 = 1 << 30;
 const CACHE_PART: u64 = 10;
 /// Where nobody knows how large that disk is.
 const CACHE: u64 = 10 << 30;
+const GIB: u64 = 1 << 30;
 const WARN: u8 = 85;
 const CLEAN: u8 = 90;
 const REFUSE: u8 = 95;
@@ -44,7 +45,12 @@ fn keep_of(app: &App) -> u32 {
 fn usual_cache(app: &App) -> u64 {
     let root = app.observed.engine_root();
     let disk = root.and_then(|root| space::of(&root).ok());
-    disk.map_or(CACHE, |disk| (disk.total_bytes / CACHE_PART).max(SMALLEST_BUDGET))
+    disk.map_or(CACHE, |disk| cache_of(disk.total_bytes))
+}
+
+/// A whole number of GiB, which people can read and type again.
+fn cache_of(total_bytes: u64) -> u64 {
+    (total_bytes / CACHE_PART / GIB).max(1) * GIB
 }
 
 fn stored(connection: &Connection) -> Result<ChangeDiskSettings> {
@@ -112,6 +118,14 @@ pub mod tests {
             clean_percent: CLEAN,
             refuse_percent: REFUSE,
         }
+    }
+
+    #[test]
+    fn the_usual_build_cache_is_whole_gibibytes_and_at_least_one() {
+        for (total, gibibytes) in [(0, 1), (5 * GIB, 1), (19 * GIB, 1), (20 * GIB, 2), (270_553_174_016, 25)] {
+            assert_eq!(cache_of(total), gibibytes * GIB, "{total}");
+        }
+        assert_eq!(cache_of(u64::MAX) % GIB, 0);
     }
 
     #[tokio::test]
