@@ -80,6 +80,7 @@ mod runs;
 mod schedules;
 mod sleep;
 mod workers;
+mod earlier_assets;
 mod stacks;
 mod submodules;
 mod starters;

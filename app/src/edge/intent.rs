@@ -28,11 +28,16 @@ use crate::observed::{Container, InFlight, Observed, Phase};
 use crate::secret::SecretKey;
 use crate::task::Poke;
 
+/// So many trees of earlier releases answer for the files that pages of their time ask for.
+const EARLIER_TREES: usize = 3;
+
 /// What the database wants of the edge.
 #[derive(Debug)]
 pub struct Intent {
     hosts: Vec<HostRow>,
     live: BTreeMap<DeploymentId, (ReleaseRow, Vec<ReleaseComponent>)>,
+    /// Of a static component the trees of earlier releases, newest first.
+    earlier: BTreeMap<(DeploymentId, Identifier), Vec<String>>,
     /// Deployments that are to run and are awake.
     running: BTreeSet<DeploymentId>,
     /// Deployments that are to run and sleep.
@@ -61,8 +66,8 @@ pub struct Memory {
     poke: Poke,
 }
 
-/// Digest, prefix, single-page.
-type SiteKey = (String, String, bool);
+/// Digest, prefix, single-page, digests of earlier trees.
+type SiteKey = (String, String, bool, Vec<String>);
 
 impl Memory {
     /// Nothing remembered yet.
@@ -131,6 +136,7 @@ pub fn read(connection: &Connection, key: &SecretKey) -> Result<Intent> {
     let mut intent = Intent {
         hosts: host::all(connection)?,
         live: BTreeMap::new(),
+        earlier: BTreeMap::new(),
         running: BTreeSet::new(),
         asleep: BTreeSet::new(),
         sleepers: BTreeMap::new(),
@@ -151,6 +157,10 @@ pub fn read(connection: &Connection, key: &SecretKey) -> Result<Intent> {
         if let Some(live) = live {
             let components = release::components(connection, live.id)?;
             intent.users.insert(row.id, users(key, &live));
+            for files in components.iter().filter(|component| component.serves == Serves::Files) {
+                let trees = release::earlier_trees(connection, row.id, files, EARLIER_TREES)?;
+                intent.earlier.insert((row.id, files.identifier.clone()), trees);
+            }
             intent.live.insert(row.id, (live, components));
         }
     }
@@ -256,7 +266,8 @@ async fn target(
         return unavailable("the live release has no such component");
     };
     if component.serves == Serves::Files {
-        return match static_site(release, component, host, memory, sites).await {
+        let earlier = intent.earlier.get(&(id, component.identifier.clone())).cloned().unwrap_or_default();
+        return match static_site(release, component, earlier, host, memory, sites).await {
             Ok(site) => Target::Files(site),
             Err(reason) => {
                 tracing::error!(host = %host.name, reason, "a static component cannot be served");
@@ -337,6 +348,7 @@ fn answering(containers: Vec<Container>, own: Option<u16>, port: Option<u16>) ->
 async fn static_site(
     release: &ReleaseRow,
     component: &ReleaseComponent,
+    earlier: Vec<String>,
     host: &HostRow,
     memory: &Memory,
     sites: &mut HashMap<SiteKey, Arc<Site>>,
@@ -344,14 +356,15 @@ async fn static_site(
     let digest = component.digest.clone().ok_or("the release has no files for it")?;
     let manifest = release.manifest.as_ref().and_then(|stack| stack.find(&component.identifier));
     let spa = manifest.and_then(|component| component.files.as_ref()).is_some_and(|files| files.spa);
-    let key = (digest, host.path.clone(), spa);
+    let key = (digest, host.path.clone(), spa, earlier);
     if let Some(known) = memory.loaded.get(&key).or_else(|| sites.get(&key)) {
         let known = Arc::clone(known);
         sites.insert(key, Arc::clone(&known));
         return Ok(known);
     }
     let (root, base) = (site::folder(&memory.sites, &key.0), key.1.clone());
-    let loaded = tokio::task::spawn_blocking(move || Site::load(&root, &base, spa)).await;
+    let earlier: Vec<PathBuf> = key.3.iter().map(|digest| site::folder(&memory.sites, digest)).collect();
+    let loaded = tokio::task::spawn_blocking(move || Site::load(&root, &base, spa, &earlier)).await;
     let site = Arc::new(loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?);
     sites.insert(key, Arc::clone(&site));
     Ok(site)

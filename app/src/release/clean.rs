@@ -47,7 +47,10 @@ async fn retire(app: &App) -> Result<()> {
     if old.is_empty() {
         return Ok(());
     }
-    app.db.write(move |tx| old.iter().try_for_each(|row| release::discard(tx, row.id))).await
+    app.db.write(move |tx| old.iter().try_for_each(|row| release::discard(tx, row.id))).await?;
+    // It serves files of their trees, which go at the next sweep.
+    app.pokes.edge.poke();
+    Ok(())
 }
 
 /// Of each deployment the live release and the `keep` newest that were live stay; the rows come newest first. While a live one is not

@@ -150,7 +150,7 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         site::prepare(folder.path()).unwrap();
-        let site = Arc::new(Site::load(folder.path(), "", spa).unwrap());
+        let site = Arc::new(Site::load(folder.path(), "", spa, &[]).unwrap());
         (folder, site)
     }
 
@@ -223,6 +223,41 @@ mod tests {
                 assert_eq!(body, home);
                 assert_eq!(headers[header::CACHE_CONTROL], REVALIDATE);
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_names_its_content_is_found_in_earlier_trees() {
+        let tree = |files: &[(&str, &str)]| {
+            let folder = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                std::fs::create_dir_all(folder.path().join(path).parent().unwrap()).unwrap();
+                std::fs::write(folder.path().join(path), text).unwrap();
+            }
+            site::prepare(folder.path()).unwrap();
+            folder
+        };
+        let now = tree(&[("index.html", "now"), ("js/a-11aa22bb.js", "now")]);
+        let before = tree(&[
+            ("index.html", "before"),
+            ("js/a-11aa22bb.js", "x"),
+            ("js/b-33cc44dd.js", "before"),
+            ("old.js", "x"),
+        ]);
+        let first = tree(&[("js/b-33cc44dd.js", "first"), ("js/c-55ee66ff.js", "first"), ("docs/index.html", "x")]);
+        let gone = now.path().join("no-such-tree");
+        let earlier = [before.path().to_owned(), gone, first.path().to_owned()];
+        let site = Arc::new(Site::load(now.path(), "", true, &earlier).unwrap());
+        for (path, status, text) in [
+            ("/", 200, "now"),
+            ("/js/a-11aa22bb.js", 200, "now"),
+            ("/js/b-33cc44dd.js", 200, "before"),
+            ("/js/c-55ee66ff.js", 200, "first"),
+            ("/old.js", 404, ""),
+            ("/docs/", 200, "now"),
+        ] {
+            let (found, _, body) = get(&site, path, &[]).await;
+            assert!(found == status && (status == 404 || body == text), "{path}: {found} {body:?}");
         }
     }
 

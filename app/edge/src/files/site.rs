@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::HeaderValue;
 
 use super::encoding::Qualities;
-use super::hashed::is_hashed;
+use super::hashed::{is_hashed, names_content};
 use crate::site::{self, Index, SiteError};
 
 /// Hashed names change with their content, so they may be kept for a year.
@@ -55,9 +55,25 @@ pub struct Form {
 impl Site {
     /// Loads a tree that `site::prepare` made. `base` is the path prefix of its route; with `spa`, unknown paths answer
     /// `index.html`. Blocking.
-    pub fn load(root: &Path, base: &str, spa: bool) -> Result<Self, SiteError> {
+    ///
+    /// A page that was loaded before a release still asks for the files of that time: what names its content is taken from the
+    /// `earlier` trees, too, newest first, where the tree itself does not have it. One of these that cannot be read is left out.
+    pub fn load(root: &Path, base: &str, spa: bool, earlier: &[PathBuf]) -> Result<Self, SiteError> {
         let index = Index::load(root)?;
-        let entries = index.files.iter().map(|file| (file.path.as_str().into(), Entry::new(root, file))).collect();
+        let mut entries: HashMap<Box<str>, Entry> =
+            index.files.iter().map(|file| (file.path.as_str().into(), Entry::new(root, file))).collect();
+        for root in earlier {
+            let files = Index::load(root).map_or_else(
+                |error| {
+                    tracing::warn!(%error, "the files of an earlier release cannot be served");
+                    Vec::new()
+                },
+                |index| index.files,
+            );
+            for file in files.iter().filter(|file| names_content(&file.path)) {
+                entries.entry(file.path.as_str().into()).or_insert_with(|| Entry::new(root, file));
+            }
+        }
         Ok(Self { entries, base: base.trim_end_matches('/').to_owned(), spa, cached: AtomicU64::new(0) })
     }
 

@@ -111,6 +111,23 @@ pub fn components_of(
     Ok(found)
 }
 
+/// The other trees of a static component that its earlier releases still keep, newest first: what a rollback could serve again.
+pub fn earlier_trees(
+    connection: &Connection,
+    of: DeploymentId,
+    now: &ReleaseComponent,
+    most: usize,
+) -> Result<Vec<String>> {
+    let sql = "select c.digest from release_component c join release r on r.id = c.release_id
+      where r.deployment_id = ?1 and r.state = 'retired' and r.discarded_at is null
+        and c.identifier = ?2 and c.serves = 'files' and c.digest <> ?3
+      group by c.digest order by max(r.number) desc limit ?4";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found =
+        statement.query_map(params![of.0, now.identifier.as_str(), now.digest, most as i64], |row| row.get(0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn serves_str(serves: Serves) -> &'static str {
     match serves {
         Serves::Container => "container",

@@ -12,7 +12,7 @@ use rusqlite::{Row, params};
 
 pub use self::command::{commands, commands_of, finish_command, holding, set_command_run};
 pub use self::component::{
-    clear_digest, components, components_of, made_from, set_digest, set_made_from, set_port, set_size,
+    clear_digest, components, components_of, earlier_trees, made_from, set_digest, set_made_from, set_port, set_size,
 };
 
 use super::{Connection, OptionalExtension, Transaction, bad_column, parsed, volume};
