@@ -26,6 +26,7 @@ fn doors() -> Vec<Door> {
         ("{component}", "web"),
         ("{addon}", "db"),
         ("{volume}", "data"),
+        ("{backup}", "3"),
         ("{delivery}", "7"),
         ("{key}", "KEY"),
         ("{stage}", "staging"),

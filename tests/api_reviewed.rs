@@ -105,6 +105,13 @@ member PUT /projects/{project}/deployments/{deployment}/addons/{addon}/public
 member DELETE /projects/{project}/deployments/{deployment}/addons/{addon}/public
 viewer GET /projects/{project}/deployments/{deployment}/volumes
 member DELETE /projects/{project}/deployments/{deployment}/volumes/{volume}
+viewer GET /projects/{project}/deployments/{deployment}/backups
+member POST /projects/{project}/deployments/{deployment}/backups
+viewer GET /projects/{project}/deployments/{deployment}/backup-policy
+viewer GET /projects/{project}/deployments/{deployment}/backups/{backup}
+member DELETE /projects/{project}/deployments/{deployment}/backups/{backup}
+member GET /projects/{project}/deployments/{deployment}/backups/{backup}/archive
+member POST /projects/{project}/deployments/{deployment}/backups/{backup}/restore
 viewer GET /projects/{project}/deployments/{deployment}/logs
 viewer GET /projects/{project}/deployments/{deployment}/releases
 member POST /projects/{project}/deployments/{deployment}/releases

@@ -4,6 +4,7 @@ mod account;
 mod addons;
 mod analyze;
 mod away;
+mod backups;
 mod cancel;
 mod catalog;
 mod commands;

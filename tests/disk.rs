@@ -146,6 +146,8 @@ async fn the_guard_tells_once_refuses_what_is_new_and_lets_the_rest_go_on() {
     let answer = local.post(&format!("{}/releases", at("shop", "production")), &json!({})).await;
     Client::expect_error(&answer, ErrorKind::DiskFull, &["a new release is refused"]);
     assert_eq!(told("release.queued").await, 2);
+    let answer = local.post(&format!("{}/backups", at("shop", "production")), &json!({})).await;
+    Client::expect_error(&answer, ErrorKind::DiskFull, &["a backup is refused"]);
 
     // What runs goes on; a rollback needs nothing new; clean-up works.
     assert_eq!(server.visit("shop.localhost", "/").await.text(), "v2");

@@ -42,6 +42,7 @@ fn go_live(app: &App, id: DeploymentId, backend: &Backend, digest: &str) -> (Rel
         components: vec![component("web", Some(files)), component("api", None)],
         addons: Vec::new(),
         sleep: None,
+        backup: None,
     };
     let release = app.db.write_blocking(|tx| {
         let release = release::create(tx, id, &by_hand())?;

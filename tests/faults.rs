@@ -70,7 +70,7 @@ fn story(point: &str) -> Story {
 /// Walked by stories of their own, which can tell what must be true there: those of what their names begin with, in files named alike.
 fn is_elsewhere(point: &str) -> bool {
     let mut kinds =
-        "restart. rotate. migrate. clone.dumped push. catalog. hook. preview. status. load. folder. run. command. schedule. guard. sleep. wake."
+        "restart. rotate. migrate. clone.dumped push. catalog. hook. preview. status. load. folder. run. command. schedule. guard. sleep. wake. backup. restore. policy."
             .split(' ');
     kinds.any(|kind| point.starts_with(kind))
 }

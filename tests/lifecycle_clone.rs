@@ -48,25 +48,25 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 8080), H).serve_forever()
 const MANIFEST: &str = "components:\n  - identifier: web\n    folder: /\n    port: 8080\n    health: {timeout: 60}\n    volumes: [{identifier: data, path: /data}]\n";
 const DOCKERFILE: &str = "FROM python:3.11-slim\nCOPY app.py /app.py\nCMD [\"python3\", \"/app.py\"]\n";
 
-fn writer() -> Vec<u8> {
+pub fn writer() -> Vec<u8> {
     let file = |name: &str, text: &str| (name.to_owned(), text.as_bytes().to_vec());
     tar_gz(&[file("boathouse.yaml", MANIFEST), file("Dockerfile", DOCKERFILE), file("app.py", WRITER)])
 }
 
-async fn state(server: &Server, host: &str) -> Value {
+pub async fn state(server: &Server, host: &str) -> Value {
     let answer = server.visit(host, "/").await;
     serde_json::from_slice(&answer.ok().body).unwrap()
 }
 
 /// Visits without a pause until it is dropped or asked how many answers were no success.
-struct Visits {
+pub struct Visits {
     stop: Arc<AtomicBool>,
     bad: Arc<AtomicU32>,
     task: tokio::task::JoinHandle<u32>,
 }
 
 impl Visits {
-    async fn to(server: &Server, host: &str) -> Self {
+    pub async fn to(server: &Server, host: &str) -> Self {
         let (stop, bad) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let (client, url) = (server.visitor().await, server.url(host, "/"));
         let task = tokio::spawn({
@@ -86,7 +86,7 @@ impl Visits {
         Self { stop, bad, task }
     }
 
-    async fn must_all_be_answered(self) {
+    pub async fn must_all_be_answered(self) {
         self.stop.store(true, Ordering::Relaxed);
         assert!(self.task.await.unwrap() > 3);
         assert_eq!(self.bad.load(Ordering::Relaxed), 0);

@@ -29,6 +29,7 @@ mod bad_input;
 mod check;
 mod cli;
 mod commit_status;
+mod data_backups;
 mod disk;
 mod docker;
 mod docker_build;

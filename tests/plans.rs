@@ -93,8 +93,13 @@ const BUILT: &str = "sha256:built";
 pub fn live(desk: &Desk) -> (DeploymentId, ReleaseId) {
     let web: Identifier = "web".parse().unwrap();
     let origin = Origin::Image { image: "web:1".parse().unwrap() };
-    let stack =
-        Stack { name: None, components: vec![Component::new(web.clone(), origin)], addons: Vec::new(), sleep: None };
+    let stack = Stack {
+        name: None,
+        components: vec![Component::new(web.clone(), origin)],
+        addons: Vec::new(),
+        sleep: None,
+        backup: None,
+    };
     let made = desk.app.db.write_blocking(|tx| {
         let id = project::create(tx, &"shop".parse().unwrap(), &Source::Upload)?;
         let id = deployment::create(tx, id, &"production".parse().unwrap(), DeploymentStage::Production, None)?;

@@ -130,7 +130,8 @@ impl Stage {
         let made = self.app.db.write(move |tx| {
             let id = release::create(tx, deployment, &by_hand())?;
             let number = release::by_id(tx, id)?.number;
-            let stack = Stack { name: None, components: plan.components, addons: plan.addons, sleep: None };
+            let stack =
+                Stack { name: None, components: plan.components, addons: plan.addons, sleep: None, backup: None };
             release::transition(tx, id, ReleaseState::Queued, ReleaseState::Building)?;
             release::set_manifest(tx, id, &stack)?;
             for (name, image) in &plan.images {

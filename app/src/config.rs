@@ -212,8 +212,12 @@ impl Paths {
     pub fn backups(&self) -> PathBuf {
         self.root.join("backups")
     }
+    /// Backups of deployments' data, a folder each.
+    pub fn data_backups(&self) -> PathBuf {
+        self.root.join("data-backups")
+    }
     /// All folders that must exist.
-    pub fn folders(&self) -> [PathBuf; 8] {
+    pub fn folders(&self) -> [PathBuf; 9] {
         [
             self.git(),
             self.repositories(),
@@ -223,6 +227,7 @@ impl Paths {
             self.releases(),
             self.logs(),
             self.backups(),
+            self.data_backups(),
         ]
     }
 }

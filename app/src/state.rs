@@ -75,6 +75,12 @@ pub struct Pokes {
     pub code: Poke,
     /// The copies of clones.
     pub clone: Poke,
+    /// Backups of deployments' data.
+    pub backup: Poke,
+    /// Policies by which they are made.
+    pub backup_policy: Poke,
+    /// Restores of them.
+    pub restore: Poke,
     /// The ends of deployments' times.
     pub expiry: Poke,
     /// Deployments that fall asleep when nobody comes.

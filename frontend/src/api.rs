@@ -3,6 +3,7 @@
 mod addon;
 mod analyze;
 mod catalog;
+mod data;
 mod disk;
 mod environment;
 mod folder;

@@ -118,6 +118,11 @@ pub fn commands() -> Loaded {
     Ok(|| view! { <pages::Commands/> }.into_any())
 }
 
+#[wasm_split(hooks, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn backups() -> Loaded {
+    Ok(|| view! { <pages::Backups/> }.into_any())
+}
+
 #[wasm_split(environment, wasm_split_path = leptos::wasm_split, fallible)]
 pub fn disk() -> Loaded {
     Ok(|| view! { <pages::DiskPage/> }.into_any())

@@ -53,7 +53,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("images", &["db", "docker", "outgoing", "release", "secret", "stack", "state"]),
     // A command runs in, or beside, what the supervisor wants to run.
     ("run", &["config", "cron", "db", "docker", "fault", "logs", "snapshot", "state", "supervisor"]),
-    ("lifecycle", &["db", "docker", "fault", "observed", "release", "snapshot", "stack", "state"]),
+    // A backup is a folder of the data directory, made at its times, read as a stream, and refused where the disk is full.
+    (
+        "lifecycle",
+        &[
+            "chunks", "config", "cron", "db", "disk", "docker", "fault", "observed", "release", "snapshot", "stack",
+            "state",
+        ],
+    ),
     (
         "supervisor",
         &[

@@ -83,6 +83,8 @@ pub enum DiskKind {
     Work,
     /// Copies of the database from before migrations.
     Backups,
+    /// Backups of deployments' data.
+    DataBackups,
     /// The database.
     Database,
     /// Images, volumes and containers of others at the same engine: never touched.
@@ -104,6 +106,7 @@ impl DiskKind {
             Self::Repositories => "git repositories",
             Self::Work => "work folders",
             Self::Backups => "database copies",
+            Self::DataBackups => "backups of data",
             Self::Database => "database",
             Self::Foreign => "not Boathouse's",
         }

@@ -35,6 +35,8 @@ id! {
     EventId;
     /// A delivery's row.
     DeliveryId;
+    /// A backup's row; its files are in a folder of that name.
+    BackupId;
     /// A run's row; people see its `number`, which counts per deployment.
     RunId;
 }

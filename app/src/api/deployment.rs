@@ -13,7 +13,7 @@ use super::view::deployment::{show, show_all};
 use crate::auth::Actor;
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
-use crate::db::{Connection, Transaction, project};
+use crate::db::{Connection, Transaction, data_restore, project};
 use crate::error::Result;
 use crate::fault;
 use crate::lifecycle::{change as changes, expiry, recycle, relocate, sleep as sleeping};
@@ -199,6 +199,10 @@ async fn intend(
 ) -> Result<Json<Deployment>> {
     let answer = write(&app, move |tx, app| {
         let row = at.find(tx)?;
+        match intent {
+            Intent::Running => data_restore::refuse_open(tx, row.id)?,
+            _ => data_restore::stay_stopped(tx, row.id)?,
+        }
         if row.intent == Intent::Running && intent == Intent::Running {
             sleeping::wake(tx, &row, &actor.label())?;
         } else if row.intent != intent {

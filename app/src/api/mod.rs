@@ -11,6 +11,7 @@ mod catalog;
 mod catalog_source;
 mod client;
 mod container;
+mod data_backup;
 mod cloning;
 mod code;
 mod commit_status;

@@ -43,7 +43,8 @@ async fn read(app: &App, at: &At) -> Result<StatusTree> {
         .await?;
     let storage = tree.groups.iter().filter(|group| group.kind == StatusKind::Storage);
     let is_old = |at: Option<Millis>| at.is_none_or(|at| at < clock::now() - FRESH);
-    if storage.flat_map(|group| &group.nodes).any(|node| is_old(node.since)) {
+    let mut volumes = storage.flat_map(|group| &group.nodes).filter(|node| node.subject.is_some());
+    if volumes.any(|node| is_old(node.since)) {
         app.observed.ask_sizes(deployment);
         app.pokes.sizes.poke();
     }

@@ -5,10 +5,10 @@ use boathouse_types::*;
 
 use super::route::{Need, Route, route};
 use super::{
-    addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, deployment, disk, env,
-    environment, event, folder, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan, preview,
-    project, registry, release, resources, run, schedule, session, setup, shared, stack, stack_push, status, system,
-    token, upload, user, volume,
+    addon, analyze, backup, catalog, catalog_source, cloning, code, commit_status, container, data_backup, deployment,
+    disk, env, environment, event, folder, git, git_login, hook, host, image, incoming, log, manifest, openapi, plan,
+    preview, project, registry, release, resources, run, schedule, session, setup, shared, stack, stack_push, status,
+    system, token, upload, user, volume,
 };
 
 const ANYONE: Need = Need::Anyone;
@@ -33,6 +33,8 @@ const SCHEDULE: &str = "/projects/{project}/deployments/{deployment}/schedules/{
 const IMAGES: &str = "/projects/{project}/deployments/{deployment}/images";
 const WATCH: &str = "/projects/{project}/deployments/{deployment}/images/{component}/watch";
 const FOLDER: &str = "/projects/{project}/deployments/{deployment}/folder";
+const BACKUPS: &str = "/projects/{project}/deployments/{deployment}/backups";
+const BACKUP: &str = "/projects/{project}/deployments/{deployment}/backups/{backup}";
 const HOSTS: &str = "/projects/{project}/deployments/{deployment}/hosts";
 const CONFIRM: &[(&str, &str)] = &[
     ("confirm", "The name again; nothing is deleted without it."),
@@ -186,6 +188,13 @@ fn deployments() -> Vec<Route> {
         route(DELETE, "/projects/{project}/deployments/{deployment}/addons/{addon}/public", MEMBER, addon::unexpose).says("Close the public port of an add-on").with_status(204),
         route(GET, "/projects/{project}/deployments/{deployment}/volumes", VIEWER, volume::list).says("Volumes and what they take on the disk, as last counted").query(&[("fresh", "`true`: wait, at most 10 s, until they are counted anew.")]).answers_many::<Volume>(),
         route(DELETE, "/projects/{project}/deployments/{deployment}/volumes/{volume}", MEMBER, volume::delete).says("Delete a volume that nothing uses any more, with its data").query(CONFIRM).with_status(202),
+        route(GET, BACKUPS, VIEWER, data_backup::list).says("Backups of the deployment's data, newest first, and how far those are that are made or restored").answers_many::<DataBackup>(),
+        route(POST, BACKUPS, MEMBER, data_backup::create).says("Back up the deployment's data: dumps of its add-ons, the files of its other volumes").answers::<DataBackup>().with_status(202),
+        route(GET, "/projects/{project}/deployments/{deployment}/backup-policy", VIEWER, data_backup::policy).says("When the manifest wants the data backed up, when that is due next, and how the last one ended; null where it wants none").answers_maybe::<BackupPolicyStatus>(),
+        route(GET, BACKUP, VIEWER, data_backup::get).says("One backup with its files").answers::<DataBackup>(),
+        route(DELETE, BACKUP, MEMBER, data_backup::delete).says("Delete a backup for good").query(&[("confirm", "Its number again; nothing is deleted without it.")]).with_status(204),
+        route(GET, "/projects/{project}/deployments/{deployment}/backups/{backup}/archive", MEMBER, data_backup::archive).says("A backup as one archive; recorded as an event").answers_bytes(&["application/x-tar"]),
+        route(POST, "/projects/{project}/deployments/{deployment}/backups/{backup}/restore", MEMBER, data_backup::restore).says("Replace the data of this deployment, or of another one of the project, with that of a backup; it is stopped meanwhile").takes::<RestoreBackup>().answers::<DataBackup>().with_status(202),
         route(GET, "/projects/{project}/deployments/{deployment}/logs", VIEWER, log::of_containers).says("What the containers print")
             .query(&[("component", "Only of this component."), ("replica", "Only of this one of its containers, from 1."), ("tail", "How many lines to begin with; 200 where absent."), ("after", "Go on after this line's id.")]).streams::<LogLine>(),
     ]

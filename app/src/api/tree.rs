@@ -31,6 +31,8 @@ pub struct Facts<'a> {
     pub containers: &'a [(ContainerStatus, Option<Container>)],
     /// Its public hosts.
     pub hosts: &'a [Host],
+    /// Why the last backup of its data failed, where it did.
+    pub backup_problem: Option<&'a str>,
 }
 
 /// A release and what it became.
@@ -107,7 +109,9 @@ fn storage(facts: &Facts<'_>) -> Vec<StatusNode> {
             ..node(volume.identifier.as_str(), health, reason)
         }
     };
-    facts.volumes.iter().map(one).collect()
+    let failed =
+        facts.backup_problem.map(|why| node("backup", Health::Degraded, format!("the last one failed: {why}")));
+    facts.volumes.iter().map(one).chain(failed).collect()
 }
 
 fn volume_words(volume: &Volume) -> (Health, String) {

@@ -59,6 +59,7 @@ impl World {
             failed: None,
             containers: &self.containers,
             hosts: &self.hosts,
+            backup_problem: None,
         }
     }
 }
@@ -192,6 +193,15 @@ fn a_parent_shows_its_worst_child_and_says_which() {
             assert!(tree.groups.iter().any(|group| group.reason == tree.reason), "{}", tree.reason);
         }
     }
+}
+
+#[test]
+fn a_backup_that_failed_is_seen() {
+    let world = World::new();
+    let live = Some(Built { number: 1, state: "live", components: &world.components, since: 1, routed: true });
+    let tree = tree(&Facts { live, backup_problem: Some("no room"), ..world.facts() });
+    assert_eq!(told(&tree, StatusKind::Storage), (Health::Degraded, "backup: the last one failed: no room"));
+    assert_eq!(tree.health, Health::Degraded);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod client;
 mod clone;
 mod completions;
 mod credentials;
+mod data;
 mod delete;
 mod deploy;
 mod deployment;
@@ -158,6 +159,7 @@ enum Command {
     Describe(describe::Args),
     Restart(restart::Args),
     Volume(volume::Args),
+    Data(data::Args),
     Addon(addon::Args),
     Logs(logs::Args),
     Run(run::Args),
@@ -261,6 +263,7 @@ async fn call(command: Command, context: &Context) -> Result<()> {
         Command::Describe(args) => describe::run(args, context).await,
         Command::Restart(args) => restart::run(args, context).await,
         Command::Volume(args) => volume::run(args, context).await,
+        Command::Data(args) => data::run(args, context).await,
         Command::Addon(args) => addon::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Run(args) => run::run(args, context).await,

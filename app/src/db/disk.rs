@@ -105,6 +105,8 @@ pub struct Owners {
     pub sites: Vec<(String, DeploymentId)>,
     /// Archives by file name, and who needs them.
     pub uploads: Vec<(String, DeploymentId)>,
+    /// Backups of deployments' data by the names of their folders.
+    pub data_backups: Vec<(String, DeploymentId)>,
     /// Volumes by their names at the engine.
     pub volumes: BTreeMap<String, DeploymentId>,
     /// Releases, the oldest first.
@@ -137,6 +139,8 @@ pub fn owners(connection: &Connection) -> Result<Owners> {
         connection,
         "select distinct upload, deployment_id from release where upload is not null and discarded_at is null",
     )?;
+    owners.data_backups =
+        pairs(connection, "select cast(id as text), deployment_id from data_backup where state = 'done'")?;
     owners.volumes = pairs(connection, "select name, deployment_id from volume")?.into_iter().collect();
     Ok(owners)
 }

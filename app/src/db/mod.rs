@@ -3,11 +3,14 @@
 //! Queries are free functions in one file per noun. Those that change something take `&Transaction`, so callers compose
 //! them into one transaction; those that read take `&Connection`, which a transaction is too.
 
+pub mod backup_policy;
 pub mod catalog;
 pub mod certificate;
 pub mod clone;
 pub mod code;
 pub mod commit_status;
+pub mod data_backup;
+pub mod data_restore;
 pub mod delivery;
 pub mod deployment;
 pub mod disk;

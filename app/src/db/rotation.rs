@@ -92,6 +92,17 @@ pub fn begun(
     Ok(())
 }
 
+/// True where credentials of an add-on were replaced after that time.
+pub fn was_changed(
+    connection: &Connection,
+    deployment: DeploymentId,
+    identifier: &Identifier,
+    since: Millis,
+) -> Result<bool> {
+    let sql = "select exists (select 1 from addon_credential where deployment_id = ?1 and identifier = ?2 and updated_at > ?3)";
+    Ok(connection.query_row(sql, params![deployment.0, identifier.as_str(), since], |row| row.get(0))?)
+}
+
 /// Sets a credential of an add-on, sealed under [`credential_aad`].
 pub fn set_credential(
     tx: &Transaction<'_>,

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use boathouse_types::{DeploymentId, DeploymentStage, Millis, ReleaseId, Sleep};
+use boathouse_types::{BackupState, DeploymentId, DeploymentStage, Millis, ReleaseId, Sleep};
 use rusqlite::params;
 
 use super::deployment::{self, DeploymentRow};
 use super::event::{self, About};
-use super::{Connection, OptionalExtension, Transaction, among};
+use super::{Connection, OptionalExtension, Transaction, among, data_backup};
 use crate::error::{Result, conflict};
 
 /// A deployment that is awake, and falls asleep when nobody comes.
@@ -75,6 +75,10 @@ pub fn busy(connection: &Connection, id: DeploymentId) -> Result<Option<String>>
       union all select 'run ' || number || ' goes on' from run where deployment_id = ?1 and ended_at is null
       union all select 'its data is being copied' from clone
         where state = 'copying' and (source_id = ?1 or target_id = ?1)
+      union all select 'its data is being backed up' from data_backup
+        where deployment_id = ?1 and state in ('waiting', 'running')
+      union all select 'a backup is being restored' from data_restore
+        where target_id = ?1 and state in ('waiting', 'preparing', 'replacing')
       union all select 'the credentials of ' || identifier || ' are being rotated' from rotation
         where deployment_id = ?1 and finished_at is null
       union all select identifier || ' has a public port' from public_port where deployment_id = ?1
@@ -94,7 +98,7 @@ pub fn fall_asleep(tx: &Transaction<'_>, row: &DeploymentRow, actor: &str, why: 
 /// It is awake from now on; false where it does not sleep. The caller pokes.
 ///
 /// # Errors
-/// A clone is being made of its data, which must not change under that.
+/// A clone or a backup is being made of its data, which must not change under that.
 pub fn wake(tx: &Transaction<'_>, row: &DeploymentRow, actor: &str, by: &str) -> Result<bool> {
     if row.asleep_at.is_none() {
         return Ok(false);
@@ -103,6 +107,10 @@ pub fn wake(tx: &Transaction<'_>, row: &DeploymentRow, actor: &str, by: &str) ->
     if tx.query_row(sql, [row.id.0], |row| row.get(0))? {
         return Err(conflict(format!("{}/{} sleeps while its data is being copied", row.project, row.name))
             .hint("Wait until the clone has its data; or cancel that: `boathouse clone cancel`."));
+    }
+    if data_backup::open(tx, row.id)?.is_some_and(|open| open.shown.state == BackupState::Running) {
+        return Err(conflict(format!("{}/{} sleeps while its data is being backed up", row.project, row.name))
+            .hint("Wait for its end, a minute at most."));
     }
     if !deployment::set_awake(tx, row.id)? {
         return Ok(false);

@@ -155,6 +155,13 @@ fn of_files(paths: &Paths, owners: &Owners) -> (Vec<DiskUse>, Vec<String>) {
         "served, or kept for rollback",
     );
     walk.shared(DiskKind::Uploads, &paths.uploads(), &owners.uploads, str::to_owned, "a kept release was made from it");
+    walk.shared(
+        DiskKind::DataBackups,
+        &paths.data_backups(),
+        &owners.data_backups,
+        str::to_owned,
+        "data: goes by the policy of its deployment, or where somebody deletes it",
+    );
     walk.repositories(paths);
     walk.add(DiskKind::Work, &paths.work(), "of releases that are being made");
     walk.database(paths);
@@ -303,6 +310,7 @@ mod tests {
             projects: vec![(ProjectId(4), "shop".parse().unwrap(), None)],
             sites: vec![("sha256:aa".into(), id)],
             uploads: vec![("a.tar.gz".into(), id)],
+            data_backups: vec![("3".into(), id)],
             volumes: BTreeMap::from([("bh-v".to_owned(), id)]),
             releases: vec![
                 Logged { id: ReleaseId(1), deployment_id: id, given_up: true },
@@ -325,6 +333,7 @@ mod tests {
         write(paths.uploads().join("a.tar.gz"), 80);
         write(paths.uploads().join("b.tar.gz"), 160);
         write(paths.git().join("4.git/pack"), 320);
+        write(paths.data_backups().join("3/dump-db.sql.zst"), 96);
         write(paths.backups().join("1.db"), 64);
         write(paths.backups().join("2.db"), 128);
         let first = std::fs::File::options().write(true).open(paths.backups().join("1.db")).unwrap();
@@ -348,6 +357,7 @@ mod tests {
         near(of(DiskKind::Uploads, true), 80, 0);
         near(of(DiskKind::Uploads, false), 160, 0);
         near(of(DiskKind::Repositories, true), 320, 0);
+        near(of(DiskKind::DataBackups, true), 96, 0);
         near(of(DiskKind::Backups, false), 192, 64);
         assert_eq!(of(DiskKind::Database, false), None, "what takes nothing is not told of");
     }

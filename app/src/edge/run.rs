@@ -23,7 +23,7 @@ use super::intent::{self, Intent, Memory};
 use crate::clock;
 use crate::db::certificate::{self, CertificateRow, key_aad};
 use crate::db::event::{self, About};
-use crate::db::{Transaction, deployment, sleep};
+use crate::db::{Transaction, data_restore, deployment, sleep};
 use crate::error::{Error, Result, internal, unavailable};
 use crate::fault;
 use crate::observed::InFlight;
@@ -112,6 +112,9 @@ fn wake(tx: &Transaction<'_>, id: DeploymentId) -> Result<()> {
         if let Err(error) = sleep::wake(tx, &row, "visitor", "a request") {
             tracing::info!(deployment = %row.name, %error, "a visitor has to wait");
         }
+        return Ok(());
+    }
+    if data_restore::is_open(tx, id)? {
         return Ok(());
     }
     if row.is_gone() || row.intent != boathouse_types::Intent::Stopped || row.wake != Wake::Visitors {

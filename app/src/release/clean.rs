@@ -159,6 +159,7 @@ async fn remove_deployment(app: &App, engine: &dyn Containers, row: DeploymentRo
         })
         .await?;
     fault::point("delete.row_removed");
+    app.pokes.backup.poke();
     app.pokes.edge.poke();
     app.pokes.events.notify_waiters();
     Ok(())

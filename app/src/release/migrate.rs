@@ -9,7 +9,7 @@ use boathouse_types::{Identifier, ReleaseId, Trigger};
 use super::build::Exposed;
 use super::pipeline::Run;
 use super::stop::Step;
-use super::transfer::{self, Making, Transfer};
+use super::transfer::{self, Making, Second, Transfer};
 use crate::clock;
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Connection, Transaction, deployment, object, volume};
@@ -49,7 +49,7 @@ pub async fn data(run: &Run, row: &ReleaseRow, addon: &Identifier, exposed: &Exp
     halt(run, row, &found).await?;
     run.log.say(format!("starting a second server of the new version for {addon}"));
     let (transfer, engine) = (&found.transfer, &*run.engine);
-    transfer.begin(engine).await?;
+    transfer.second.begin(engine).await?;
     fault::point("migrate.made");
     let (begun, mut told) = (Instant::now(), Instant::now());
     let tell = |bytes: u64| {
@@ -66,7 +66,7 @@ pub async fn data(run: &Run, row: &ReleaseRow, addon: &Identifier, exposed: &Exp
         None => "the package has nothing to compare; the restore said that it succeeded".to_owned(),
     });
     fault::point("migrate.checked");
-    Ok(transfer.end(engine).await?)
+    Ok(transfer.second.end(engine).await?)
 }
 
 /// Removes the second server; its volume goes with the release that failed.
@@ -132,7 +132,7 @@ impl Move {
         });
         let mounts =
             moved.iter().map(|volume| Mount { volume: name(volume), path: volume.path.clone(), read_only: false });
-        let second = transfer::second(Making {
+        let spec = transfer::second(Making {
             name: server_name(&app.instance, row.id),
             instance: &app.instance,
             image,
@@ -143,7 +143,11 @@ impl Move {
             mounts: mounts.collect(),
         });
         Ok(Some(Self {
-            transfer: Transfer { backup, from: running(app, &live, &old)?, second, port, owner: row.deployment_id },
+            transfer: Transfer {
+                backup,
+                from: running(app, &live, &old)?,
+                second: Second { spec, port, owner: row.deployment_id },
+            },
             volumes: moved.iter().map(|volume| (volume.identifier.clone(), name(volume))).collect(),
             live: live.id,
             components: before

@@ -1,5 +1,6 @@
 //! Releases: asked for in one transaction, brought to an end by the worker, whatever happens in between.
 
+mod backup_policy;
 mod blocking;
 mod build;
 mod build_limits;

@@ -362,6 +362,7 @@ async fn take_back(run: &Run, error: Error) -> Result<()> {
         })
         .await?;
     run.app.pokes.schedule.poke();
+    run.app.pokes.backup_policy.poke();
     told(run);
     Ok(())
 }

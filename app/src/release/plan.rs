@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use boathouse_types::{
-    Commit, DeploymentStage, Drift, GitRef, HostName, Identifier, Moment, Plan, Sleep, Source, Trigger,
+    BackupPolicy, Commit, DeploymentStage, Drift, GitRef, HostName, Identifier, Moment, Plan, Sleep, Source, Trigger,
 };
 
 use super::build::Exposed;
@@ -110,6 +110,7 @@ fn of_stack(
     let after = after(connection, app, deployment, &stack, &now, source.as_deref())?;
     let drift = live.as_ref().map_or_else(|| Ok(Vec::new()), |row| drift(connection, app, deployment, row))?;
     notes.extend(plan::sleep(sleep_of(live.as_ref()), stack.sleep));
+    notes.extend(plan::backup(backup_of(live.as_ref()), stack.backup.as_ref()));
     notes.extend(plan::commands(&stack, |_| true));
     Ok(Plan { steps: plan::of_release(&before, &after), drift, notes })
 }
@@ -130,6 +131,7 @@ pub fn of_release(connection: &Connection, app: &App, deployment: &DeploymentRow
     };
     let after = after(connection, app, deployment, &stack, &now, version_of(row).as_deref())?;
     notes.extend(plan::sleep(sleep_of(live.as_ref()), stack.sleep));
+    notes.extend(plan::backup(backup_of(live.as_ref()), stack.backup.as_ref()));
     notes.extend(plan::commands(&stack, |moment| row.trigger.runs(moment)));
     if matches!(row.trigger, Trigger::Rollback { .. }) && stack.commands().any(|(moment, ..)| moment == Moment::Before)
     {
@@ -140,6 +142,10 @@ pub fn of_release(connection: &Connection, app: &App, deployment: &DeploymentRow
 
 fn sleep_of(live: Option<&ReleaseRow>) -> Option<Sleep> {
     live?.manifest.as_ref()?.sleep
+}
+
+fn backup_of(live: Option<&ReleaseRow>) -> Option<&BackupPolicy> {
+    live?.manifest.as_ref()?.backup.as_ref()
 }
 
 fn before(connection: &Connection, app: &App, deployment: &DeploymentRow, live: Option<&ReleaseRow>) -> Result<View> {

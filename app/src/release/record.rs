@@ -133,6 +133,7 @@ mod tests {
         let stack = Stack {
             name: None,
             sleep: None,
+            backup: None,
             components: vec![part("web", Some(20)), part("api", None), files],
             addons: vec![part("db", None), part("cache", None)],
         };

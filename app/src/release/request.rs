@@ -8,7 +8,7 @@ use boathouse_types::{
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, NewRow, ReleaseRow};
-use crate::db::{Transaction, clone, project, sleep};
+use crate::db::{Transaction, clone, data_restore, project, sleep};
 use crate::error::{Result, conflict, invalid};
 use crate::snapshot;
 use crate::stack::{Stack, upgrade};
@@ -44,6 +44,7 @@ pub fn triggered(
     commit: Option<&Commit>,
 ) -> Result<ReleaseId> {
     clone::refuse_unfinished(tx, asked.deployment.id)?;
+    data_restore::refuse_open(tx, asked.deployment.id)?;
     let project = project::by_id(tx, asked.deployment.project_id)?;
     let newest = release::newest_upload(tx, asked.deployment.id)?;
     let source = if asked.upload.is_some() { Source::Upload } else { project.source };
@@ -85,6 +86,7 @@ fn insert(tx: &Transaction<'_>, deployment: &DeploymentRow, new: &NewRow<'_>) ->
         return Err(conflict("this deployment was deleted").hint("Restore it first: `boathouse undelete`"));
     }
     clone::refuse_unfinished(tx, deployment.id)?;
+    data_restore::refuse_open(tx, deployment.id)?;
     let older = release::queued(tx, deployment.id)?;
     let id = release::create(tx, deployment.id, new)?;
     let number = release::by_id(tx, id)?.number;

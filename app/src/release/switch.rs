@@ -7,7 +7,7 @@ use boathouse_types::{Failure, Intent, Moment, ReleaseCommand, ReleaseState, Sta
 use super::hosts::{self, Names};
 use super::pipeline::{Run, intent, record_event, told};
 use super::stop::{Step, Stop};
-use super::{command, develop, domains, guard, migrate, schedules};
+use super::{backup_policy, command, develop, domains, guard, migrate, schedules};
 use crate::db::object::{self, ContainerRow};
 use crate::db::release::{self, ReleaseRow};
 use crate::db::{Transaction, deployment, volume};
@@ -47,6 +47,7 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
             hosts::apply(tx, fresh.deployment_id, &plan)?;
             domains::apply(tx, &app, &deployment::by_id(tx, fresh.deployment_id)?, stack)?;
             schedules::apply(tx, fresh.deployment_id, stack)?;
+            backup_policy::apply(tx, fresh.deployment_id, stack)?;
             record_event(tx, &fresh, "system", "release.live", &format!("Release #{} is live", fresh.number))?;
             Ok(true)
         })
@@ -55,6 +56,7 @@ pub async fn go_live(run: &Run, row: &ReleaseRow) -> Step<()> {
     told(run);
     run.app.pokes.certificates.poke();
     run.app.pokes.schedule.poke();
+    run.app.pokes.backup_policy.poke();
     run.app.observed.remember_answers(run.id, counted);
     run.app.pokes.guard.poke();
     run.app.pokes.sleep.poke();
@@ -136,7 +138,7 @@ fn trouble(run: &Run) -> String {
     run.app.observed.engine().problem.map_or(String::new(), |problem| format!(": {problem}"))
 }
 
-/// [`go_live`] backwards: the one before it, with its generated hosts and its schedules. False where the release is not live or is finished.
+/// [`go_live`] backwards: the one before it, with its generated hosts, its schedules and its policy of backups. False where the release is not live or is finished.
 pub fn take_back(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, failure: &Failure) -> Result<bool> {
     let (taken, old) = release::take_back(tx, row, failure)?;
     if let Some(old) = old
@@ -147,6 +149,7 @@ pub fn take_back(tx: &Transaction<'_>, app: &App, row: &ReleaseRow, failure: &Fa
         hosts::apply(tx, old.deployment_id, &plan)?;
         domains::settle(tx, &deployment::by_id(tx, old.deployment_id)?, stack)?;
         schedules::apply(tx, old.deployment_id, stack)?;
+        backup_policy::apply(tx, old.deployment_id, stack)?;
         record_event(tx, &old, "system", "release.live", &format!("Release #{} is live again", old.number))?;
     }
     Ok(taken)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use boathouse_types::{DeploymentId, DeploymentStage};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, sink};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex, sink};
 
 use crate::docker::{
     ContainerSpec, Containers, EngineEvent, ExecEnd, ExecSpec, Label, Limits, Mount, RunState, VolumeSpec, labels,
@@ -42,8 +42,15 @@ pub struct Transfer {
     /// The container of the server that has the data.
     pub from: String,
     /// The server that gets it.
-    pub second: ContainerSpec,
-    /// Where that listens once it is ready.
+    pub second: Second,
+}
+
+/// A server that is filled.
+#[derive(Debug, Clone)]
+pub struct Second {
+    /// How the engine is to make it.
+    pub spec: ContainerSpec,
+    /// Where it listens once it is ready.
     pub port: u16,
     /// The deployment to which its volumes belong.
     pub owner: DeploymentId,
@@ -86,12 +93,12 @@ pub fn second(making: Making<'_>) -> ContainerSpec {
     }
 }
 
-impl Transfer {
+impl Second {
     /// Starts the second server on fresh volumes and waits until it is ready; what an earlier try left goes.
     pub async fn begin(&self, engine: &dyn Containers) -> Result<()> {
-        engine.remove(&self.second.name).await.map_err(engine_error)?;
-        let instance = self.second.labels.get(labels::INSTANCE).cloned().unwrap_or_default();
-        for mount in &self.second.mounts {
+        engine.remove(&self.spec.name).await.map_err(engine_error)?;
+        let instance = self.spec.labels.get(labels::INSTANCE).cloned().unwrap_or_default();
+        for mount in &self.spec.mounts {
             engine.remove_volume(&mount.volume).await.map_err(engine_error)?;
             let labels = BTreeMap::from([
                 (labels::INSTANCE.to_owned(), instance.clone()),
@@ -99,8 +106,8 @@ impl Transfer {
             ]);
             engine.create_volume(&VolumeSpec { name: mount.volume.clone(), labels }).await.map_err(engine_error)?;
         }
-        engine.create(&self.second).await.map_err(engine_error)?;
-        engine.start(&self.second.name).await.map_err(engine_error)?;
+        engine.create(&self.spec).await.map_err(engine_error)?;
+        engine.start(&self.spec.name).await.map_err(engine_error)?;
         let ready = tokio::time::timeout(READY_MAX, self.until_ready(engine, &instance)).await;
         ready.map_err(|_| {
             invalid(format!("the new server did not listen on port {} within {} s", self.port, READY_MAX.as_secs()))
@@ -114,7 +121,7 @@ impl Transfer {
         let mut events = engine.events(label.clone()).await.map_err(engine_error)?;
         loop {
             let all = engine.list(&label).await.map_err(engine_error)?;
-            let Some(one) = all.into_iter().find(|one| one.name == self.second.name) else {
+            let Some(one) = all.into_iter().find(|one| one.name == self.spec.name) else {
                 return Err(unavailable("the new server was removed by somebody"));
             };
             if matches!(one.state, RunState::Exited { .. }) {
@@ -129,15 +136,34 @@ impl Transfer {
         }
     }
 
+    /// Restores what is read from `dump`.
+    pub async fn fill(
+        &self,
+        engine: &dyn Containers,
+        backup: &Backup,
+        dump: &mut (dyn AsyncRead + Unpin + Send),
+    ) -> Result<()> {
+        let restored = engine.exec(&self.spec.name, &exec(&backup.restore), Some(dump), &mut sink()).await;
+        succeeded("restored", restored.map_err(engine_error)?, self.spec.env.values())
+    }
+
+    /// Ends the second server in order: its files are whole then.
+    pub async fn end(&self, engine: &dyn Containers) -> Result<()> {
+        engine.stop(&self.spec.name, STOP_GRACE).await.map_err(engine_error)?;
+        engine.remove(&self.spec.name).await.map_err(engine_error)
+    }
+}
+
+impl Transfer {
     /// Dumps and restores; `tell` hears how many bytes have passed. Returns all of them.
     pub async fn copy(&self, engine: &dyn Containers, mut tell: impl FnMut(u64) + Send) -> Result<u64> {
-        let exec = |argv: &Vec<String>| ExecSpec { argv: argv.clone(), env: BTreeMap::new(), deadline: COPY_MAX };
         let (dump, restore) = (exec(&self.backup.dump), exec(&self.backup.restore));
         let (mut dumped_into, mut dumped) = duplex(PIPE);
         let (mut restored_from, mut to_restore) = duplex(PIPE);
         // Each end is owned by one side, so that the end of either ends the pipe.
         let dump = async move { engine.exec(&self.from, &dump, None, &mut dumped_into).await };
-        let restore = async move { engine.exec(&self.second.name, &restore, Some(&mut to_restore), &mut sink()).await };
+        let restore =
+            async move { engine.exec(&self.second.spec.name, &restore, Some(&mut to_restore), &mut sink()).await };
         let pump = async move {
             let (mut buffer, mut bytes, mut told) = (vec![0; PIPE], 0_u64, Instant::now());
             loop {
@@ -160,13 +186,7 @@ impl Transfer {
     }
 
     fn succeeded(&self, what: &str, ended: ExecEnd) -> Result<()> {
-        if ended.code == 0 {
-            return Ok(());
-        }
-        let said = Redactor::new(self.second.env.values().map(String::as_str)).apply(ended.stderr.trim().to_owned());
-        let said = said.lines().next_back().unwrap_or("it said nothing");
-        Err(invalid(format!("the data could not be {what}: exit code {}: {said}", ended.code))
-            .hint("What ran goes on with its own files. Correct what it names, then try again."))
+        succeeded(what, ended, self.second.spec.env.values())
     }
 
     /// What the package counts must be the same on both sides; how many facts that were, where it counts.
@@ -174,7 +194,7 @@ impl Transfer {
         let Some(check) = &self.backup.check else { return Ok(None) };
         let spec = ExecSpec { argv: check.clone(), env: BTreeMap::new(), deadline: CHECK_MAX };
         let mut counted = Vec::new();
-        for server in [&self.from, &self.second.name] {
+        for server in [&self.from, &self.second.spec.name] {
             let mut text = Vec::new();
             let ended = engine.exec(server, &spec, None, &mut text).await.map_err(engine_error)?;
             self.succeeded("compared", ended)?;
@@ -186,12 +206,32 @@ impl Transfer {
             Err(differs(&counted[0], &counted[1]))
         }
     }
+}
 
-    /// Ends the second server in order: its files are whole then.
-    pub async fn end(&self, engine: &dyn Containers) -> Result<()> {
-        engine.stop(&self.second.name, STOP_GRACE).await.map_err(engine_error)?;
-        engine.remove(&self.second.name).await.map_err(engine_error)
+/// Writes the package's dump of the server in that container; `secrets` are left out of what it complains of.
+pub async fn dump<'a>(
+    engine: &dyn Containers,
+    backup: &Backup,
+    from: &str,
+    secrets: impl Iterator<Item = &'a String>,
+    output: &mut (dyn AsyncWrite + Unpin + Send),
+) -> Result<()> {
+    let dumped = engine.exec(from, &exec(&backup.dump), None, output).await;
+    succeeded("dumped", dumped.map_err(engine_error)?, secrets)
+}
+
+fn exec(argv: &[String]) -> ExecSpec {
+    ExecSpec { argv: argv.to_vec(), env: BTreeMap::new(), deadline: COPY_MAX }
+}
+
+fn succeeded<'a>(what: &str, ended: ExecEnd, secrets: impl Iterator<Item = &'a String>) -> Result<()> {
+    if ended.code == 0 {
+        return Ok(());
     }
+    let said = Redactor::new(secrets.map(String::as_str)).apply(ended.stderr.trim().to_owned());
+    let said = said.lines().next_back().unwrap_or("it said nothing");
+    Err(invalid(format!("the data could not be {what}: exit code {}: {said}", ended.code))
+        .hint("What ran goes on with its own files. Correct what it names, then try again."))
 }
 
 /// Until one of the addresses takes a connection. Nothing tells of that but trying.

@@ -120,6 +120,7 @@ pub fn request(
         components: vec![],
         addons: vec![],
         sleep: None,
+        backup: None,
     });
     stack
         .addons

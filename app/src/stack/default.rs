@@ -50,7 +50,7 @@ fn of_one(origin: Origin, files: Option<Files>) -> Stack {
         hosts: vec![HostSpec::of(&identifier)],
         ..Component::new(identifier, origin)
     };
-    Stack { name: None, components: vec![component], addons: Vec::new(), sleep: None }
+    Stack { name: None, components: vec![component], addons: Vec::new(), sleep: None, backup: None }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use boathouse_types::resources::{self, MAX_CPU_MILLIS, MAX_REPLICAS, MIN_CPU_MILLIS, MIN_MEMORY};
 use boathouse_types::{EnvKey, Identifier, ImageRef, LONGEST_RELEASE_LIMIT_S, Overlap, ScheduleName, Sleep, duration};
 
+use super::backup;
 use super::health::MAX_RUNNING_S;
 use super::import::Import;
 use super::package_url::PackageUrl;
@@ -58,6 +59,11 @@ pub static MANIFEST: Shape = Shape {
             Form::Either(&AFTER, &SLEEP),
             "The deployment sleeps when nobody comes, and the next request wakes it: a duration, as in 15m, or a mapping; not in development.",
         ),
+        key(
+            "backup",
+            Form::Map(&backup::SHAPE),
+            "When the data of the deployment is backed up by itself; not in development and previews.",
+        ),
     ],
 };
 
@@ -105,6 +111,7 @@ pub static COMPONENT: Shape = Shape {
         PORT,
         HEALTH_KEY,
         VOLUMES,
+        BACKED_UP,
         COMMAND,
         key("release", Form::Map(&RELEASE), "Commands that run once for each release, in containers of their own."),
         SCHEDULES,
@@ -134,6 +141,7 @@ pub static ADDON: Shape = Shape {
         PORT,
         HEALTH_KEY,
         VOLUMES,
+        BACKED_UP,
         COMMAND,
         SCHEDULES,
         RESOURCES_KEY,
@@ -169,6 +177,8 @@ const PORT: Key = key(
 );
 const HEALTH_KEY: Key = key("health", Form::Map(&HEALTH), "How it is found healthy.");
 const VOLUMES: Key = key("volumes", Form::List(&VOLUME_ITEMS), "Volumes that outlive releases.");
+const BACKED_UP: Key =
+    key("backup", Form::Flag, "`false`: backups of the deployment leave its data out; `true` unless given.");
 const COMMAND: Key = key("command", Form::List(&COMMAND_WORDS), "Replaces the image's command, at every stage.");
 const SCHEDULES: Key = key("schedules", Form::List(&SCHEDULE_ITEMS), "Commands that run in it at their times.");
 const RESOURCES_KEY: Key = key("resources", Form::Map(&RESOURCES), "Limits of each of its containers.");
@@ -428,8 +438,8 @@ static MOUNT_PATH: Rule =
 static WATCH: Rule = Rule { pattern: Some("^[^\\\\]{1,201}$"), words: &[], check: watch::check };
 static URL_PATH: Rule = Rule { pattern: Some("^/[!-~]*$"), words: &[], check: paths::url };
 static SCHEDULE_NAME: Rule = Rule { pattern: Some(rules::SLUG), words: &[], check: parses::<ScheduleName> };
-static CRON: Rule = Rule { pattern: None, words: &[], check: cron::check_expression };
-static ZONE: Rule = Rule { pattern: Some("^[A-Za-z0-9_+/-]+$"), words: &[], check: cron::check_zone };
+pub(super) static CRON: Rule = Rule { pattern: None, words: &[], check: cron::check_expression };
+pub(super) static ZONE: Rule = Rule { pattern: Some("^[A-Za-z0-9_+/-]+$"), words: &[], check: cron::check_zone };
 static OVERLAP: Rule = Rule { pattern: None, words: &["skip", "queue", "beside"], check: parses::<Overlap> };
 /// A duration as a pattern.
 const DURATION_PATTERN: &str = "^[0-9]+[smhd]$";

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boathouse_types::{EnvKey, Glob, Identifier, ImageRef, Overlap, ScheduleName, Sleep};
+use boathouse_types::{BackupPolicy, EnvKey, Glob, Identifier, ImageRef, Overlap, ScheduleName, Sleep};
 
 use super::import::Import;
 use super::package_url::PackageUrl;
@@ -36,6 +36,8 @@ pub struct Manifest {
     pub development: Vec<Include>,
     /// When a deployment falls asleep.
     pub sleep: Option<Sleep>,
+    /// When it is backed up by itself.
+    pub backup: Option<BackupPolicy>,
 }
 
 impl Manifest {
@@ -80,6 +82,8 @@ pub struct Part {
     pub development: Vec<Include>,
     /// Volumes.
     pub volumes: Vec<VolumeEntry>,
+    /// `backup: false`: backups leave its data out.
+    pub not_backed_up: bool,
     /// Replaces the image's command at every stage.
     pub command: Option<Vec<String>>,
     /// Replace it by stage.

@@ -37,6 +37,7 @@ pub mod paths;
 
 pub mod shape;
 pub mod grammar;
+mod backup;
 mod conform;
 pub mod schema;
 pub mod print;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use boathouse_types::Resources;
-use boathouse_types::{DeploymentStage, EnvKey, Identifier, ImageRef, NewSchedule, Serves, Sleep};
+use boathouse_types::{BackupPolicy, DeploymentStage, EnvKey, Identifier, ImageRef, NewSchedule, Serves, Sleep};
 use serde::{Deserialize, Serialize};
 
 use super::health::HealthCheck;
@@ -25,6 +25,9 @@ pub struct Stack {
     /// When a deployment of it falls asleep; never where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sleep: Option<Sleep>,
+    /// When a deployment of it is backed up by itself; never where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupPolicy>,
 }
 
 impl Stack {
@@ -80,6 +83,9 @@ pub struct Component {
     /// How its data is taken and put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
+    /// Backups of a deployment leave its data out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_backed_up: bool,
     /// How a credential of it is changed while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotate: Option<Rotate>,
@@ -136,6 +142,7 @@ impl Component {
             provided: None,
             depends_on: Vec::new(),
             backup: None,
+            not_backed_up: false,
             rotate: None,
             major_migrates: false,
             upgraded: None,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boathouse_types::resources::{cpus_words, memory_words};
 use boathouse_types::{
-    DeploymentStage, EnvKey, Identifier, Moment, PlanAction, PlanKind, PlanStep, ScheduleName, SetSchedule, Sleep,
-    USUAL_ZONE, command_words,
+    BackupPolicy, DeploymentStage, EnvKey, Identifier, Moment, PlanAction, PlanKind, PlanStep, ScheduleName,
+    SetSchedule, Sleep, USUAL_ZONE, command_words,
 };
 
 use super::environment::Values;
@@ -143,6 +143,17 @@ pub fn commands(stack: &Stack, runs: impl Fn(Moment) -> bool) -> Vec<String> {
 pub fn sleep(before: Option<Sleep>, after: Option<Sleep>) -> Option<String> {
     let words = |sleep: Option<Sleep>| sleep.map_or_else(|| "never".to_owned(), |sleep| sleep.words());
     (before != after).then(|| format!("by the manifest it falls asleep {}; before: {}", words(after), words(before)))
+}
+
+/// When a deployment is backed up, where a release changes that; it touches no container.
+pub fn backup(before: Option<&BackupPolicy>, after: Option<&BackupPolicy>) -> Option<String> {
+    let words = |policy: Option<&BackupPolicy>| {
+        policy.map_or_else(
+            || "never".to_owned(),
+            |policy| format!("`{}` ({}), the last {} are kept", policy.cron, policy.zone, policy.keep),
+        )
+    };
+    (before != after).then(|| format!("by the manifest it is backed up {}; before: {}", words(after), words(before)))
 }
 
 /// Where its hosts lead, where that is not one port.

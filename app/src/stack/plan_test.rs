@@ -206,6 +206,14 @@ fn a_change_of_sleep_is_told() {
     assert_eq!(told, "by the manifest it falls asleep after 15m without a request; before: never");
 }
 
+#[test]
+fn a_change_of_the_backup_policy_is_told() {
+    let policy = BackupPolicy { cron: "0 3 * * *".into(), zone: "UTC".into(), keep: 7 };
+    assert_eq!((super::backup(None, None), super::backup(Some(&policy), Some(&policy))), (None, None));
+    let told = super::backup(None, Some(&policy)).unwrap();
+    assert_eq!(told, "by the manifest it is backed up `0 3 * * *` (UTC), the last 7 are kept; before: never");
+}
+
 proptest! {
     #[test]
     fn a_plan_that_was_done_leaves_nothing_to_do(before in any_view(), after in any_view()) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use boathouse_types::{Overlap, Sleep, duration_words};
+use boathouse_types::{BackupPolicy, Overlap, Sleep, duration_words};
 
 use super::manifest::{Build, Health, HostEntry, Include, Manifest, Part, ScheduleEntry, Site, VolumeEntry};
 use super::{BuildOwnLimits, Commands, ReleaseCommands, Resources};
@@ -23,6 +23,7 @@ pub fn manifest(manifest: &Manifest) -> String {
     }
     out.development(0, &manifest.development);
     out.sleep(manifest.sleep.as_ref());
+    out.backup(manifest.backup.as_ref());
     out.text
 }
 
@@ -85,6 +86,9 @@ impl Printer {
         self.word(PART, "port", part.port);
         self.health(part.health.as_ref());
         self.volumes(&part.volumes);
+        if part.not_backed_up {
+            self.line(PART, "backup: false");
+        }
         self.words(PART, "command", part.command.as_ref());
         self.release(part.release.as_ref().map(|(release, _)| release));
         self.schedules(&part.schedules);
@@ -121,6 +125,14 @@ impl Printer {
         self.line(0, "sleep:");
         self.text(1, "after", Some(&duration_words(sleep.after_s)));
         self.text(1, "wait", Some(&duration_words(sleep.wait_s)));
+    }
+
+    fn backup(&mut self, policy: Option<&BackupPolicy>) {
+        let Some(policy) = policy else { return };
+        self.line(0, "backup:");
+        self.text(1, "cron", Some(&policy.cron));
+        self.text(1, "zone", Some(&policy.zone));
+        self.word(1, "keep", Some(policy.keep));
     }
 
     fn commands(&mut self, commands: &Commands) {

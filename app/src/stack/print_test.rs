@@ -1,6 +1,6 @@
 //! Whatever a manifest can say, printed and read again it says the same.
 
-use boathouse_types::{DeploymentStage, EnvKey, Identifier, Overlap, Redirect};
+use boathouse_types::{BackupPolicy, DeploymentStage, EnvKey, Identifier, Overlap, Redirect};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -234,6 +234,7 @@ fn part(component: bool) -> impl Strategy<Value = Part> {
                 health,
                 include,
                 development,
+                not_backed_up: volumes.len() == 1,
                 volumes,
                 command: commands.0,
                 commands: Commands { development: commands.1, production: commands.2 },
@@ -259,6 +260,11 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
             components.iter_mut().skip(1).chain(addons.iter_mut().skip(1)).for_each(|part| part.schedules.clear());
             components.iter_mut().skip(1).for_each(|part| part.domains.clear());
             let (version, kind, name, description, previews) = head;
+            let backup = sleep.map(|sleep| BackupPolicy {
+                cron: "0 3 * * *".into(),
+                zone: "Europe/Berlin".into(),
+                keep: sleep.wait_s,
+            });
             Manifest {
                 file: "m".into(),
                 version,
@@ -270,6 +276,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
                 addons,
                 development,
                 sleep,
+                backup,
             }
         },
     )

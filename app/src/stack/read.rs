@@ -11,7 +11,7 @@ use super::policy::{self, EdgePolicy};
 use super::problem::{ManifestErrors, Problems};
 use super::template::Template;
 use super::yaml::{self, Node, Place, Value};
-use super::{BuildOwnLimits, Commands, ReleaseCommands, Resources, conform, grammar, paths};
+use super::{BuildOwnLimits, Commands, ReleaseCommands, Resources, backup, conform, grammar, paths};
 
 /// Components and add-ons of one stack.
 const MAX_PARTS: usize = 100;
@@ -53,6 +53,7 @@ impl Reader<'_> {
             addons: self.parts(&mut top, "addons", false),
             development: self.development(&mut top),
             sleep: top.take("sleep").and_then(sleep),
+            backup: top.map("backup").and_then(backup::read),
         };
         let place = top.place;
         top.finish();
@@ -118,6 +119,7 @@ impl Reader<'_> {
             include: fields.map("env").map_or_else(Vec::new, |env| self.include(env)),
             development: self.development(&mut fields),
             volumes: self.volumes(&mut fields),
+            not_backed_up: fields.word("backup").is_some_and(|word| word == "false"),
             command: fields.words("command"),
             commands: fields.map("containerCommands").map_or_else(Commands::default, commands),
             release: None,

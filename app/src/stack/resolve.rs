@@ -31,7 +31,13 @@ pub fn resolve(
         manifest.addons.iter().filter_map(|part| resolver.part(part, PackageKind::Addon)).collect();
     let missing = resolver.dependencies(&components, &addons);
     addons.extend(missing);
-    let stack = Stack { name: manifest.name.clone(), components, addons, sleep: manifest.sleep };
+    let stack = Stack {
+        name: manifest.name.clone(),
+        components,
+        addons,
+        sleep: manifest.sleep,
+        backup: manifest.backup.clone(),
+    };
     // What was left out above would be reported a second time as unknown.
     if resolver.problems.is_empty() {
         links::check(manifest, &stack, &mut resolver.problems);
@@ -62,6 +68,7 @@ impl Resolver<'_> {
         }
         self.write_over(&mut component, part, package.as_ref(), kind);
         self.check_worker(&component, part);
+        component.not_backed_up = part.not_backed_up;
         self.write_release(&mut component, part);
         self.write_replicas(&mut component, part);
         self.schedules(&mut component, part);

@@ -83,6 +83,7 @@ mod tests {
             components: vec![part("web", Some(100), Some(500)), part("api", None, None)],
             addons: vec![part("db", Some(7), None)],
             sleep: None,
+            backup: None,
         };
         let mut stack = manifest.clone();
         assert!(fit(&mut stack, &own(&[("web", Some(200), None), ("db", None, Some(9))])).is_empty());
@@ -106,6 +107,7 @@ mod tests {
         let mut stack = Stack {
             name: None,
             sleep: None,
+            backup: None,
             components: vec![web, with("shop", vec![volume(true)]), with("blog", vec![volume(false)])],
             addons: vec![part("db", None, None)],
         };
@@ -126,7 +128,7 @@ mod tests {
     fn what_has_no_container_is_told() {
         let mut files = part("docs", None, None);
         files.files = Some(Files { path: ".".into(), spa: false });
-        let mut stack = Stack { name: None, components: vec![files], addons: Vec::new(), sleep: None };
+        let mut stack = Stack { name: None, components: vec![files], addons: Vec::new(), sleep: None, backup: None };
         let said = fit(&mut stack, &own(&[("docs", Some(1), None), ("worker", Some(1), None)]));
         assert!(said[0].contains("docs") && said[0].contains("files"), "{said:?}");
         assert!(said[1].contains("worker") && said[1].contains("no such part"), "{said:?}");

@@ -43,13 +43,12 @@ components:
     containerCommands: {developmentStart: npm run dev, productionStart: [node, server.js]}
     resources: {memory: 512MiB, cpus: 1.5}
     replicas: 3
-  - identifier: site
-    build: {}
-    static: /app/dist
+  - {identifier: site, build: {}, static: /app/dist, backup: true}
 addons:
-  - {identifier: cache, image: "redis:7", env: {include: [{name: SIZE, value: 5}]}}
+  - {identifier: cache, image: "redis:7", env: {include: [{name: SIZE, value: 5}]}, backup: false}
 development: {env: {include: [{name: LOG, value: all}, '*']}}
 sleep: {after: 15m, wait: 1m}
+backup: {cron: "0 3 * * *", zone: Europe/Berlin, keep: 30}
 "#;
 
 fn key(text: &str) -> EnvKey {
@@ -86,7 +85,7 @@ fn the_documented_manifest_is_read() {
     assert_eq!(api.resources, Resources { memory_bytes: Some(512 << 20), cpu_millis: Some(1500), replicas: Some(3) });
     assert_eq!(api.hosts.len(), 1, "a component has a host unless it says `hosts: []`");
     assert_eq!(site.files.as_ref().unwrap().path, "/app/dist");
-    assert!(matches!(site.origin, Origin::Build { .. }));
+    assert!(matches!(site.origin, Origin::Build { .. }) && !site.not_backed_up && stack.addons[0].not_backed_up);
     assert_eq!((&stack.addons[0].hosts[..], stack.addons[0].development.env.len()), (&[][..], 0));
     assert_eq!(serde_json::from_str::<Stack>(&serde_json::to_string(&stack).unwrap()).unwrap(), stack);
 }

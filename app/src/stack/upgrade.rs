@@ -207,7 +207,7 @@ mod tests {
         let mut addon = Component::new("db".parse().unwrap(), Origin::Image { image: image.parse().unwrap() });
         addon.major_migrates = migrates;
         addon.volumes = vec![Volume::new("db-data".parse().unwrap(), "/data".into())];
-        Stack { name: None, components: Vec::new(), addons: vec![addon], sleep: None }
+        Stack { name: None, components: Vec::new(), addons: vec![addon], sleep: None, backup: None }
     }
 
     fn runs(stack: &Stack) -> (String, String) {

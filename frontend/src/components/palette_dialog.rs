@@ -49,6 +49,7 @@ fn targets(projects: &[Project]) -> Vec<Target> {
                 ("env", "environment"),
                 ("domains", "domains"),
                 ("addons", "add-ons"),
+                ("volumes", "volumes and backups"),
                 ("options", "options"),
             ] {
                 let words = if tab.is_empty() { words.clone() } else { format!("{words} / {kind}") };

@@ -51,6 +51,7 @@ fn OneDeployment(place: Place, tab: Memo<String>) -> impl IntoView {
             ("/commands", "Commands"),
             ("/env", "Environment"),
             ("/addons", "Add-ons"),
+            ("/volumes", "Volumes"),
             ("/domains", "Domains"),
             ("/options", "Options"),
         ];
@@ -80,6 +81,7 @@ fn view_of(tab: &str, Here { place, deployment, .. }: Here) -> AnyView {
         "commands" => page(parts::commands),
         "env" => page(parts::environment),
         "addons" => page(parts::addons),
+        "volumes" => page(parts::backups),
         "domains" => page(parts::domains),
         "options" => page(parts::options),
         _ => view! { <NotFound what="view"/> }.into_any(),

@@ -35,6 +35,7 @@ mod addons;
 mod addon_secrets;
 mod rotation;
 mod upgrade;
+mod backups;
 mod kept_volumes;
 mod addon_port;
 mod hooks;
@@ -67,6 +68,7 @@ mod registries;
 mod not_found;
 
 pub use addons::Addons;
+pub use backups::Backups;
 pub use catalog::CatalogPage;
 pub use commands::Commands;
 pub use container::Container;

@@ -173,6 +173,7 @@ mod tests {
             components: vec![Component::new(web.clone(), origin)],
             addons: Vec::new(),
             sleep: None,
+            backup: None,
         };
         releases::transition(tx, release, ReleaseState::Queued, ReleaseState::Building)?;
         releases::enter_stage(tx, release, boathouse_types::Stage::Build)?;

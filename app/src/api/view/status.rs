@@ -7,7 +7,7 @@ use super::{host, release, volume};
 use crate::api::tree::{self, Built, Facts};
 use crate::db::Connection;
 use crate::db::deployment::DeploymentRow;
-use crate::db::object;
+use crate::db::{data_backup, object};
 use crate::error::Result;
 use crate::observed::Container;
 use crate::state::App;
@@ -17,6 +17,7 @@ pub fn show(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<S
     let releases = release::of_deployments(connection, app, &[row.id])?.remove(&row.id).unwrap_or_default();
     let containers = containers(connection, app, row)?;
     let statuses: Vec<ContainerStatus> = containers.iter().map(|(status, _)| status.clone()).collect();
+    let backup = data_backup::last_ended(connection, row.id)?;
     Ok(tree::tree(&Facts {
         project: &row.project,
         deployment: &row.name,
@@ -30,6 +31,7 @@ pub fn show(connection: &Connection, app: &App, row: &DeploymentRow) -> Result<S
             .and_then(|row| row.failure.as_ref().map(|failure| (row.number, failure.stage, failure.message.as_str()))),
         containers: &containers,
         hosts: &host::of_deployment(connection, app, row.id)?,
+        backup_problem: backup.as_ref().and_then(|last| last.shown.problem.as_deref()),
     }))
 }
 

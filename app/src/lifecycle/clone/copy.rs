@@ -1,8 +1,6 @@
 //! The copy of a deployment's volumes: as they are at one moment, while the programs that write them are paused.
 //!
-//! A paused program is frozen between two instructions, so what is copied is what a power cut at that moment would have left: every
-//! database that survives one can be opened. Requests wait meanwhile; the pause has a limit. Files go through two containers that never
-//! run, one with the source's volume read-only, one with the clone's: no program of ours needs to be in any image.
+//! The pause has a limit. Files go through two containers that never run, one with the source's volume read-only, one with the clone's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,18 +10,17 @@ use std::time::{Duration, Instant};
 use boathouse_types::Identifier;
 use futures_util::StreamExt;
 
-use crate::docker::{ContainerSpec, Containers, DockerError, Mount, Owner, RunState, VolumeSpec, labels};
+use super::super::passage::{MOUNT, PLACE, passage};
+use super::super::pause;
+use crate::docker::{Containers, DockerError, Owner, VolumeSpec, labels};
 use crate::error::{Result, conflict, unavailable};
 use crate::fault;
-use crate::observed::{Hold, Observed};
+use crate::observed::Observed;
 use crate::release::transfer::Transfer;
 use crate::snapshot::engine_error;
 
 /// The source must not stand still for longer: a clone is not worth an outage.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Where the volume lies in the containers that files go through.
-const PLACE: &str = "/boathouse";
-const MOUNT: &str = "/boathouse/volume";
 
 /// One volume that is to be filled.
 #[derive(Debug, Clone)]
@@ -66,12 +63,12 @@ pub async fn fill(
     }
     prepare(engine, plan).await.map_err(engine_error)?;
     fault::point("clone.prepared");
-    let held = hold(engine, observed, plan).await.map_err(engine_error)?;
+    let held = pause::hold(engine, observed, &plan.writers).await.map_err(engine_error)?;
     let begun = Instant::now();
     fault::point("clone.paused");
     let copied = tokio::time::timeout(PAUSE_MAX, all(engine, plan, bytes)).await;
-    let others = intruders(engine, plan).await;
-    resume(engine, &held).await;
+    let others = pause::intruder(engine, &plan.writers).await;
+    pause::resume(engine, &held).await;
     drop(held);
     let paused = begun.elapsed();
     fault::point("clone.resumed");
@@ -86,12 +83,12 @@ pub async fn fill(
 
 /// A dump is of one moment by itself: nothing is paused for it.
 async fn dump(engine: &dyn Containers, transfer: &Transfer, bytes: &Arc<AtomicU64>) -> Result<()> {
-    transfer.begin(engine).await?;
+    transfer.second.begin(engine).await?;
     let before = bytes.load(Ordering::Relaxed);
     let total = transfer.copy(engine, |copied| bytes.store(before + copied, Ordering::Relaxed)).await?;
     bytes.store(before + total, Ordering::Relaxed);
     fault::point("clone.dumped");
-    transfer.end(engine).await
+    transfer.second.end(engine).await
 }
 
 fn too_long(bytes: u64) -> crate::error::Error {
@@ -111,7 +108,7 @@ pub async fn clear(engine: &dyn Containers, plan: &Plan) -> Result<(), DockerErr
         }
     }
     for transfer in &plan.dumps {
-        engine.remove(&transfer.second.name).await?;
+        engine.remove(&transfer.second.spec.name).await?;
     }
     Ok(())
 }
@@ -143,53 +140,12 @@ async fn prepare(engine: &dyn Containers, plan: &Plan) -> Result<(), DockerError
         ]);
         engine.create_volume(&VolumeSpec { name: pair.to.clone(), labels }).await?;
         for side in Side::BOTH {
-            engine.create(&passage(plan, index, pair, side)).await?;
+            let read_only = side == Side::From;
+            let volume = if read_only { &pair.from } else { &pair.to };
+            engine.create(&passage(name(plan, index, side), &plan.instance, &plan.image, volume, read_only)).await?;
         }
     }
     Ok(())
-}
-
-fn passage(plan: &Plan, index: usize, pair: &Pair, side: Side) -> ContainerSpec {
-    let is_source = side == Side::From;
-    let volume = if is_source { &pair.from } else { &pair.to };
-    ContainerSpec {
-        name: name(plan, index, side),
-        image: plan.image.clone(),
-        // It never runs, but an image of files only has no command, and the engine wants one.
-        entrypoint: Some(vec!["/never-runs".to_owned()]),
-        labels: BTreeMap::from([(labels::INSTANCE.to_owned(), plan.instance.clone())]),
-        mounts: vec![Mount { volume: volume.clone(), path: MOUNT.to_owned(), read_only: is_source }],
-        ..ContainerSpec::default()
-    }
-}
-
-/// The writers, paused. From now on the supervisor leaves them so; once this is dropped it resumes what is still paused.
-async fn hold(engine: &dyn Containers, observed: &Observed, plan: &Plan) -> Result<Hold, DockerError> {
-    let mut running = Vec::new();
-    for (name, _) in &plan.writers {
-        match engine.inspect(name).await {
-            Ok(about) if about.state == RunState::Running => running.push(name.clone()),
-            Ok(_) => {}
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let held = observed.hold(running);
-    for name in held.names() {
-        if let Err(error) = engine.pause(name).await {
-            resume(engine, &held).await;
-            return Err(error);
-        }
-    }
-    Ok(held)
-}
-
-async fn resume(engine: &dyn Containers, held: &Hold) {
-    for name in held.names() {
-        if let Err(error) = engine.resume(name).await {
-            tracing::warn!(container = name, %error, "a paused container could not be resumed; the supervisor tries again");
-        }
-    }
 }
 
 async fn all(engine: &dyn Containers, plan: &Plan, bytes: &Arc<AtomicU64>) -> Result<(), DockerError> {
@@ -204,16 +160,4 @@ async fn all(engine: &dyn Containers, plan: &Plan, bytes: &Arc<AtomicU64>) -> Re
         fault::point("clone.copied");
     }
     Ok(())
-}
-
-/// A container of the source that runs and was not paused: it may have written into the copy.
-async fn intruders(engine: &dyn Containers, plan: &Plan) -> Result<Option<String>, DockerError> {
-    for (name, _) in &plan.writers {
-        match engine.inspect(name).await {
-            Ok(about) if about.state == RunState::Running => return Ok(Some(name.clone())),
-            Err(error) if !error.is_not_found() => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(None)
 }

@@ -11,7 +11,7 @@ use crate::db::{Connection, object, release, volume};
 use crate::docker::Mount;
 use crate::error::Result;
 use crate::observed::Phase;
-use crate::release::transfer::{self, Making, Transfer};
+use crate::release::transfer::{self, Making, Second, Transfer};
 use crate::snapshot;
 use crate::stack::{Component, Volume};
 use crate::state::App;
@@ -60,7 +60,7 @@ pub fn transfers(
             read_only: false,
         };
         let env = values.get(&part.identifier).into_iter().flatten();
-        let second = transfer::second(Making {
+        let spec = transfer::second(Making {
             name: format!("bh-{}-copy-{}-{}", app.instance, row.id, part.identifier),
             instance: &app.instance,
             image: about.digest.clone()?,
@@ -72,7 +72,7 @@ pub fn transfers(
         });
         let port = part.port.or(answers.port)?;
         let backup = part.backup.clone()?;
-        Some(Transfer { backup, from, second, port, owner: target.id })
+        Some(Transfer { backup, from, second: Second { spec, port, owner: target.id } })
     });
     Ok(found.collect())
 }

@@ -15,7 +15,7 @@ use crate::db::clone::{self, CloneRow};
 use crate::db::deployment::{self, DeploymentRow};
 use crate::db::event::{self, About};
 use crate::db::release::{self, ReleaseRow};
-use crate::db::{Transaction, env, rotation, schedule, volume};
+use crate::db::{Transaction, data_restore, env, rotation, schedule, volume};
 use crate::error::{Result, conflict};
 use crate::release as releases;
 use crate::state::App;
@@ -31,6 +31,7 @@ pub fn order(
     actor: &str,
 ) -> Result<DeploymentId> {
     clone::refuse_unfinished(tx, from.id)?;
+    data_restore::refuse_open(tx, from.id)?;
     let live = release::live(tx, from.id)?;
     let volumes = volume::of_deployment(tx, from.id)?;
     let copies = new.with_data && !volumes.is_empty();

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use boathouse_types::{CloneState, Millis};
 
+use super::super::pause;
 use super::copy::{self, Pair, Plan};
 use super::{begin, dump, give_up};
 use crate::clock;
 use crate::db::clone::{self, CloneRow};
 use crate::db::event::{self, About};
-use crate::db::{Connection, Transaction, deployment, object, release, volume};
+use crate::db::{Connection, Transaction, deployment, release, volume};
 use crate::docker::Containers;
 use crate::error::{Error, Result, conflict};
 use crate::fault;
@@ -123,10 +124,10 @@ fn plan(tx: &Transaction<'_>, app: &App, row: &CloneRow) -> Result<Option<Plan>>
         volume::record(tx, target.id, &volume.identifier, &to)?;
         pairs.push(Pair { from: volume.name, to });
     }
-    let mut writers = writers(tx, row)?;
+    let mut writers = pause::writers(tx, source.id)?;
     let dumps = dump::transfers(tx, app, row, &source, &target)?;
     for transfer in &dumps {
-        pairs.retain(|pair| !transfer.second.mounts.iter().any(|mount| mount.volume == pair.to));
+        pairs.retain(|pair| !transfer.second.spec.mounts.iter().any(|mount| mount.volume == pair.to));
         writers.retain(|(name, _)| *name != transfer.from);
     }
     Ok(Some(Plan {
@@ -145,25 +146,7 @@ fn image(connection: &Connection, row: &CloneRow) -> Result<String> {
         conflict(format!("the images of {} are gone, and its data can only be read through one", row.status.source))
             .hint("Deploy it again, then clone it.")
     };
-    let parts = release::components(connection, row.release.ok_or_else(gone)?)?;
-    let is_image = |part: &boathouse_types::ReleaseComponent| part.serves == boathouse_types::Serves::Container;
-    parts.into_iter().filter(is_image).find_map(|part| part.digest).ok_or_else(gone)
-}
-
-/// The source's containers that have volumes, of whatever release.
-fn writers(connection: &Connection, row: &CloneRow) -> Result<Vec<(String, boathouse_types::Identifier)>> {
-    let mut writers = Vec::new();
-    for container in object::containers(connection)? {
-        if Some(container.deployment_id) != row.source {
-            continue;
-        }
-        let stack = release::by_id(connection, container.release_id)?.manifest;
-        let writes = stack.and_then(|stack| stack.find(&container.identifier).map(|part| !part.volumes.is_empty()));
-        if writes.unwrap_or(true) {
-            writers.push((container.name, container.identifier));
-        }
-    }
-    Ok(writers)
+    pause::image(connection, row.release.ok_or_else(gone)?)?.ok_or_else(gone)
 }
 
 fn record(tx: &Transaction<'_>, app: &App, row: &CloneRow, end: End) -> Result<()> {
