@@ -75,10 +75,13 @@ pub(super) fn worker_problem(component: &Component) -> Option<String> {
             "running: \"{identifier}\" is files that are served, it has no process that could run: remove `running`"
         ));
     }
-    let host = component.hosts.first()?;
+    let (has, instead) = match (component.domains.first(), component.hosts.first()) {
+        (Some(domain), _) => (format!("domain {}", domain.name), "remove it"),
+        (None, Some(host)) => (format!("host \"{}\"", host.identifier), "add `hosts: []`"),
+        (None, None) => return None,
+    };
     Some(format!(
-        "running: \"{identifier}\" has the host \"{}\", whose visitors would be sent to a process of which nobody knows whether it listens: add `hosts: []`, or remove `running` so that its port is probed",
-        host.identifier
+        "running: \"{identifier}\" has the {has}, whose visitors would be sent to a process of which nobody knows whether it listens: {instead}, or remove `running` so that its port is probed"
     ))
 }
 
@@ -108,6 +111,10 @@ mod tests {
         for (text, expected) in [
             ("health: {running: 5}", "boathouse.yaml:3:23: running: \"w\" has the host \"w\""),
             ("hosts: [{port: 80}]\n    health: {running: 5}", "4:23: running: \"w\" has the host"),
+            (
+                "hosts: []\n    domains: [{name: a.test}]\n    health: {running: 5}",
+                "5:23: running: \"w\" has the domain a.test, ",
+            ),
             ("hosts: []\n    health: {running: 5, path: /up}", "4:23: `running` is for what listens on no port"),
             ("hosts: []\n    health: {port: 1, running: 5}", "4:32: `running` is for what listens on no port"),
             ("hosts: []\n    health: {running: 0}", "4:23: running: \"0\" is not a number from 1 to 600"),
