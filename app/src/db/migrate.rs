@@ -53,9 +53,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0043_disk", include_str!("../../../migrations/0043_disk.sql")),
     ("0044_sleep", include_str!("../../../migrations/0044_sleep.sql")),
     ("0045_replicas", include_str!("../../../migrations/0045_replicas.sql")),
-    ("0050_host_of_manifest", include_str!("../../../migrations/0050_host_of_manifest.sql")),
-    ("0052_data_backups", include_str!("../../../migrations/0052_data_backups.sql")),
-    ("0053_backup_policies", include_str!("../../../migrations/0053_backup_policies.sql")),
+    ("0046_host_of_manifest", include_str!("../../../migrations/0046_host_of_manifest.sql")),
+    ("0047_data_backups", include_str!("../../../migrations/0047_data_backups.sql")),
+    ("0048_backup_policies", include_str!("../../../migrations/0048_backup_policies.sql")),
 ];
 
 /// Brings the file to this binary's schema.
