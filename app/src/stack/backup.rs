@@ -60,7 +60,7 @@ mod tests {
             ("backup: {cron: nightly}", "\"nightly\" is no cron expression"),
             ("backup: {cron: '@daily', zone: CEST}", "\"CEST\" is no time zone"),
             ("backup: {cron: '@daily', keep: 0}", "keep"),
-            ("backup: {cron: '@daily', to: s3}", "unknown key \"to\"; known here: cron, zone, keep"),
+            ("backup: {cron: '@daily', bucket: s3}", "unknown key \"bucket\"; known here: cron, zone, keep"),
         ] {
             let told = with(text).unwrap_err().message;
             assert!(told.contains(problem), "{text}: {told}");
