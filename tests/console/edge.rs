@@ -1,4 +1,4 @@
-//! The edge's rules on the console: what holds for a host stands beside it.
+//! The edge's rules on the console: what holds for a component stands below its hosts.
 
 use super::{WIDTHS, signed_in};
 use crate::harness::{Server, app, upload};
@@ -12,7 +12,7 @@ const MANIFEST: &str = "components:
 ";
 
 #[tokio::test]
-async fn the_rules_of_a_host_stand_beside_it() {
+async fn the_rules_of_a_component_stand_below_its_hosts() {
     let server = Server::start().await;
     let admin = server.local();
     admin.create_project("shop", &upload()).await;
@@ -20,7 +20,9 @@ async fn the_rules_of_a_host_stand_beside_it() {
     for width in WIDTHS {
         let browser = signed_in(&server, width).await;
         browser.go("/projects/shop/production/domains").await;
-        for words in ["shop.internal", "of the manifest", "/old → /new (308)", "10 MiB", "20 requests a second"] {
+        for words in
+            ["shop.internal", "of the manifest", "Rules of web", "/old → /new (308)", "10 MiB", "20 requests a second"]
+        {
             browser.sees(words).await;
         }
         browser.must_not_scroll_sideways().await;

@@ -1,5 +1,7 @@
 //! `boathouse domain`.
 
+use std::collections::BTreeMap;
+
 use boathouse_types::{Host, HostName, Identifier, NewHost, TlsMode};
 use clap::Subcommand;
 use reqwest::Method;
@@ -7,7 +9,7 @@ use serde_json::json;
 
 use super::Context;
 use super::failure::Result;
-use super::output::time;
+use super::output::{table, time};
 use super::place::PlaceArgs;
 
 /// Manage public host names
@@ -68,7 +70,7 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::List { place } => {
             let hosts: Vec<Host> = client.get(&place.resolve()?.below("hosts")).await?;
-            context.out.list(&hosts, &["address", "component", "tls", "certificate", "rules"], row)
+            context.out.result(&hosts, || listed(&hosts))
         }
         Action::Add { name, component, path, port, tls, place } => {
             let new = NewHost { name, component, path, port, tls };
@@ -86,14 +88,20 @@ pub async fn run(args: Args, context: &Context) -> Result<()> {
     }
 }
 
-fn row(host: &Host) -> Vec<String> {
-    let port = host.port.map_or_else(String::new, |port| format!(":{port}"));
-    vec![host.url.clone(), format!("{}{port}", host.component), host.tls.as_str().to_owned(), state(host), rules(host)]
+/// The hosts, then what the edge does for their components besides passing requests on.
+fn listed(hosts: &[Host]) -> String {
+    let rows: Vec<_> = hosts.iter().map(row).collect();
+    let rules: BTreeMap<_, _> = hosts.iter().map(|host| (&host.component, &host.rules)).collect();
+    let rules = rules
+        .into_iter()
+        .flat_map(|(component, rules)| rules.iter().map(move |rule| format!("rule of {component}  {rule}")));
+    let table = table(&["address", "component", "tls", "certificate"], &rows);
+    std::iter::once(table).chain(rules).collect::<Vec<_>>().join("\n")
 }
 
-/// What the edge does besides passing requests on.
-fn rules(host: &Host) -> String {
-    if host.rules.is_empty() { "-".to_owned() } else { host.rules.join("; ") }
+fn row(host: &Host) -> Vec<String> {
+    let port = host.port.map_or_else(String::new, |port| format!(":{port}"));
+    vec![host.url.clone(), format!("{}{port}", host.component), host.tls.as_str().to_owned(), state(host)]
 }
 
 /// The certificate that serves, and what stands in the way of the next one.

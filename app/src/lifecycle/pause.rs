@@ -40,21 +40,30 @@ pub async fn hold(
 ) -> Result<Hold, DockerError> {
     let mut running = Vec::new();
     for (name, _) in writers {
-        match engine.inspect(name).await {
-            Ok(about) if about.state == RunState::Running => running.push(name.clone()),
-            Ok(_) => {}
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
+        if runs(engine, name).await? {
+            running.push(name.clone());
         }
     }
     let held = observed.hold(running);
     for name in held.names() {
         if let Err(error) = engine.pause(name).await {
+            // One that ended meanwhile, as a release's that was drained, writes nothing any more.
+            if matches!(runs(engine, name).await, Ok(false)) {
+                continue;
+            }
             resume(engine, &held).await;
             return Err(error);
         }
     }
     Ok(held)
+}
+
+async fn runs(engine: &dyn Containers, name: &str) -> Result<bool, DockerError> {
+    match engine.inspect(name).await {
+        Ok(about) => Ok(about.state == RunState::Running),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Lets them go on.
@@ -72,10 +81,8 @@ pub async fn intruder(
     writers: &[(String, Identifier)],
 ) -> Result<Option<String>, DockerError> {
     for (name, _) in writers {
-        match engine.inspect(name).await {
-            Ok(about) if about.state == RunState::Running => return Ok(Some(name.clone())),
-            Err(error) if !error.is_not_found() => return Err(error),
-            _ => {}
+        if runs(engine, name).await? {
+            return Ok(Some(name.clone()));
         }
     }
     Ok(None)

@@ -8,6 +8,7 @@ use boathouse_edge::site::{self, SiteError};
 use super::blocking::Abandoned;
 use crate::error::{Error, Result, invalid};
 use crate::secret::sha256;
+use crate::stack::FILE_NAMES;
 
 /// Files that were left out and are named in the log.
 const SHOWN_SKIPPED: usize = 20;
@@ -31,7 +32,7 @@ pub struct Kept {
 }
 
 /// Copies the tree `from`, prepares it and puts it below `sites`. Links are followed only to files inside `limit`; names
-/// with a leading dot stay out, so that no `.git` or `.env` is ever on the web.
+/// with a leading dot stay out, so that no `.git` or `.env` is ever on the web, and so does the manifest, which is for the server.
 pub fn keep(from: &Path, limit: &Path, staging: &Path, sites: &Path, abandoned: &Abandoned) -> Result<Kept> {
     clear(staging)?;
     fs::create_dir_all(staging)?;
@@ -89,7 +90,8 @@ impl Copy<'_> {
             let entry = entry?;
             let name = entry.file_name();
             let text = name.to_string_lossy();
-            if text.starts_with('.') && text != ".well-known" {
+            let is_manifest = depth == 0 && FILE_NAMES.contains(&text.as_ref());
+            if is_manifest || (text.starts_with('.') && text != ".well-known") {
                 continue;
             }
             let shown = if shown.is_empty() { text.into_owned() } else { format!("{shown}/{text}") };
@@ -151,6 +153,7 @@ mod tests {
         fs::create_dir_all(&sites).unwrap();
         fs::write(tree.join("public/index.html"), "hello").unwrap();
         fs::write(tree.join("public/.git/config"), "x").unwrap();
+        fs::write(tree.join("public/boathouse.yaml"), "components: []").unwrap();
         fs::write(tree.join("shared.txt"), "shared").unwrap();
         fs::write(dir.path().join("secret"), "secret").unwrap();
         std::os::unix::fs::symlink("../shared.txt", tree.join("public/shared.txt")).unwrap();
@@ -162,7 +165,7 @@ mod tests {
         assert_eq!(one.skipped.len(), 1);
         let kept = site::folder(&sites, &one.digest);
         assert_eq!(fs::read(kept.join("shared.txt")).unwrap(), b"shared");
-        assert!(!kept.join("secret.txt").exists() && !kept.join(".git").exists());
+        assert!(!["secret.txt", ".git", "boathouse.yaml"].iter().any(|name| kept.join(name).exists()));
         assert_eq!(fs::read_dir(&sites).unwrap().count(), 1, "no staging folder is left");
         fs::write(tree.join("public/index.html"), "other").unwrap();
         assert_ne!(make().digest, one.digest);

@@ -98,6 +98,7 @@ fn facts(one: &ContainerDescription) -> Vec<Fact> {
         ("Name", Some(one.name.clone())),
         ("Release", Some(format!("#{}", one.release))),
         ("Answers at", address),
+        ("Health check", one.health_check.clone()),
         ("Restarts", Some(one.restarts.to_string()).filter(|_| one.restarts > 0)),
         ("Exit code", one.exit_code.map(|code| code.to_string())),
         ("Starts again", one.next_start_at.map(format::utc)),

@@ -1,5 +1,7 @@
 //! The domains of a deployment and the state of their certificates.
 
+use std::collections::BTreeMap;
+
 use boathouse_types::{Addon, Deployment, Host, NewHost, TlsMode};
 use leptos::prelude::*;
 
@@ -28,7 +30,26 @@ pub fn Domains() -> impl IntoView {
             <Show when=move || hosts.with(Vec::is_empty)>
                 <Empty glyph=Glyph::GLOBE title="No domain yet"><p>"The first release makes one up for each component; your own come here."</p></Empty>
             </Show>
+            {move || rules(&hosts.get()).map(|(component, rules)| view! { <Rules component rules/> }).collect_view()}
         }.into_any())}
+    }
+}
+
+/// What the edge does for each component besides passing requests on.
+fn rules(hosts: &[Host]) -> impl Iterator<Item = (String, Vec<String>)> + use<> {
+    let by_component: BTreeMap<_, _> =
+        hosts.iter().map(|host| (host.component.to_string(), host.rules.clone())).collect();
+    by_component.into_iter().filter(|(_, rules)| !rules.is_empty())
+}
+
+#[component]
+fn Rules(component: String, rules: Vec<String>) -> impl IntoView {
+    view! {
+        <section class="option-section">
+            <h2>"Rules of "{component}</h2>
+            <ul class="rows">{rules.into_iter().map(|rule| view! { <li><span class="main">{rule}</span></li> }).collect_view()}</ul>
+            <p class="hint">"From the manifest: they are changed there."</p>
+        </section>
     }
 }
 
@@ -94,7 +115,7 @@ fn HostRow(place: StoredValue<Place>, host: Host, live: Live<Vec<Host>>) -> impl
         (_, true) => " · of the manifest",
         _ => "",
     };
-    let facts = [vec![format!("to {}{port}{origin}", host.component)], host.rules.clone()].concat().join(" · ");
+    let facts = format!("to {}{port}{origin}", host.component);
     view! {
         <li>
             <a class="open main" href=url target="_blank" rel="noopener noreferrer"><Icon glyph=Glyph::OPEN/>{host.name.to_string()}{path}</a>
